@@ -1,0 +1,322 @@
+//! Where the caller's memory comes in: one trait for the inbox and the outbox, and the buffers that implement it.
+
+use core::str::Utf8Error;
+
+/// Memory that the caller owns and the machine appends to: an inbox, in which a handshake's head or a message that
+/// spans several reads is collected, or an outbox, which takes the bytes to send.
+///
+/// Implemented for [`heapless::Vec<u8, N>`](heapless::Vec), [`Slice`] and [`FixedInbox`]; with the feature `alloc`
+/// for `alloc::vec::Vec<u8>` and `Inbox`. The trait can be used as `dyn Buffer`.
+///
+/// The machine never appends more than [`room`](Self::room) says there is, and sizes nothing by a length that a peer
+/// declared: a growing buffer grows by what has really come.
+pub trait Buffer {
+    /// The bytes that it holds.
+    fn bytes(&self) -> &[u8];
+
+    /// How many more bytes it takes.
+    fn room(&self) -> usize;
+
+    /// Appends `bytes`, of which there are at most [`room`](Self::room); where there are more, nothing is appended.
+    fn append(&mut self, bytes: &[u8]);
+
+    /// Makes it empty.
+    fn clear(&mut self);
+
+    /// Appends `text`, of which there are at most [`room`](Self::room) bytes.
+    fn append_text(&mut self, text: &str) {
+        self.append(text.as_bytes());
+    }
+
+    /// The bytes that it holds, as text. By default they are validated now; a buffer that keeps text as text need not.
+    fn text(&self) -> Result<&str, Utf8Error> {
+        core::str::from_utf8(self.bytes())
+    }
+}
+
+impl<B: Buffer + ?Sized> Buffer for &mut B {
+    fn bytes(&self) -> &[u8] {
+        (**self).bytes()
+    }
+    fn room(&self) -> usize {
+        (**self).room()
+    }
+    fn append(&mut self, bytes: &[u8]) {
+        (**self).append(bytes);
+    }
+    fn clear(&mut self) {
+        (**self).clear();
+    }
+    fn append_text(&mut self, text: &str) {
+        (**self).append_text(text);
+    }
+    fn text(&self) -> Result<&str, Utf8Error> {
+        (**self).text()
+    }
+}
+
+impl<const N: usize> Buffer for heapless::Vec<u8, N> {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+    fn room(&self) -> usize {
+        N - self.len()
+    }
+    fn append(&mut self, bytes: &[u8]) {
+        // Its error is that nothing was appended.
+        let _ = self.extend_from_slice(bytes);
+    }
+    fn clear(&mut self) {
+        self.clear();
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl Buffer for alloc::vec::Vec<u8> {
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+    fn room(&self) -> usize {
+        isize::MAX.unsigned_abs() - self.len()
+    }
+    fn append(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+    fn clear(&mut self) {
+        self.clear();
+    }
+}
+
+/// A borrowed slice with a length: a [`Buffer`] over memory that lies anywhere.
+#[derive(Debug)]
+pub struct Slice<'a> {
+    memory: &'a mut [u8],
+    len: usize,
+}
+
+impl<'a> Slice<'a> {
+    /// An empty buffer that can take as many bytes as `memory` has.
+    pub fn new(memory: &'a mut [u8]) -> Self {
+        Self { memory, len: 0 }
+    }
+}
+
+impl Buffer for Slice<'_> {
+    fn bytes(&self) -> &[u8] {
+        self.memory.get(..self.len).unwrap_or_default()
+    }
+    fn room(&self) -> usize {
+        self.memory.len() - self.len
+    }
+    fn append(&mut self, bytes: &[u8]) {
+        let free = self.memory.get_mut(self.len..).unwrap_or_default();
+        if let Some(target) = free.get_mut(..bytes.len()) {
+            target.copy_from_slice(bytes);
+            self.len += bytes.len();
+        }
+    }
+    fn clear(&mut self) {
+        self.len = 0;
+    }
+}
+
+/// An inbox on the heap that keeps text as text, so that a text message which spans several reads is validated once,
+/// piece by piece, and not a second time at its end.
+#[cfg(feature = "alloc")]
+pub type Inbox = TextInbox<alloc::string::String>;
+
+/// An inbox of `N` bytes that keeps text as text, so that a text message which spans several reads is validated once,
+/// piece by piece, and not a second time at its end.
+pub type FixedInbox<const N: usize> = TextInbox<heapless::String<N>>;
+
+/// What [`FixedInbox`] and `Inbox` are: bytes or text, whichever came first into the empty buffer.
+#[derive(Debug)]
+pub struct TextInbox<T: Text>(Kept<T>);
+
+#[derive(Debug)]
+enum Kept<T: Text> {
+    Bytes(T::Bytes),
+    Text(T),
+}
+
+#[cfg(feature = "alloc")]
+impl Inbox {
+    /// An empty inbox; it allocates with the first bytes that it takes.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Kept::Bytes(alloc::vec::Vec::new()))
+    }
+}
+
+impl<const N: usize> FixedInbox<N> {
+    /// An empty inbox.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self(Kept::Bytes(heapless::Vec::new()))
+    }
+}
+
+impl<T: Text> Default for TextInbox<T> {
+    fn default() -> Self {
+        Self(Kept::Bytes(T::Bytes::default()))
+    }
+}
+
+impl<T: Text> Buffer for TextInbox<T> {
+    fn bytes(&self) -> &[u8] {
+        match &self.0 {
+            Kept::Bytes(bytes) => bytes.bytes(),
+            Kept::Text(text) => text.as_str().as_bytes(),
+        }
+    }
+    fn room(&self) -> usize {
+        match &self.0 {
+            Kept::Bytes(bytes) => bytes.room(),
+            Kept::Text(text) => text.room(),
+        }
+    }
+    fn append(&mut self, bytes: &[u8]) {
+        if let Kept::Text(text) = &mut self.0 {
+            self.0 = Kept::Bytes(T::bytes(text));
+        }
+        if let Kept::Bytes(kept) = &mut self.0 {
+            kept.append(bytes);
+        }
+    }
+    fn clear(&mut self) {
+        match &mut self.0 {
+            Kept::Bytes(bytes) => bytes.clear(),
+            Kept::Text(text) => text.clear(),
+        }
+    }
+    fn append_text(&mut self, text: &str) {
+        match &mut self.0 {
+            Kept::Bytes(bytes) if bytes.bytes().is_empty() => {
+                let mut empty = T::empty(bytes);
+                empty.append(text);
+                self.0 = Kept::Text(empty);
+            }
+            Kept::Bytes(bytes) => bytes.append(text.as_bytes()),
+            Kept::Text(kept) => kept.append(text),
+        }
+    }
+    fn text(&self) -> Result<&str, Utf8Error> {
+        match &self.0 {
+            Kept::Bytes(bytes) => bytes.text(),
+            Kept::Text(text) => Ok(text.as_str()),
+        }
+    }
+}
+
+use text::Text;
+
+mod text {
+    use super::Buffer;
+
+    /// What keeps text, and what keeps bytes in the same memory.
+    pub trait Text: Default + core::fmt::Debug {
+        type Bytes: Buffer + Default + core::fmt::Debug;
+        /// Empty text, in the memory of `bytes`, which are empty.
+        fn empty(bytes: &mut Self::Bytes) -> Self;
+        /// The bytes of `text`, in its memory.
+        fn bytes(text: &mut Self) -> Self::Bytes;
+        fn as_str(&self) -> &str;
+        fn room(&self) -> usize;
+        fn append(&mut self, text: &str);
+        fn clear(&mut self);
+    }
+
+    #[cfg(feature = "alloc")]
+    impl Text for alloc::string::String {
+        type Bytes = alloc::vec::Vec<u8>;
+        fn empty(bytes: &mut Self::Bytes) -> Self {
+            Self::from_utf8(core::mem::take(bytes)).unwrap_or_default()
+        }
+        fn bytes(text: &mut Self) -> Self::Bytes {
+            core::mem::take(text).into_bytes()
+        }
+        fn as_str(&self) -> &str {
+            self
+        }
+        fn room(&self) -> usize {
+            isize::MAX.unsigned_abs() - self.len()
+        }
+        fn append(&mut self, text: &str) {
+            self.push_str(text);
+        }
+        fn clear(&mut self) {
+            self.clear();
+        }
+    }
+
+    impl<const N: usize> Text for heapless::String<N> {
+        type Bytes = heapless::Vec<u8, N>;
+        fn empty(_: &mut Self::Bytes) -> Self {
+            Self::new()
+        }
+        fn bytes(text: &mut Self) -> Self::Bytes {
+            let mut bytes = Self::Bytes::new();
+            bytes.append(text.as_bytes());
+            bytes
+        }
+        fn as_str(&self) -> &str {
+            self
+        }
+        fn room(&self) -> usize {
+            N - self.len()
+        }
+        fn append(&mut self, text: &str) {
+            // Its error is that nothing was appended.
+            let _ = self.push_str(text);
+        }
+        fn clear(&mut self) {
+            self.clear();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What every buffer of eight bytes does.
+    fn check(buffer: &mut dyn Buffer, fixed: bool) {
+        buffer.append(b"ab");
+        assert_eq!((buffer.bytes(), buffer.text()), (&b"ab"[..], Ok("ab")));
+        buffer.append_text("é");
+        assert_eq!(buffer.text(), Ok("abé"));
+        if fixed {
+            assert_eq!(buffer.room(), 4);
+            buffer.append(b"12345");
+            assert_eq!(buffer.bytes(), "abé".as_bytes(), "what does not fit is not appended in part");
+        }
+        buffer.clear();
+        assert_eq!(buffer.bytes(), b"");
+        buffer.append_text("tex");
+        buffer.append_text("t€");
+        assert_eq!(buffer.text(), Ok("text€"));
+        buffer.append(b"\xFF");
+        assert_eq!(buffer.bytes(), b"text\xE2\x82\xAC\xFF");
+        assert!(buffer.text().is_err());
+        buffer.clear();
+        assert_eq!(buffer.text(), Ok(""));
+        buffer.append(b"\xFF");
+        buffer.append_text("a");
+        assert_eq!(buffer.bytes(), b"\xFFa");
+    }
+
+    #[test]
+    fn every_buffer_keeps_what_it_is_given() {
+        check(&mut heapless::Vec::<u8, 8>::new(), true);
+        check(&mut Slice::new(&mut [0; 8]), true);
+        check(&mut FixedInbox::<8>::new(), true);
+        check(&mut &mut FixedInbox::<8>::default(), true);
+    }
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn every_buffer_on_the_heap_keeps_what_it_is_given() {
+        check(&mut alloc::vec::Vec::new(), false);
+        check(&mut Inbox::new(), false);
+    }
+}

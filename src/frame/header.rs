@@ -1,0 +1,190 @@
+//! A frame's header: what each of its octets may say (RFC 6455 section 5.2), and how one is written.
+//!
+//! Stateless: what depends on the frames before (fragmentation, limits) is judged in `inbound`.
+
+use super::MaskingKey;
+use crate::ProtocolError;
+
+/// What a frame is (section 5.2). The discriminants are the codes on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Opcode {
+    Continuation = 0x0,
+    Text = 0x1,
+    Binary = 0x2,
+    Close = 0x8,
+    Ping = 0x9,
+    Pong = 0xA,
+}
+
+impl Opcode {
+    /// Control frames have the most significant bit of the opcode set (section 5.5).
+    pub(crate) const fn is_control(self) -> bool {
+        self as u8 & 0x8 != 0
+    }
+}
+
+/// A frame's header with all that it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) fin: bool,
+    pub(crate) opcode: Opcode,
+    pub(crate) len: u64,
+    pub(crate) mask: Option<MaskingKey>,
+}
+
+/// The longest header: two octets, a 64-bit length and a masking key.
+pub(crate) const MAX_HEADER: usize = 14;
+
+/// The largest payload of a control frame (section 5.5).
+pub(crate) const MAX_CONTROL: usize = 125;
+
+const FIN: u8 = 0x80;
+const RESERVED: u8 = 0x70;
+const MASKED: u8 = 0x80;
+
+/// The first octet: FIN and opcode.
+#[inline]
+pub(crate) fn first(octet: u8) -> Result<(bool, Opcode), ProtocolError> {
+    if octet & RESERVED != 0 {
+        return Err(ProtocolError::ReservedBits);
+    }
+    let fin = octet & FIN != 0;
+    let opcode = match octet & 0xF {
+        0x0 => Opcode::Continuation,
+        0x1 => Opcode::Text,
+        0x2 => Opcode::Binary,
+        0x8 => Opcode::Close,
+        0x9 => Opcode::Ping,
+        0xA => Opcode::Pong,
+        _ => return Err(ProtocolError::ReservedOpcode),
+    };
+    if opcode.is_control() && !fin {
+        return Err(ProtocolError::FragmentedControl);
+    }
+    Ok((fin, opcode))
+}
+
+/// The second octet: whether the payload is masked, and the 7-bit length, which may be 126 or 127.
+#[inline]
+pub(crate) const fn second(octet: u8) -> (bool, u8) {
+    (octet & MASKED != 0, octet & !MASKED)
+}
+
+/// The length that `short`, the 7-bit length, begins and `rest` goes on with, and what comes after it; `None` where
+/// `rest` does not reach. "The minimal number of bytes MUST be used to encode the length" (section 5.2).
+#[inline]
+pub(crate) fn length(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolError> {
+    match short {
+        126 => match rest.split_first_chunk::<2>() {
+            Some((octets, rest)) => match u16::from_be_bytes(*octets) {
+                0..126 => Err(ProtocolError::NonMinimalLength),
+                len => Ok(Some((u64::from(len), rest))),
+            },
+            None => Ok(None),
+        },
+        127 => long_length(rest),
+        _ => Ok(Some((u64::from(short), rest))),
+    }
+}
+
+fn long_length(rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolError> {
+    // "the most significant bit MUST be 0": said on its own octet, like the six leading zeros of a short length.
+    if rest.first().is_some_and(|octet| octet & 0x80 != 0) {
+        return Err(ProtocolError::LengthOver63Bits);
+    }
+    if rest.first_chunk::<6>() == Some(&[0; 6]) {
+        return Err(ProtocolError::NonMinimalLength);
+    }
+    Ok(rest.split_first_chunk::<8>().map(|(octets, rest)| (u64::from_be_bytes(*octets), rest)))
+}
+
+/// How many octets the header of a frame with `len` octets of payload takes.
+#[inline]
+pub(crate) const fn header_size(len: u64, masked: bool) -> usize {
+    let length = match len {
+        0..126 => 0,
+        126..0x1_0000 => 2,
+        _ => 8,
+    };
+    2 + length + if masked { 4 } else { 0 }
+}
+
+impl Header {
+    /// Hands the header's octets to `write`, in one to three parts.
+    #[inline]
+    pub(crate) fn write(&self, mut write: impl FnMut(&[u8])) {
+        let first = if self.fin { FIN } else { 0 } | self.opcode as u8;
+        let masked = if self.mask.is_some() { MASKED } else { 0 };
+        match self.len {
+            0..126 => write(&[first, masked | self.len as u8]),
+            126..0x1_0000 => {
+                let [high, low] = (self.len as u16).to_be_bytes();
+                write(&[first, masked | 126, high, low]);
+            }
+            _ => {
+                write(&[first, masked | 127]);
+                write(&self.len.to_be_bytes());
+            }
+        }
+        if let Some(key) = &self.mask {
+            write(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn f1_f2_p2_each_first_octet_is_accepted_or_refused_as_section_5_2_says() {
+        for octet in 0..=255u8 {
+            let expected = match octet {
+                _ if octet & 0x70 != 0 => Err(ProtocolError::ReservedBits),
+                0x00 | 0x80 => Ok(Opcode::Continuation),
+                0x01 | 0x81 => Ok(Opcode::Text),
+                0x02 | 0x82 => Ok(Opcode::Binary),
+                0x88 => Ok(Opcode::Close),
+                0x89 => Ok(Opcode::Ping),
+                0x8A => Ok(Opcode::Pong),
+                0x08..=0x0A => Err(ProtocolError::FragmentedControl),
+                _ => Err(ProtocolError::ReservedOpcode),
+            };
+            assert_eq!(first(octet), expected.map(|opcode| (octet & 0x80 != 0, opcode)), "{octet:#x}");
+        }
+    }
+
+    #[test]
+    fn f3_f7_lengths_are_written_in_network_order_and_read_back() {
+        for (len, octets) in [
+            (0, &[0x00][..]),
+            (125, &[0x7D]),
+            (126, &[0x7E, 0x00, 0x7E]),
+            (127, &[0x7E, 0x00, 0x7F]),
+            (65_535, &[0x7E, 0xFF, 0xFF]),
+            (65_536, &[0x7F, 0, 0, 0, 0, 0, 1, 0, 0]),
+            (0x7FFF_FFFF_FFFF_FFFF, &[0x7F, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
+        ] {
+            let header = Header { fin: true, opcode: Opcode::Binary, len, mask: None };
+            let mut written = std::vec::Vec::new();
+            header.write(|part| written.extend_from_slice(part));
+            assert_eq!((written[0], &written[1..]), (0x82, octets));
+            assert_eq!(header_size(len, false), written.len());
+            assert_eq!(length(octets[0], &octets[1..]), Ok(Some((len, &[][..]))));
+            for cut in 1..octets.len() {
+                assert_eq!(length(octets[0], &octets[1..cut]), Ok(None));
+            }
+        }
+    }
+
+    #[test]
+    fn f4_f5_f9_a_length_that_is_too_long_a_form_or_over_63_bits_is_refused_on_its_octet() {
+        assert_eq!(length(126, &[0x00]), Ok(None));
+        assert_eq!(length(126, &[0x00, 125]), Err(ProtocolError::NonMinimalLength));
+        assert_eq!(length(127, &[0; 5]), Ok(None));
+        assert_eq!(length(127, &[0; 6]), Err(ProtocolError::NonMinimalLength));
+        assert_eq!(length(127, &[0, 0, 0, 0, 0, 0, 0xFF, 0xFF]), Err(ProtocolError::NonMinimalLength));
+        assert_eq!(length(127, &[0x80]), Err(ProtocolError::LengthOver63Bits));
+    }
+}

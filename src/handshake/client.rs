@@ -1,0 +1,460 @@
+//! The client's side of the opening handshake (RFC 6455 section 4.1): the request, and what the response must say.
+
+use super::head::{self, Head};
+use super::{AcceptValue, Chosen, Headers, Opening, Progress, accept_value, are_allowed, write_headers};
+use crate::event::{Fault, What};
+use crate::{Config, ConnectError, HeadError, ResponseError};
+use base64ct::{Base64, Encoding};
+
+/// What a client asks for: host, path, subprotocols and headers of its own.
+///
+/// ```
+/// use sansocket::Connect;
+/// let connect = Connect::new("example.com", "/chat").protocol("chat").headers(&[("Origin", "http://example.com")]);
+/// let connect = Connect::from_uri("wss://example.com:8443/chat?room=1")?;
+/// assert_eq!((connect.host(), connect.port(), connect.is_secure()), ("example.com", 8443, true));
+/// # Ok::<_, sansocket::ConnectError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "the request is written by WebSocket::connect"]
+pub struct Connect<'a> {
+    /// As it goes into the `Host` header.
+    authority: &'a str,
+    secure: bool,
+    path: &'a str,
+    offer: Offer<'a>,
+    headers: Headers<'a>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Offer<'a> {
+    One(&'a str),
+    Many(&'a [&'a str]),
+}
+
+impl<'a> Connect<'a> {
+    /// Asks `host`, which may carry a port that is not the scheme's own, for `path`, which may carry a query.
+    pub const fn new(host: &'a str, path: &'a str) -> Self {
+        Self { authority: host, secure: false, path, offer: Offer::Many(&[]), headers: &[] }
+    }
+
+    /// Asks for what a `ws://` or `wss://` URI names (section 3).
+    ///
+    /// The transport is the caller's: connect to [`host`](Self::host) and [`port`](Self::port), over TLS where
+    /// [`is_secure`](Self::is_secure).
+    ///
+    /// # Errors
+    /// [`InvalidUri`](ConnectError::InvalidUri) for another scheme, user information, or a fragment, which a WebSocket
+    /// URI must not have; [`InvalidHost`](ConnectError::InvalidHost) and [`InvalidPath`](ConnectError::InvalidPath)
+    /// for what is not ASCII there (give internationalised names in their ASCII form).
+    pub fn from_uri(uri: &'a str) -> Result<Self, ConnectError> {
+        let (scheme, rest) = uri.split_once("://").ok_or(ConnectError::InvalidUri)?;
+        let secure = match scheme {
+            _ if scheme.eq_ignore_ascii_case("ws") => false,
+            _ if scheme.eq_ignore_ascii_case("wss") => true,
+            _ => return Err(ConnectError::InvalidUri),
+        };
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (authority, path) = rest.split_at_checked(end).unwrap_or_default();
+        if authority.contains('@') || path.contains('#') {
+            return Err(ConnectError::InvalidUri);
+        }
+        let (host, port) = head::split_port(authority).ok_or(ConnectError::InvalidHost)?;
+        let authority = if port.is_none_or(|port| port == default_port(secure)) { host } else { authority };
+        let connect = Self { secure, path, ..Self::new(authority, path) };
+        connect.check_path()?;
+        Ok(connect)
+    }
+
+    /// Offers one subprotocol; it replaces those offered before.
+    pub const fn protocol(self, protocol: &'a str) -> Self {
+        Self { offer: Offer::One(protocol), ..self }
+    }
+
+    /// Offers subprotocols, the one it likes best first; they replace those offered before.
+    pub const fn protocols(self, protocols: &'a [&'a str]) -> Self {
+        Self { offer: Offer::Many(protocols), ..self }
+    }
+
+    /// Adds headers: `Origin`, `Authorization`, `Cookie`, …; they replace those given before.
+    pub const fn headers(self, headers: Headers<'a>) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// The host to connect to: a name, an IPv4 address, or an IPv6 address in brackets.
+    #[must_use]
+    pub fn host(&self) -> &'a str {
+        head::split_port(self.authority).map_or(self.authority, |(host, _)| host)
+    }
+
+    /// The port to connect to: where none is given, 443 for `wss` and else 80.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let port = head::split_port(self.authority).and_then(|(_, port)| port);
+        port.unwrap_or(default_port(self.secure))
+    }
+
+    /// Whether it came from a `wss://` URI, and so asks for TLS.
+    #[must_use]
+    pub const fn is_secure(&self) -> bool {
+        self.secure
+    }
+
+    fn offered(&self) -> &[&'a str] {
+        match &self.offer {
+            Offer::One(protocol) => core::slice::from_ref(protocol),
+            Offer::Many(protocols) => protocols,
+        }
+    }
+
+    /// "MUST be percent-encoded"; an empty path, before a query too, is `/`.
+    fn check_path(&self) -> Result<(), ConnectError> {
+        let valid =
+            matches!(self.path.as_bytes(), [] | [b'/' | b'?', ..]) && head::is_target(self.path.as_bytes());
+        if valid { Ok(()) } else { Err(ConnectError::InvalidPath) }
+    }
+
+    /// Checks it, and says what to remember until the response comes.
+    pub(crate) fn check(&self) -> Result<ClientOpening, ConnectError> {
+        head::split_port(self.authority).ok_or(ConnectError::InvalidHost)?;
+        self.check_path()?;
+        if !are_allowed(self.headers, "Host") {
+            return Err(ConnectError::InvalidHeader);
+        }
+        let mut opening = ClientOpening::default();
+        for &protocol in self.offered() {
+            if head::token(protocol.as_bytes()).is_none() || opening.has_offered(protocol.as_bytes()) {
+                return Err(ConnectError::InvalidProtocol);
+            }
+            for part in [protocol.as_bytes(), b","] {
+                opening.offer.extend_from_slice(part).map_err(|_| ConnectError::OfferTooLong)?;
+            }
+        }
+        Ok(opening)
+    }
+
+    /// Section 4.1, "The requirements for this handshake".
+    pub(crate) fn write(&self, key: &Key, write: &mut dyn FnMut(&[u8])) {
+        write(b"GET ");
+        if !self.path.starts_with('/') {
+            write(b"/");
+        }
+        write(self.path.as_bytes());
+        write(b" HTTP/1.1\r\nHost: ");
+        write(self.authority.as_bytes());
+        write(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ");
+        write(&key.0);
+        write(b"\r\n");
+        for (index, protocol) in self.offered().iter().enumerate() {
+            write(if index == 0 { b"Sec-WebSocket-Protocol: " } else { b", " });
+            write(protocol.as_bytes());
+        }
+        if !self.offered().is_empty() {
+            write(b"\r\n");
+        }
+        write_headers(self.headers, write);
+        write(b"\r\n");
+    }
+}
+
+const fn default_port(secure: bool) -> u16 {
+    if secure { 443 } else { 80 }
+}
+
+/// The value of `Sec-WebSocket-Key`: 16 random octets in base64.
+#[derive(Clone, Copy)]
+pub(crate) struct Key([u8; 24]);
+
+impl Key {
+    pub(crate) fn new(random: [u8; 16]) -> Self {
+        let mut key = [0; 24];
+        // Its error is that `key` is too short for 16 octets, which it is not.
+        let _ = Base64::encode(&random, &mut key);
+        Self(key)
+    }
+
+    pub(crate) fn accept_value(&self) -> AcceptValue {
+        accept_value(&self.0)
+    }
+}
+
+/// A server's response to an opening handshake, lent from the inbox: status and headers. Its body is not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Response<'r> {
+    head: Head<'r>,
+}
+
+impl<'r> Response<'r> {
+    pub(crate) const fn new(octets: &'r [u8]) -> Self {
+        Self { head: Head::new(octets) }
+    }
+
+    /// The status code.
+    #[must_use]
+    pub fn status(&self) -> u16 {
+        status_line(self.head.first_line()).map_or(0, |(_, status)| status)
+    }
+
+    /// The value of the first header with this name, without the white space around it: `Location`, for example.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'r [u8]> {
+        self.head.values(name).next()
+    }
+
+    /// The names and values of all headers.
+    pub fn headers(&self) -> impl Iterator<Item = (&'r str, &'r [u8])> + use<'r> {
+        self.head.fields()
+    }
+}
+
+/// The version's digits and the status of `HTTP/x.y STATUS REASON` (RFC 9112 section 4); the reason may be empty.
+fn status_line(line: &[u8]) -> Option<((u8, u8), u16)> {
+    let (version, rest) = line.split_at_checked(8)?;
+    match rest {
+        [b' ', hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b' ', ..] => {
+            let digit = |octet: &u8| u16::from(octet - b'0');
+            Some((head::http_version(version)?, digit(hundreds) * 100 + digit(tens) * 10 + digit(ones)))
+        }
+        _ => None,
+    }
+}
+
+/// What a client must remember while it connects, and what it knows of the response so far.
+#[derive(Debug, Default)]
+pub struct ClientOpening {
+    pub(crate) accept: AcceptValue,
+    /// The subprotocols that were offered, each with a comma behind it.
+    offer: heapless::Vec<u8, 125, u8>,
+    /// The response's status; 0 before its first line.
+    status: u16,
+    upgrade: bool,
+    connection: bool,
+    accepted: bool,
+    extensions: bool,
+    chosen: Option<Chosen>,
+}
+
+impl ClientOpening {
+    fn has_offered(&self, protocol: &[u8]) -> bool {
+        !protocol.is_empty() && self.offer.split(|&octet| octet == b',').any(|offered| offered == protocol)
+    }
+
+    /// A header of a response with status 101, whose value begins at `at` (section 4.1 points 2 to 6 of the checks).
+    fn field(&mut self, name: &str, value: &[u8], at: usize) -> Result<(), ResponseError> {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        if is("Upgrade") {
+            // A second header would make a list of it, which is not equal to "websocket".
+            let first = !core::mem::replace(&mut self.upgrade, true);
+            let valid = first && value.eq_ignore_ascii_case(b"websocket");
+            if valid { Ok(()) } else { Err(ResponseError::NoUpgrade) }
+        } else if is("Connection") {
+            self.connection |= head::lists(value, "upgrade");
+            Ok(())
+        } else if is("Sec-WebSocket-Accept") {
+            if core::mem::replace(&mut self.accepted, true) {
+                return Err(ResponseError::SecondAccept);
+            }
+            if value == self.accept { Ok(()) } else { Err(ResponseError::WrongAccept) }
+        } else if is("Sec-WebSocket-Protocol") {
+            if self.chosen.is_some() {
+                return Err(ResponseError::SecondProtocol);
+            }
+            self.chosen = Some(Chosen { start: at as u16, len: value.len() as u16 });
+            if self.has_offered(value) { Ok(()) } else { Err(ResponseError::UnofferedProtocol) }
+        } else if is("Sec-WebSocket-Extensions") {
+            if core::mem::replace(&mut self.extensions, true) {
+                return Err(ResponseError::SecondExtensions);
+            }
+            if head::are_extensions(value) { Ok(()) } else { Err(ResponseError::InvalidExtensions) }
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What the complete head of a response with status 101 agrees on.
+    fn finish(&self) -> Result<Chosen, ResponseError> {
+        if !self.upgrade {
+            return Err(ResponseError::NoUpgrade);
+        }
+        if !self.connection {
+            return Err(ResponseError::NoConnectionUpgrade);
+        }
+        if !self.accepted {
+            return Err(ResponseError::NoAccept);
+        }
+        if self.extensions {
+            // None is ever offered.
+            return Err(ResponseError::UnofferedExtension);
+        }
+        Ok(self.chosen.unwrap_or_default())
+    }
+
+    fn take(&mut self, line: &[u8], at: usize) -> Result<Progress, ResponseError> {
+        if self.status == 0 {
+            let (version, status) = status_line(line).ok_or(ResponseError::InvalidStatusLine)?;
+            self.status = status;
+            if status == 101 && !head::is_new_enough(version) {
+                return Err(ResponseError::HttpTooOld);
+            }
+            return Ok(Progress::More);
+        }
+        if !line.is_empty() {
+            let (name, value) = head::field(line)?;
+            if self.status == 101 {
+                let offset = Head::new(line).offset_of(value);
+                self.field(name, value, at + usize::from(offset))?;
+            }
+            return Ok(Progress::More);
+        }
+        match core::mem::take(&mut self.status) {
+            101 => Ok(Progress::Complete(What::Open(self.finish()?))),
+            // "A client MUST be able to parse one or more 1xx responses received prior to a final response"
+            // (RFC 9110 section 15.2)
+            100..200 => Ok(Progress::Restart),
+            _ => Ok(Progress::Complete(What::Error(Fault::Refused))),
+        }
+    }
+}
+
+impl Opening for ClientOpening {
+    fn line(&mut self, line: &[u8], at: usize, _: &Config) -> Result<Progress, Fault> {
+        self.take(line, at).map_err(Fault::Response)
+    }
+
+    fn fault(error: HeadError, _: bool) -> Fault {
+        Fault::Response(ResponseError::Head(error))
+    }
+}
+
+/// Checks the headers of a response with status 101 that other software has parsed, as the machine checks those it
+/// reads itself: `key` is the `Sec-WebSocket-Key` that was sent, `offered` the subprotocols. No extensions may have been
+/// offered.
+///
+/// The subprotocol that the server chose comes back, if it chose one. The connection then starts with
+/// [`WebSocket::<Client<_>>::open`](crate::WebSocket::open).
+///
+/// # Errors
+/// The first rule that the headers break; [`ConnectError`]s of the offer count as
+/// [`UnofferedProtocol`](ResponseError::UnofferedProtocol).
+pub fn check_response<'h>(
+    headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+    key: &str,
+    offered: &[&str],
+) -> Result<Option<&'h str>, ResponseError> {
+    let mut opening = Connect::new("a", "/").protocols(offered).check().unwrap_or_default();
+    opening.accept = accept_value(key.as_bytes());
+    let mut protocol = None;
+    for (name, value) in headers {
+        let value = value.trim_ascii();
+        opening.field(name, value, 0)?;
+        if name.eq_ignore_ascii_case("Sec-WebSocket-Protocol") {
+            protocol = head::token(value);
+        }
+    }
+    opening.finish()?;
+    Ok(protocol)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(connect: &Connect<'_>) -> std::string::String {
+        connect.check().unwrap();
+        let mut octets = std::vec::Vec::new();
+        connect.write(&Key::new([0; 16]), &mut |part| octets.extend_from_slice(part));
+        std::string::String::from_utf8(octets).unwrap()
+    }
+
+    #[test]
+    fn c6_to_c16_the_request_has_the_parts_of_section_4_1() {
+        let connect = Connect::new("example.com:8080", "/chat?a=b")
+            .protocols(&["v2", "v1"])
+            .headers(&[("Origin", "http://example.com"), ("Cookie", "a=b")]);
+        assert_eq!(
+            written(&connect),
+            "GET /chat?a=b HTTP/1.1\r\nHost: example.com:8080\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\
+             Sec-WebSocket-Protocol: v2, v1\r\nOrigin: http://example.com\r\nCookie: a=b\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn u1_to_u4_c8_a_uri_names_host_port_path_and_query() {
+        for (uri, host, port, secure, start) in [
+            ("ws://a", "a", 80, false, "GET / HTTP/1.1\r\nHost: a\r\n"),
+            ("WSS://a", "a", 443, true, "GET / HTTP/1.1\r\nHost: a\r\n"),
+            ("ws://a:80/b", "a", 80, false, "GET /b HTTP/1.1\r\nHost: a\r\n"),
+            ("wss://a:80/b?c", "a", 80, true, "GET /b?c HTTP/1.1\r\nHost: a:80\r\n"),
+            ("ws://[::1]:9001?q", "[::1]", 9001, false, "GET /?q HTTP/1.1\r\nHost: [::1]:9001\r\n"),
+        ] {
+            let connect = Connect::from_uri(uri).unwrap();
+            assert_eq!((connect.host(), connect.port(), connect.is_secure()), (host, port, secure), "{uri}");
+            assert!(written(&connect).starts_with(start), "{uri}: {}", written(&connect));
+        }
+        for (uri, error) in [
+            ("http://a", ConnectError::InvalidUri),
+            ("a", ConnectError::InvalidUri),
+            ("ws:a", ConnectError::InvalidUri),
+            ("ws://a/#b", ConnectError::InvalidUri),
+            ("ws://a#b", ConnectError::InvalidUri),
+            ("ws://u@a", ConnectError::InvalidUri),
+            ("ws://", ConnectError::InvalidHost),
+            ("ws:///b", ConnectError::InvalidHost),
+            ("ws://a:x", ConnectError::InvalidHost),
+            ("ws://é", ConnectError::InvalidHost),
+            ("ws://a/é", ConnectError::InvalidPath),
+            ("ws://a/ b", ConnectError::InvalidPath),
+            ("ws://a/\r\nX: y", ConnectError::InvalidPath),
+        ] {
+            assert_eq!(Connect::from_uri(uri), Err(error), "{uri}");
+        }
+    }
+
+    #[test]
+    fn c14_offered_subprotocols_are_tokens_unique_and_short_enough_to_remember() {
+        let check = |offer: &[&str]| Connect::new("a", "/").protocols(offer).check().map(|_| ());
+        assert_eq!(check(&["a", "b", "aa"]), Ok(()));
+        for invalid in ["", "a b", "a,b", "é", "a\r\nb", "a;b"] {
+            assert_eq!(check(&[invalid]), Err(ConnectError::InvalidProtocol), "{invalid:?}");
+        }
+        assert_eq!(check(&["a", "a"]), Err(ConnectError::InvalidProtocol));
+        assert_eq!(check(&[&"x".repeat(124)]), Ok(()));
+        assert_eq!(check(&[&"x".repeat(125)]), Err(ConnectError::OfferTooLong));
+    }
+
+    #[test]
+    fn d9_a_status_line_is_a_version_three_digits_and_a_reason() {
+        assert_eq!(status_line(b"HTTP/1.1 101 Switching Protocols"), Some(((b'1', b'1'), 101)));
+        assert_eq!(status_line(b"HTTP/1.0 404 "), Some(((b'1', b'0'), 404)));
+        for invalid in [
+            "",
+            "HTTP/1.1",
+            "HTTP/1.1 101",
+            "HTTP/1.1 10 a",
+            "HTTP/1.1  101 a",
+            "http/1.1 101 a",
+            "HTTP/1.1 1010 a",
+        ] {
+            assert_eq!(status_line(invalid.as_bytes()), None, "{invalid}");
+        }
+    }
+
+    #[test]
+    fn headers_that_other_software_has_parsed_get_the_same_verdict() {
+        let valid: &[(&str, &[u8])] = &[
+            ("upgrade", b"WebSocket"),
+            ("connection", b"Upgrade"),
+            ("sec-websocket-accept", b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="),
+            ("sec-websocket-protocol", b"b"),
+        ];
+        let check = |headers: &[(&'static str, &'static [u8])], offered: &[&str]| {
+            check_response(headers.iter().copied(), "dGhlIHNhbXBsZSBub25jZQ==", offered)
+        };
+        assert_eq!(check(valid, &["a", "b"]), Ok(Some("b")));
+        assert_eq!(check(&valid[..3], &["a", "b"]), Ok(None));
+        assert_eq!(check(valid, &["a"]), Err(ResponseError::UnofferedProtocol));
+        assert_eq!(check(&valid[..2], &[]), Err(ResponseError::NoAccept));
+    }
+}

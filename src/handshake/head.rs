@@ -1,0 +1,362 @@
+//! The head of an HTTP/1.1 message (RFC 9112): lines as they arrive, header fields, lists and tokens.
+
+use crate::{Buffer, Config, HeadError};
+use core::{fmt, ops::Range};
+
+/// Collects a head in the inbox and finds its lines, octet by octet and each octet once.
+#[derive(Debug, Default)]
+pub(crate) struct Reader {
+    /// Where the current line begins in the inbox.
+    line: usize,
+    /// How many lines are complete.
+    lines: u16,
+    /// How many octets have come, those of skipped heads included.
+    total: usize,
+    /// The last octet was the CR that ends a line.
+    after_cr: bool,
+}
+
+impl Reader {
+    /// Whether the first line is still incomplete.
+    pub(crate) const fn is_in_first_line(&self) -> bool {
+        self.lines == 0
+    }
+
+    /// Moves octets from the front of `input` to the inbox until a line is complete: where it lies there, without its
+    /// CRLF. `None` once the input is used up. Fails on the very octet that is wrong or one too many.
+    pub(crate) fn next_line<B: Buffer + ?Sized>(
+        &mut self,
+        input: &mut &[u8],
+        inbox: &mut B,
+        config: &Config,
+    ) -> Result<Option<Range<usize>>, HeadError> {
+        loop {
+            if self.after_cr {
+                match input.first() {
+                    None => return Ok(None),
+                    Some(b'\n') => {}
+                    Some(_) => return Err(HeadError::BareCr),
+                }
+                self.take(1, input, inbox, config)?;
+                self.after_cr = false;
+                let end = inbox.bytes().len();
+                let line = core::mem::replace(&mut self.line, end)..end - 2;
+                if !line.is_empty() && self.lines > config.max_headers {
+                    return Err(HeadError::TooManyHeaders);
+                }
+                self.lines = self.lines.saturating_add(1);
+                return Ok(Some(line));
+            }
+            let text = input.iter().position(|&octet| is_control(octet)).unwrap_or(input.len());
+            self.take(text, input, inbox, config)?;
+            match input.first() {
+                None => return Ok(None),
+                Some(b'\r') => {
+                    self.take(1, input, inbox, config)?;
+                    self.after_cr = true;
+                }
+                Some(b'\n') => return Err(HeadError::BareLf),
+                Some(_) => return Err(HeadError::ControlCharacter),
+            }
+        }
+    }
+
+    /// Forgets the lines so far, but not how long they were: another head follows, or the first line was empty.
+    pub(crate) fn restart<B: Buffer + ?Sized>(&mut self, inbox: &mut B) {
+        inbox.clear();
+        *self = Self { total: self.total, ..Self::default() };
+    }
+
+    fn take<B: Buffer + ?Sized>(
+        &mut self,
+        count: usize,
+        input: &mut &[u8],
+        inbox: &mut B,
+        config: &Config,
+    ) -> Result<(), HeadError> {
+        let limit = usize::from(config.max_head).min(inbox.bytes().len().saturating_add(inbox.room()));
+        let Some((octets, rest)) = input.split_at_checked(count) else { return Ok(()) };
+        if count > limit.saturating_sub(self.total) || count > inbox.room() {
+            return Err(HeadError::TooLong);
+        }
+        self.total += count;
+        inbox.append(octets);
+        *input = rest;
+        Ok(())
+    }
+}
+
+/// A control character other than a tab: none may be in a head, but CR and LF at the end of its lines.
+const fn is_control(octet: u8) -> bool {
+    octet < b' ' && octet != b'\t' || octet == 0x7F
+}
+
+/// A complete head, whose every line has been checked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub(crate) struct Head<'h> {
+    octets: &'h [u8],
+}
+
+impl<'h> Head<'h> {
+    pub(crate) const fn new(octets: &'h [u8]) -> Self {
+        Self { octets }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &'h [u8]> + use<'h> {
+        // No other LF is in a head, and each has a CR before it.
+        self.octets.split(|&octet| octet == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
+    }
+
+    pub(crate) fn first_line(&self) -> &'h [u8] {
+        self.lines().next().unwrap_or_default()
+    }
+
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'h str, &'h [u8])> + use<'h> {
+        self.lines().skip(1).filter_map(|line| field(line).ok())
+    }
+
+    /// The values of each header with this name, in order; names are compared without case.
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'h [u8]> {
+        self.fields().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    /// Where `part`, a part of this head, begins in it. (A head has at most 65,535 octets.)
+    pub(crate) fn offset_of(&self, part: &[u8]) -> u16 {
+        part.as_ptr().addr().wrapping_sub(self.octets.as_ptr().addr()) as u16
+    }
+}
+
+impl fmt::Debug for Head<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.octets.escape_ascii())
+    }
+}
+
+/// The name and the value of a header line (RFC 9112 section 5).
+pub(crate) fn field(line: &[u8]) -> Result<(&str, &[u8]), HeadError> {
+    if let [b' ' | b'\t', ..] = line {
+        return Err(HeadError::Folded);
+    }
+    let colon = line.iter().position(|&octet| octet == b':').ok_or(HeadError::NoColon)?;
+    let (name, value) = line.split_at_checked(colon).ok_or(HeadError::NoColon)?;
+    if let [.., b' ' | b'\t'] = name {
+        return Err(HeadError::SpaceBeforeColon);
+    }
+    let name = token(name).ok_or(HeadError::InvalidName)?;
+    Ok((name, value.strip_prefix(b":").unwrap_or(value).trim_ascii()))
+}
+
+/// The elements of a comma-separated list; empty ones are ignored (RFC 9110 section 5.6.1).
+pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+}
+
+/// Whether one element of the list is `token`, whatever its case.
+pub(crate) fn lists(value: &[u8], token: &str) -> bool {
+    list(value).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+}
+
+/// `octets` as a token (RFC 9110 section 5.6.2).
+pub(crate) fn token(octets: &[u8]) -> Option<&str> {
+    let valid = !octets.is_empty() && octets.iter().all(|&octet| is_token(octet));
+    if valid { core::str::from_utf8(octets).ok() } else { None }
+}
+
+pub(crate) const fn is_token(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric()
+        || matches!(
+            octet,
+            b'!' | b'#'
+                | b'$'
+                | b'%'
+                | b'&'
+                | b'\''
+                | b'*'
+                | b'+'
+                | b'-'
+                | b'.'
+                | b'^'
+                | b'_'
+                | b'`'
+                | b'|'
+                | b'~'
+        )
+}
+
+/// Whether `value` follows the grammar of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1): a list of tokens, each
+/// with parameters, whose values are tokens or quoted strings that are tokens once unescaped.
+pub(crate) fn are_extensions(value: &[u8]) -> bool {
+    // A quoted value is a token: no comma, semicolon or equals sign can be inside it.
+    let mut elements = list(value).peekable();
+    elements.peek().is_some()
+        && elements.all(|element| {
+            let mut parts = element.split(|&octet| octet == b';').map(<[u8]>::trim_ascii);
+            parts.next().is_some_and(|name| token(name).is_some()) && parts.all(is_parameter)
+        })
+}
+
+fn is_parameter(parameter: &[u8]) -> bool {
+    let mut sides = parameter.splitn(2, |&octet| octet == b'=').map(<[u8]>::trim_ascii);
+    let (name, value) = (sides.next().unwrap_or_default(), sides.next());
+    token(name).is_some()
+        && match value {
+            None => true,
+            Some([b'"', quoted @ .., b'"']) => {
+                let mut octets = quoted.iter();
+                let mut unescaped = core::iter::from_fn(|| match octets.next() {
+                    Some(b'\\') => Some(octets.next().copied().unwrap_or(b'\\')),
+                    other => other.copied(),
+                });
+                !quoted.is_empty() && unescaped.all(is_token)
+            }
+            Some(value) => token(value).is_some(),
+        }
+}
+
+/// The digits of an HTTP version, `HTTP/1.1` for example.
+pub(crate) fn http_version(octets: &[u8]) -> Option<(u8, u8)> {
+    match octets {
+        [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => {
+            Some((*major, *minor))
+        }
+        _ => None,
+    }
+}
+
+/// Whether an HTTP version is 1.1 or later.
+pub(crate) fn is_new_enough(version: (u8, u8)) -> bool {
+    version >= (b'1', b'1')
+}
+
+/// Splits `host[:port]` (RFC 3986 section 3.2.2): the host, and the port where one is given.
+pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    let (host, port) = match authority.rsplit_once(':') {
+        // A colon inside brackets belongs to an IPv6 address.
+        Some((_, after)) if after.contains(']') => (authority, None),
+        Some((host, port)) => (host, Some(port)),
+        None => (authority, None),
+    };
+    let named = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&octet);
+    let valid = match host.as_bytes() {
+        [b'[', address @ .., b']'] => {
+            !address.is_empty() && address.iter().all(|&octet| named(octet) || octet == b':')
+        }
+        name => !name.is_empty() && name.iter().all(|&octet| named(octet)),
+    };
+    let port = match port {
+        None | Some("") => None,
+        Some(port) if port.bytes().all(|octet| octet.is_ascii_digit()) => Some(port.parse().ok()?),
+        Some(_) => return None,
+    };
+    valid.then_some((host, port))
+}
+
+/// Whether `target` can be a request's target: visible ASCII without a fragment.
+pub(crate) fn is_target(target: &[u8]) -> bool {
+    target.iter().all(|&octet| octet.is_ascii_graphic() && octet != b'#')
+}
+
+/// A decimal number, written without `core::fmt`.
+pub(crate) struct Decimal {
+    digits: [u8; 20],
+    start: usize,
+}
+
+impl Decimal {
+    pub(crate) fn new(mut number: usize) -> Self {
+        let mut decimal = Self { digits: [b'0'; 20], start: 20 };
+        for digit in decimal.digits.iter_mut().rev() {
+            *digit = b'0' + (number % 10) as u8;
+            decimal.start -= 1;
+            number /= 10;
+            if number == 0 {
+                break;
+            }
+        }
+        decimal
+    }
+
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.digits.get(self.start..).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn n3_n4_extensions_follow_the_grammar_of_section_9_1() {
+        for valid in [
+            "a",
+            "a, b",
+            ",a,,",
+            "a;b",
+            "a; b=c ; d",
+            "a;b=\"c\"",
+            "a;b=\"\\c\"",
+            "permessage-deflate; x=15, foo",
+            "a ; b = c",
+        ] {
+            assert!(are_extensions(valid.as_bytes()), "{valid}");
+        }
+        for invalid in [
+            "",
+            ",",
+            ";",
+            "a;",
+            "a;;b",
+            "a b",
+            "a;b=",
+            "a;b=\"\"",
+            "a;b=\"c d\"",
+            "a;b=\"c",
+            "a;b=c\"",
+            "a;b=\"c,d\"",
+            "a;=b",
+            "a=b",
+            "a;b=\"\\\"",
+            "é",
+            "a;b=\"c\\",
+        ] {
+            assert!(!are_extensions(invalid.as_bytes()), "{invalid}");
+        }
+    }
+
+    #[test]
+    fn s15_s17_a_header_line_is_a_token_a_colon_and_a_value() {
+        assert_eq!(field(b"Host: a"), Ok(("Host", &b"a"[..])));
+        assert_eq!(field(b"X:"), Ok(("X", &b""[..])));
+        assert_eq!(field(b"X:\t a:b \xFF \t"), Ok(("X", &b"a:b \xFF"[..])));
+        assert_eq!(field(b"X : a"), Err(HeadError::SpaceBeforeColon));
+        assert_eq!(field(b" X: a"), Err(HeadError::Folded));
+        assert_eq!(field(b"\tX: a"), Err(HeadError::Folded));
+        assert_eq!(field(b"X a"), Err(HeadError::NoColon));
+        assert_eq!(field(b": a"), Err(HeadError::InvalidName));
+        assert_eq!(field(b"X y: a"), Err(HeadError::InvalidName));
+        assert_eq!(field(b"\xC3\xA9: a"), Err(HeadError::InvalidName));
+    }
+
+    #[test]
+    fn a_port_is_split_off_its_host() {
+        assert_eq!(split_port("a.example"), Some(("a.example", None)));
+        assert_eq!(split_port("a:80"), Some(("a", Some(80))));
+        assert_eq!(split_port("a:"), Some(("a", None)));
+        assert_eq!(split_port("[::1]"), Some(("[::1]", None)));
+        assert_eq!(split_port("[::1]:9001"), Some(("[::1]", Some(9001))));
+        for invalid in ["", ":80", "a:65536", "a:8x", "a b", "a/b", "a@b", "[]", "[::1", "::1", "a:+8", "é"]
+        {
+            assert_eq!(split_port(invalid), None, "{invalid}");
+        }
+    }
+
+    #[test]
+    fn a_number_is_written_in_decimal() {
+        for (number, text) in
+            [(0, "0"), (7, "7"), (10, "10"), (403, "403"), (usize::MAX, "18446744073709551615")]
+        {
+            assert_eq!(Decimal::new(number).as_bytes(), text.as_bytes());
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! The opening handshake (RFC 6455 section 4): heads, the accept value, negotiation.
+//!
+//! The machine reads and writes HTTP/1.1 heads itself. Where something else speaks HTTP, [`check_request`] and
+//! [`check_response`] apply the same rules to headers that it has parsed, and the connection then starts with
+//! [`WebSocket::<Server>::open`](crate::WebSocket::open).
+
+mod client;
+mod head;
+mod server;
+
+pub(crate) use client::{ClientOpening, Key};
+pub(crate) use head::Reader;
+pub(crate) use opening::{Opening, Progress};
+pub(crate) use server::{Asked, ServerOpening, refuse};
+
+pub use client::{Connect, Response, check_response};
+pub use server::{Accept, Reject, Request, check_request};
+
+use crate::{Buffer, OutboxFull};
+use base64ct::{Base64, Encoding};
+use head::Head;
+
+/// Header names and values that the caller adds: borrowed pairs.
+pub type Headers<'h> = &'h [(&'h str, &'h str)];
+
+/// The value of `Sec-WebSocket-Accept`: 20 octets in base64.
+pub(crate) type AcceptValue = [u8; 28];
+
+/// A complete opening handshake: what was agreed on, and the peer's head.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Open<'o> {
+    head: Head<'o>,
+    protocol: Option<&'o str>,
+}
+
+impl<'o> Open<'o> {
+    pub(crate) fn new(octets: &'o [u8], chosen: Chosen) -> Self {
+        let (start, len) = (usize::from(chosen.start), usize::from(chosen.len));
+        let protocol = octets.get(start..start + len).and_then(head::token);
+        Self { head: Head::new(octets), protocol }
+    }
+
+    /// The subprotocol that was agreed on, if any.
+    #[must_use]
+    pub const fn protocol(&self) -> Option<&'o str> {
+        self.protocol
+    }
+
+    /// The value of the first header with this name in the peer's head: the response, or for a server the request.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'o [u8]> {
+        self.head.values(name).next()
+    }
+
+    /// The names and values of all headers in the peer's head.
+    pub fn headers(&self) -> impl Iterator<Item = (&'o str, &'o [u8])> + use<'o> {
+        self.head.fields()
+    }
+}
+
+/// Where the subprotocol that was agreed on lies in the head; of no length where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Chosen {
+    start: u16,
+    len: u16,
+}
+
+mod opening {
+    use crate::event::{Fault, What};
+    use crate::{Config, HeadError};
+
+    /// What a role knows of the peer's head so far.
+    pub trait Opening {
+        /// Takes a line, which begins at `at` in the head.
+        fn line(&mut self, line: &[u8], at: usize, config: &Config) -> Result<Progress, Fault>;
+        /// What a fault of the head as such is called; `first_line` tells whether it is in the first line.
+        fn fault(error: HeadError, first_line: bool) -> Fault;
+    }
+
+    /// What a line of the head leads to.
+    #[derive(Debug)]
+    pub enum Progress {
+        /// More lines.
+        More,
+        /// The lines so far do not count.
+        Restart,
+        /// The head is complete.
+        Complete(What),
+    }
+}
+
+/// "Concatenate the key with the GUID, take the SHA-1 hash, base64-encode it" (section 4.2.2).
+pub(crate) fn accept_value(key: &[u8]) -> AcceptValue {
+    let mut sha1 = sha1_smol::Sha1::new();
+    sha1.update(key);
+    sha1.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    let mut value = [0; 28];
+    // Its error is that `value` is too short for 20 octets, which it is not.
+    let _ = Base64::encode(&sha1.digest().bytes(), &mut value);
+    value
+}
+
+/// Appends what `write` hands out, all of it or nothing.
+pub(crate) fn append<B: Buffer + ?Sized>(
+    outbox: &mut B,
+    write: impl Fn(&mut dyn FnMut(&[u8])),
+) -> Result<(), OutboxFull> {
+    let mut needed = 0_usize;
+    write(&mut |part| needed = needed.saturating_add(part.len()));
+    if outbox.room() < needed {
+        return Err(OutboxFull { needed });
+    }
+    write(&mut |part| outbox.append(part));
+    Ok(())
+}
+
+/// Whether the caller's headers can be written: names are tokens and not the machine's own nor in `reserved`; values
+/// hold no control characters, CR and LF above all.
+fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
+    let own = ["Connection", "Upgrade", "Content-Length", "Transfer-Encoding", reserved];
+    headers.iter().all(|(name, value)| {
+        let prefix = name.as_bytes().get(..14).unwrap_or_default();
+        head::token(name.as_bytes()).is_some()
+            && !prefix.eq_ignore_ascii_case(b"Sec-WebSocket-")
+            && !own.iter().any(|own| own.eq_ignore_ascii_case(name))
+            && !value.bytes().any(|octet| octet.is_ascii_control() && octet != b'\t')
+    })
+}
+
+fn write_headers(headers: Headers<'_>, write: &mut dyn FnMut(&[u8])) {
+    for (name, value) in headers {
+        write(name.as_bytes());
+        write(b": ");
+        write(value.as_bytes());
+        write(b"\r\n");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r8_d4_the_accept_value_is_the_one_of_section_1_3() {
+        assert_eq!(&accept_value(b"dGhlIHNhbXBsZSBub25jZQ=="), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn c18_r14_headers_that_inject_or_override_are_not_allowed() {
+        assert!(are_allowed(
+            &[("Cookie", "a=b; c=\"d\""), ("Origin", "http://a"), ("X", ""), ("Y", "\té")],
+            "Host"
+        ));
+        for (name, value) in [
+            ("X", "a\r\nY: b"),
+            ("X", "a\nb"),
+            ("X", "a\rb"),
+            ("X", "a\0b"),
+            ("X", "\x7F"),
+            ("X\r\nY", "a"),
+            ("", "a"),
+            ("X:", "a"),
+            ("X Y", "a"),
+            ("host", "a"),
+            ("UPGRADE", "h2c"),
+            ("connection", "close"),
+            ("Sec-WebSocket-Key", "a"),
+            ("sec-websocket-accept", "a"),
+            ("Content-Length", "5"),
+            ("Transfer-Encoding", "chunked"),
+        ] {
+            assert!(!are_allowed(&[(name, value)], "Host"), "{name}: {value}");
+        }
+    }
+}

@@ -1,0 +1,496 @@
+//! The server's side of the opening handshake (RFC 6455 section 4.2): requests, acceptance, refusal.
+
+use super::head::{self, Decimal, Head};
+use super::{AcceptValue, Chosen, Headers, Opening, Progress, accept_value, are_allowed, write_headers};
+use crate::event::{Fault, What};
+use crate::{AnswerError, Config, HeadError, RequestError};
+use core::fmt;
+
+/// A client's request to open a WebSocket, lent from the inbox; with
+/// [`Config::plain_requests`](crate::Config::plain_requests) any GET.
+///
+/// The machine has checked it (section 4.2.1). What it cannot know is whether the host, the path and the origin are
+/// welcome: "If the server does not wish to accept this connection, it MUST return an appropriate HTTP error code".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Request<'r> {
+    head: Head<'r>,
+    asked: Asked,
+}
+
+/// Where the request's key lies in the head; `None` where it asks for no upgrade.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Asked {
+    pub(crate) key: Option<u16>,
+}
+
+impl<'r> Request<'r> {
+    pub(crate) const fn new(octets: &'r [u8], asked: Asked) -> Self {
+        Self { head: Head::new(octets), asked }
+    }
+
+    /// Whether it asks for a WebSocket; false only with [`Config::plain_requests`](crate::Config::plain_requests).
+    #[must_use]
+    pub const fn is_upgrade(&self) -> bool {
+        self.asked.key.is_some()
+    }
+
+    /// The path and the query, as in `/chat?room=1`.
+    #[must_use]
+    pub fn target(&self) -> &'r str {
+        self.split_target().1
+    }
+
+    /// The host that is asked for, with its port if one is given: from `Host`, or from a target in absolute form,
+    /// which overrides it (RFC 9112 section 3.2.2).
+    #[must_use]
+    pub fn host(&self) -> &'r str {
+        match self.split_target().0 {
+            Some(authority) => authority,
+            None => self.header("Host").and_then(|host| core::str::from_utf8(host).ok()).unwrap_or_default(),
+        }
+    }
+
+    /// The `Origin` header: present when a browser asks, and then the page that does (section 10.2).
+    #[must_use]
+    pub fn origin(&self) -> Option<&'r [u8]> {
+        self.header("Origin")
+    }
+
+    /// The value of the first header with this name, without the white space around it.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'r [u8]> {
+        self.head.values(name).next()
+    }
+
+    /// The names and values of all headers.
+    pub fn headers(&self) -> impl Iterator<Item = (&'r str, &'r [u8])> + use<'r> {
+        self.head.fields()
+    }
+
+    /// The subprotocols that the client offers, the ones it likes best first.
+    pub fn protocols(&self) -> impl Iterator<Item = &'r str> {
+        self.head.values("Sec-WebSocket-Protocol").flat_map(head::list).filter_map(head::token)
+    }
+
+    /// The extensions that the client offers, each with its parameters: `permessage-deflate; client_max_window_bits`.
+    pub fn extensions(&self) -> impl Iterator<Item = &'r str> {
+        let values = self.head.values("Sec-WebSocket-Extensions");
+        values.flat_map(head::list).filter_map(|extension| core::str::from_utf8(extension).ok())
+    }
+
+    /// The acceptance of this request, without a subprotocol. It borrows nothing, and can be given to
+    /// [`accept`](crate::WebSocket::accept) now or later.
+    #[must_use]
+    pub fn accept(&self) -> Accept<'static> {
+        let key = self.header("Sec-WebSocket-Key").unwrap_or_default();
+        Accept { value: accept_value(key), protocol: None, chosen: Chosen::default(), headers: &[] }
+    }
+
+    /// The acceptance of this request with the first of `preferred` that the client offers too; `None` where it
+    /// offers none of them. ("If the server does not wish to agree to one of the suggested subprotocols, it MUST NOT
+    /// send back a |Sec-WebSocket-Protocol| header": then [`accept`](Self::accept), or reject.)
+    #[must_use]
+    pub fn select<'p>(&self, preferred: &[&'p str]) -> Option<Accept<'p>> {
+        preferred.iter().find_map(|&protocol| {
+            let offered = self.protocols().find(|&offered| offered == protocol)?;
+            let chosen = Chosen { start: self.head.offset_of(offered.as_bytes()), len: offered.len() as u16 };
+            Some(Accept { protocol: Some(protocol), chosen, ..self.accept() })
+        })
+    }
+
+    /// The authority, where the target is in absolute form, and the rest of it.
+    fn split_target(&self) -> (Option<&'r str>, &'r str) {
+        let target = self.head.first_line().split(|&octet| octet == b' ').nth(1).unwrap_or_default();
+        split_target(core::str::from_utf8(target).unwrap_or_default())
+    }
+}
+
+/// A target's authority, where it is in absolute form, and its path and query.
+fn split_target(target: &str) -> (Option<&str>, &str) {
+    let Some((_, rest)) = target.split_once("://").filter(|_| !target.starts_with('/')) else {
+        return (None, target);
+    };
+    match rest.find(['/', '?']).and_then(|end| rest.split_at_checked(end)) {
+        Some((authority, path)) => (Some(authority), path),
+        None => (Some(rest), "/"),
+    }
+}
+
+/// A decision to accept a request: `Copy`, and it borrows only what the caller gives to it, so that it may be made at
+/// any time before [`accept`](crate::WebSocket::accept), and tried again when the outbox was full.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a request is accepted by WebSocket::accept"]
+pub struct Accept<'a> {
+    value: AcceptValue,
+    protocol: Option<&'a str>,
+    chosen: Chosen,
+    headers: Headers<'a>,
+}
+
+impl<'a> Accept<'a> {
+    /// Adds headers to the response, cookies for example; they replace those given before.
+    pub const fn headers(self, headers: Headers<'a>) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// The value of `Sec-WebSocket-Accept`.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        core::str::from_utf8(&self.value).unwrap_or_default()
+    }
+
+    pub(crate) const fn chosen(&self) -> Chosen {
+        self.chosen
+    }
+
+    pub(crate) fn check(&self) -> Result<(), AnswerError> {
+        if are_allowed(self.headers, "") { Ok(()) } else { Err(AnswerError::InvalidHeader) }
+    }
+
+    /// Section 4.2.2.
+    pub(crate) fn write(&self, write: &mut dyn FnMut(&[u8])) {
+        write(
+            b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Accept: ",
+        );
+        write(&self.value);
+        write(b"\r\n");
+        if let Some(protocol) = self.protocol {
+            write_headers(&[("Sec-WebSocket-Protocol", protocol)], write);
+        }
+        write_headers(self.headers, write);
+        write(b"\r\n");
+    }
+}
+
+/// A decision to refuse a request: a status, headers and a body.
+///
+/// ```
+/// let reject = sansocket::Reject::status(401).headers(&[("WWW-Authenticate", "Basic")]).body(b"who are you?");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use = "a request is rejected by WebSocket::reject"]
+pub struct Reject<'a> {
+    status: u16,
+    headers: Headers<'a>,
+    body: &'a [u8],
+}
+
+impl<'a> Reject<'a> {
+    /// A response with this status, from 200 to 599, and an empty body.
+    ///
+    /// It carries `Content-Length` and `Connection: close`; with 405 `Allow: GET`, and with 426 `Upgrade: websocket`
+    /// and `Sec-WebSocket-Version: 13` (section 4.4).
+    pub const fn status(status: u16) -> Self {
+        Self { status, headers: &[], body: &[] }
+    }
+
+    /// Adds headers; they replace those given before.
+    pub const fn headers(self, headers: Headers<'a>) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// Adds a body; it replaces the one given before.
+    pub const fn body(self, body: &'a [u8]) -> Self {
+        Self { body, ..self }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), AnswerError> {
+        if !(200..=599).contains(&self.status) {
+            return Err(AnswerError::InvalidStatus);
+        }
+        if !self.has_body() && !self.body.is_empty() {
+            return Err(AnswerError::BodyNotAllowed);
+        }
+        if !are_allowed(self.headers, if self.status == 405 { "Allow" } else { "" }) {
+            return Err(AnswerError::InvalidHeader);
+        }
+        Ok(())
+    }
+
+    /// RFC 9110 sections 15.3.5 and 15.4.5.
+    const fn has_body(&self) -> bool {
+        !matches!(self.status, 204 | 304)
+    }
+
+    pub(crate) fn write(&self, write: &mut dyn FnMut(&[u8])) {
+        write(b"HTTP/1.1 ");
+        write(Decimal::new(self.status.into()).as_bytes());
+        write(b" ");
+        write(phrase(self.status).as_bytes());
+        write(match self.status {
+            405 => b"\r\nConnection: close\r\nAllow: GET\r\n".as_slice(),
+            // A sender of Upgrade names it in Connection too (RFC 9110 section 7.8).
+            426 => b"\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
+            _ => b"\r\nConnection: close\r\n",
+        });
+        if self.has_body() {
+            write(b"Content-Length: ");
+            write(Decimal::new(self.body.len()).as_bytes());
+            write(b"\r\n");
+        }
+        write_headers(self.headers, write);
+        write(b"\r\n");
+        write(self.body);
+    }
+}
+
+/// The machine's own refusal of a bad request.
+pub(crate) fn refuse(status: u16, write: &mut dyn FnMut(&[u8])) {
+    Reject::status(status).write(write);
+}
+
+/// The usual statuses' reason phrases; it may be empty for the others (RFC 9112 section 4).
+const fn phrase(status: u16) -> &'static str {
+    match status {
+        200 => "OK",
+        301 => "Moved Permanently",
+        302 => "Found",
+        303 => "See Other",
+        307 => "Temporary Redirect",
+        308 => "Permanent Redirect",
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        403 => "Forbidden",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        414 => "URI Too Long",
+        426 => "Upgrade Required",
+        429 => "Too Many Requests",
+        431 => "Request Header Fields Too Large",
+        500 => "Internal Server Error",
+        503 => "Service Unavailable",
+        _ => "",
+    }
+}
+
+/// What a server knows of the request so far.
+#[derive(Debug, Default)]
+pub struct ServerOpening {
+    /// The request line has come.
+    started: bool,
+    /// An empty line has come before it.
+    blank: bool,
+    host: bool,
+    upgrade: bool,
+    connection: bool,
+    version: bool,
+    key: Option<u16>,
+}
+
+impl ServerOpening {
+    /// The request line (section 4.2.1 point 1, RFC 9112 section 3).
+    fn request_line(&mut self, line: &[u8]) -> Result<(), RequestError> {
+        self.started = true;
+        let mut parts = line.split(|&octet| octet == b' ');
+        let (Some(method), Some(target), Some(version), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(RequestError::InvalidRequestLine);
+        };
+        let version = head::http_version(version).ok_or(RequestError::InvalidRequestLine)?;
+        let method = head::token(method).ok_or(RequestError::InvalidRequestLine)?;
+        if !head::is_new_enough(version) {
+            return Err(RequestError::HttpTooOld);
+        }
+        if method != "GET" {
+            return Err(RequestError::MethodNotAllowed);
+        }
+        let target = core::str::from_utf8(target).ok().filter(|target| head::is_target(target.as_bytes()));
+        let valid = target.is_some_and(|target| match split_target(target) {
+            (None, path) => path.starts_with('/'),
+            (Some(authority), _) => {
+                let scheme = target.split("://").next().unwrap_or_default();
+                ["http", "https", "ws", "wss"].iter().any(|known| known.eq_ignore_ascii_case(scheme))
+                    && head::split_port(authority).is_some()
+            }
+        });
+        if valid { Ok(()) } else { Err(RequestError::InvalidTarget) }
+    }
+
+    /// A header whose value begins at `at` (section 4.2.1 points 2 to 10).
+    fn field(&mut self, name: &str, value: &[u8], at: usize) -> Result<(), RequestError> {
+        let is = |other: &str| name.eq_ignore_ascii_case(other);
+        if is("Host") {
+            if core::mem::replace(&mut self.host, true) {
+                return Err(RequestError::SecondHost);
+            }
+            let host = core::str::from_utf8(value).ok().and_then(head::split_port);
+            host.map(|_| ()).ok_or(RequestError::InvalidHost)
+        } else if is("Upgrade") {
+            self.upgrade |= head::lists(value, "websocket");
+            Ok(())
+        } else if is("Connection") {
+            self.connection |= head::lists(value, "upgrade");
+            Ok(())
+        } else if is("Sec-WebSocket-Key") {
+            if self.key.replace(at as u16).is_some() {
+                return Err(RequestError::SecondKey);
+            }
+            if is_key(value) { Ok(()) } else { Err(RequestError::InvalidKey) }
+        } else if is("Sec-WebSocket-Version") {
+            if core::mem::replace(&mut self.version, true) {
+                return Err(RequestError::SecondVersion);
+            }
+            if value == b"13" { Ok(()) } else { Err(RequestError::UnsupportedVersion) }
+        } else if is("Sec-WebSocket-Protocol") {
+            let valid = head::list(value).all(|protocol| head::token(protocol).is_some());
+            if valid { Ok(()) } else { Err(RequestError::InvalidProtocols) }
+        } else if is("Sec-WebSocket-Extensions") {
+            if head::are_extensions(value) { Ok(()) } else { Err(RequestError::InvalidExtensions) }
+        } else if is("Transfer-Encoding") || is("Content-Length") && value.iter().any(|&octet| octet != b'0')
+        {
+            Err(RequestError::Body)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// What the complete head asks for.
+    fn finish(&self, plain_requests: bool) -> Result<Asked, RequestError> {
+        if !self.host {
+            return Err(RequestError::NoHost);
+        }
+        if plain_requests && !(self.upgrade && self.connection) {
+            return Ok(Asked { key: None });
+        }
+        if !self.upgrade {
+            return Err(RequestError::NoUpgrade);
+        }
+        if !self.connection {
+            return Err(RequestError::NoConnectionUpgrade);
+        }
+        if !self.version {
+            return Err(RequestError::UnsupportedVersion);
+        }
+        if self.key.is_none() {
+            return Err(RequestError::NoKey);
+        }
+        Ok(Asked { key: self.key })
+    }
+
+    fn take(&mut self, line: &[u8], at: usize, config: &Config) -> Result<Progress, RequestError> {
+        if !self.started {
+            // "a server SHOULD ignore at least one empty line received prior to the request-line" (RFC 9112 2.2)
+            if line.is_empty() && !core::mem::replace(&mut self.blank, true) {
+                return Ok(Progress::Restart);
+            }
+            self.request_line(line)?;
+            return Ok(Progress::More);
+        }
+        if line.is_empty() {
+            return Ok(Progress::Complete(What::Request(self.finish(config.plain_requests)?)));
+        }
+        let (name, value) = head::field(line)?;
+        let offset = Head::new(line).offset_of(value);
+        self.field(name, value, at + usize::from(offset))?;
+        Ok(Progress::More)
+    }
+}
+
+impl Opening for ServerOpening {
+    fn line(&mut self, line: &[u8], at: usize, config: &Config) -> Result<Progress, Fault> {
+        self.take(line, at, config).map_err(Fault::Request)
+    }
+
+    fn fault(error: HeadError, first_line: bool) -> Fault {
+        Fault::Request(match error {
+            HeadError::TooLong if first_line => RequestError::TargetTooLong,
+            error => RequestError::Head(error),
+        })
+    }
+}
+
+/// 16 octets in base64: 22 characters of the alphabet and `==`. The trailing bits are ignored, as in section 4.1's own
+/// example (erratum 3150).
+fn is_key(value: &[u8]) -> bool {
+    let digit = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/');
+    value.len() == 24 && value.strip_suffix(b"==").is_some_and(|digits| digits.iter().all(digit))
+}
+
+/// Checks the headers of a GET request that other software has parsed, as the machine checks those it reads itself,
+/// and computes the value for `Sec-WebSocket-Accept` ([`Accept::value`]).
+///
+/// Method, version and target are the caller's to check; so is the response, status 101 with `Upgrade: websocket` and
+/// `Connection: Upgrade`. The connection then starts with [`WebSocket::<Server>::open`](crate::WebSocket::open).
+///
+/// # Errors
+/// The first rule that the headers break; [`RequestError::status`] is for the response.
+pub fn check_request<'h>(
+    headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+) -> Result<Accept<'static>, RequestError> {
+    let mut opening = ServerOpening::default();
+    let mut key: &[u8] = &[];
+    for (name, value) in headers {
+        let value = value.trim_ascii();
+        opening.field(name, value, 0)?;
+        if name.eq_ignore_ascii_case("Sec-WebSocket-Key") {
+            key = value;
+        }
+    }
+    opening.finish(false)?;
+    Ok(Accept { value: accept_value(key), protocol: None, chosen: Chosen::default(), headers: &[] })
+}
+
+impl fmt::Display for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.host(), self.target())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn s6_a_key_is_22_digits_of_base64_and_two_equals_signs() {
+        assert!(is_key(b"dGhlIHNhbXBsZSBub25jZQ=="));
+        assert!(is_key(b"AQIDBAUGBwgJCgsMDQ4PEC=="), "trailing bits: erratum 3150");
+        for wrong in [
+            "",
+            "==",
+            "dGhlIHNhbXBsZSBub25jZQ=",
+            "dGhlIHNhbXBsZSBub25jZQ",
+            "dGhlIHNhbXBsZSBub25jZ===",
+            "dGhlIHNhbXBsZSBub25jZ!==",
+            "dGhlIHNhbXBsZSBub25jZQ===",
+        ] {
+            assert!(!is_key(wrong.as_bytes()), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn s14_a_target_in_absolute_form_is_split() {
+        assert_eq!(split_target("/a?b=c://d"), (None, "/a?b=c://d"));
+        assert_eq!(split_target("http://a.example:8/b?c"), (Some("a.example:8"), "/b?c"));
+        assert_eq!(split_target("ws://a"), (Some("a"), "/"));
+        assert_eq!(split_target("ws://a?b"), (Some("a"), "?b"));
+    }
+
+    #[test]
+    fn headers_that_other_software_has_parsed_get_the_same_verdict() {
+        let valid: &[(&str, &[u8])] = &[
+            ("host", b"a"),
+            ("upgrade", b"websocket"),
+            ("connection", b"keep-alive, Upgrade"),
+            ("sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+            ("sec-websocket-version", b"13"),
+        ];
+        let accept = check_request(valid.iter().copied()).unwrap();
+        assert_eq!(accept.value(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        let missing = [
+            RequestError::NoHost,
+            RequestError::NoUpgrade,
+            RequestError::NoConnectionUpgrade,
+            RequestError::NoKey,
+            RequestError::UnsupportedVersion,
+        ];
+        for (left_out, expected) in missing.into_iter().enumerate() {
+            let headers =
+                valid.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, header)| *header);
+            assert_eq!(check_request(headers), Err(expected));
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! What is received: bytes to parts of messages and to control frames, with the rules of fragmentation
+//! (RFC 6455 sections 5.2 to 5.5 and 10.4).
+
+use crate::event::{ControlPayload, Kind};
+use crate::frame::{self, Header, MAX_CONTROL, MAX_HEADER, Mask, Opcode};
+use crate::{Config, ProtocolError};
+
+/// The receiving half of an open connection.
+#[derive(Debug, Default)]
+pub(crate) struct Inbound {
+    frame: Frame,
+    /// The message whose last frame has not begun, or is not complete.
+    message: Option<Progress>,
+    /// The payload of the last control frame, as far as it has come.
+    pub(crate) control: ControlPayload,
+}
+
+/// Where in a frame the next octet belongs.
+#[derive(Debug)]
+enum Frame {
+    /// In the header, of which these octets have come.
+    Header { octets: [u8; MAX_HEADER], len: u8 },
+    /// In the payload, of which `left` octets are to come.
+    Payload { left: u64, mask: Mask, opcode: Opcode, fin: bool },
+}
+
+impl Default for Frame {
+    fn default() -> Self {
+        Self::Header { octets: [0; MAX_HEADER], len: 0 }
+    }
+}
+
+/// A message of which not all has come.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    kind: Kind,
+    /// Whether any part of it has been handed out.
+    started: bool,
+    empty_fragments: u16,
+    /// The lengths of its frames so far.
+    len: u64,
+}
+
+/// What frames are judged by.
+pub(crate) struct Rules<'c> {
+    /// Whether the peer masks: exactly the client does.
+    pub(crate) masked: bool,
+    /// The longest message.
+    pub(crate) max_message: u64,
+    pub(crate) config: &'c Config,
+}
+
+/// What the next octets are.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// A part of a message: it lies, unmasked, from `start` to the position in the input. It is empty only where it
+    /// is the last one.
+    Part(Part),
+    /// A control frame, complete in [`Inbound::control`].
+    Control(Opcode),
+}
+
+/// A part of a message, as one slice of the input brings it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part {
+    pub(crate) kind: Kind,
+    /// Where it begins in the input.
+    pub(crate) start: usize,
+    /// Whether the message begins with it.
+    pub(crate) first: bool,
+    /// Whether the message ends with it.
+    pub(crate) last: bool,
+}
+
+impl Inbound {
+    /// Goes on from `at` in `input` to the end of the next part of a message or control frame. `None` once the input
+    /// is used up.
+    ///
+    /// A header is judged octet by octet, in whatever portions it comes: an error is found on the octet that makes it.
+    #[inline]
+    pub(crate) fn next(
+        &mut self,
+        input: &mut [u8],
+        at: &mut usize,
+        rules: &Rules<'_>,
+    ) -> Result<Option<Found>, ProtocolError> {
+        loop {
+            let rest = input.get_mut(*at..).unwrap_or_default();
+            match &mut self.frame {
+                Frame::Header { len: 0, .. } => {
+                    let Some((header, size)) = self.judge(rest, rules)? else {
+                        self.keep(rest);
+                        *at = input.len();
+                        return Ok(None);
+                    };
+                    *at += size;
+                    if let Some(found) = self.whole(&header, input, at) {
+                        return Ok(Some(found));
+                    }
+                    self.begin(&header);
+                }
+                Frame::Header { octets, len } => {
+                    let (Some(next), Some(slot)) = (rest.first(), octets.get_mut(usize::from(*len))) else {
+                        return Ok(None);
+                    };
+                    *slot = *next;
+                    *len += 1;
+                    *at += 1;
+                    let (octets, len) = (*octets, usize::from(*len));
+                    let so_far = octets.get(..len).unwrap_or_default();
+                    if let Some((header, _)) = self.judge(so_far, rules)? {
+                        self.begin(&header);
+                    }
+                }
+                Frame::Payload { left, mask, opcode, fin } => {
+                    let count = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
+                    let payload = rest.get_mut(..count).unwrap_or_default();
+                    let (opcode, fin) = (*opcode, *fin);
+                    mask.apply(payload);
+                    *left -= count as u64;
+                    let done = *left == 0;
+                    if opcode.is_control() {
+                        // Its length was judged: it fits.
+                        let _ = self.control.extend_from_slice(payload);
+                    }
+                    let start = *at;
+                    *at += count;
+                    if done {
+                        self.frame = Frame::default();
+                    }
+                    if opcode.is_control() {
+                        return Ok(done.then_some(Found::Control(opcode)));
+                    }
+                    let last = done && fin;
+                    if count > 0 || last {
+                        return Ok(self.part(start, last));
+                    }
+                    if !done {
+                        return Ok(None);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the octets at the front of a frame say, and how many of them are its header; `None` where they end too
+    /// early. Each rule is applied as soon as the octet that it is about is there.
+    #[inline]
+    fn judge(&self, octets: &[u8], rules: &Rules<'_>) -> Result<Option<(Header, usize)>, ProtocolError> {
+        let [first, rest @ ..] = octets else { return Ok(None) };
+        let (fin, opcode) = frame::first(*first)?;
+        match (opcode, &self.message) {
+            (Opcode::Continuation, None) => return Err(ProtocolError::NothingToContinue),
+            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::MessageInsideMessage),
+            _ => {}
+        }
+        let [second, rest @ ..] = rest else { return Ok(None) };
+        let (masked, short) = frame::second(*second);
+        if masked != rules.masked {
+            // Sections 5.1: a server closes on a frame without mask, a client on one with.
+            return Err(if masked { ProtocolError::Masked } else { ProtocolError::Unmasked });
+        }
+        if opcode.is_control() && usize::from(short) > MAX_CONTROL {
+            return Err(ProtocolError::ControlTooLong);
+        }
+        let Some((len, rest)) = frame::length(short, rest)? else { return Ok(None) };
+        self.judge_length(fin, opcode, len, rules)?;
+        let (mask, rest) = match masked {
+            false => (None, rest),
+            true => match rest.split_first_chunk() {
+                Some((key, rest)) => (Some(*key), rest),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some((Header { fin, opcode, len, mask }, octets.len() - rest.len())))
+    }
+
+    #[inline]
+    fn judge_length(
+        &self,
+        fin: bool,
+        opcode: Opcode,
+        len: u64,
+        rules: &Rules<'_>,
+    ) -> Result<(), ProtocolError> {
+        if opcode.is_control() {
+            return match (opcode, len) {
+                (Opcode::Close, 1) => Err(ProtocolError::CloseOfOneOctet),
+                _ => Ok(()),
+            };
+        }
+        let (before, empty_fragments) =
+            self.message.map_or((0, 0), |message| (message.len, message.empty_fragments));
+        if len > rules.config.max_frame {
+            return Err(ProtocolError::FrameTooBig);
+        }
+        if len > rules.max_message.saturating_sub(before) {
+            return Err(ProtocolError::MessageTooBig);
+        }
+        if len == 0 && !fin && empty_fragments >= rules.config.max_empty_fragments {
+            return Err(ProtocolError::TooManyEmptyFragments);
+        }
+        Ok(())
+    }
+
+    /// The short way: a message in one frame that lies whole in the input leaves no trace.
+    #[inline]
+    fn whole(&self, header: &Header, input: &mut [u8], at: &mut usize) -> Option<Found> {
+        let kind = match header.opcode {
+            Opcode::Text if header.fin => Kind::Text,
+            Opcode::Binary if header.fin => Kind::Binary,
+            _ => return None,
+        };
+        let start = *at;
+        let len = usize::try_from(header.len).ok()?;
+        let payload = input.get_mut(start..)?.get_mut(..len)?;
+        if let Some(key) = header.mask {
+            Mask::new(key).apply(payload);
+        }
+        *at += len;
+        Some(Found::Part(Part { kind, start, first: true, last: true }))
+    }
+
+    /// Keeps the octets of a header that is not complete.
+    fn keep(&mut self, rest: &[u8]) {
+        let mut octets = [0; MAX_HEADER];
+        for (slot, octet) in octets.iter_mut().zip(rest) {
+            *slot = *octet;
+        }
+        self.frame = Frame::Header { octets, len: rest.len() as u8 };
+    }
+
+    /// A frame's payload begins.
+    fn begin(&mut self, header: &Header) {
+        let Header { fin, opcode, len, mask } = *header;
+        self.frame = Frame::Payload { left: len, mask: Mask::new(mask.unwrap_or_default()), opcode, fin };
+        let kind = match opcode {
+            Opcode::Text => Kind::Text,
+            Opcode::Binary => Kind::Binary,
+            Opcode::Continuation => match &mut self.message {
+                Some(message) => return message.add(len),
+                None => return,
+            },
+            Opcode::Close | Opcode::Ping | Opcode::Pong => return self.control.clear(),
+        };
+        let mut message = Progress { kind, started: false, empty_fragments: 0, len: 0 };
+        message.add(len);
+        self.message = Some(message);
+    }
+
+    /// A part of the message that is in progress.
+    fn part(&mut self, start: usize, last: bool) -> Option<Found> {
+        let message = self.message.as_mut()?;
+        let (kind, first) = (message.kind, !message.started);
+        message.started = true;
+        if last {
+            self.message = None;
+        }
+        Some(Found::Part(Part { kind, start, first, last }))
+    }
+}
+
+impl Progress {
+    fn add(&mut self, len: u64) {
+        self.len += len;
+        if len == 0 {
+            self.empty_fragments = self.empty_fragments.saturating_add(1);
+        }
+    }
+}

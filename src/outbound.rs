@@ -1,0 +1,273 @@
+//! What is sent: messages to frames, and what is owed (RFC 6455 sections 5.1, 5.4, 5.5 and 6.1).
+
+use crate::event::{ControlPayload, Fragment, Kind};
+use crate::frame::{self, Header, MAX_CONTROL, Opcode, header_size};
+use crate::{Buffer, CloseCode, Message, OutboxFull, Role, SendError, handshake};
+
+/// The sending half of an open connection.
+#[derive(Debug, Default)]
+pub(crate) struct Outbound {
+    /// The kind of the message whose last fragment has not been sent.
+    message: Option<Kind>,
+    /// How much payload the caller owes to the frame whose header was sent last.
+    payload: u64,
+}
+
+/// What both halves of a connection know: the receiving one sets what is owed, the sending one transmits it.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) phase: Phase,
+    pub(crate) owed: Owed,
+    pub(crate) idle: Idle,
+}
+
+/// Whether an idle peer has been pinged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Idle {
+    /// Something has come since the last idle Ping.
+    Quiet,
+    PingOwed,
+    PingSent,
+}
+
+/// How far a connection is, with who has closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    Connecting,
+    Open,
+    /// Our Close frame is out, the peer's has not come.
+    CloseSent,
+    /// The peer's Close frame has come, our reply is owed.
+    CloseReceived,
+    /// A client, after both Close frames: the server ends the stream (section 7.1.1).
+    BothClosed,
+    /// The connection has failed, and what says so to the peer is owed.
+    Failed,
+    Closed,
+}
+
+/// The one slot of owed output. "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to
+/// previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame"
+/// (section 5.5.3): a later Pong takes an earlier one's place, and a Close or a refusal, after which nothing else may be
+/// sent, takes any Pong's.
+#[derive(Debug)]
+pub(crate) enum Owed {
+    Nothing,
+    Pong(ControlPayload),
+    /// A Close frame with this code, or an empty one.
+    Close(Option<CloseCode>),
+    /// An HTTP response with this status.
+    Refusal(u16),
+}
+
+/// A frame to be appended, its payload in two parts.
+struct Outgoing<'p> {
+    fin: bool,
+    opcode: Opcode,
+    parts: [&'p [u8]; 2],
+}
+
+impl<'p> Outgoing<'p> {
+    const fn control(opcode: Opcode, parts: [&'p [u8]; 2]) -> Self {
+        Self { fin: true, opcode, parts }
+    }
+
+    #[inline]
+    fn len(&self) -> usize {
+        let [first, second] = self.parts;
+        first.len() + second.len()
+    }
+
+    #[inline]
+    fn size<R: Role>(&self) -> usize {
+        header_size(self.len() as u64, !R::IS_SERVER) + self.len()
+    }
+
+    /// Appends it; the caller has seen that there is room.
+    #[inline]
+    fn append<R: Role, B: Buffer + ?Sized>(self, role: &mut R, outbox: &mut B) {
+        let mask = R::key(&role.mask());
+        let header = Header { fin: self.fin, opcode: self.opcode, len: self.len() as u64, mask };
+        frame::append(&header, &self.parts, outbox);
+    }
+}
+
+impl Shared {
+    /// Sees that there is room for `size` octets and for an owed Pong, which it appends.
+    fn make_room<R: Role, B: Buffer + ?Sized>(
+        &mut self,
+        size: usize,
+        role: &mut R,
+        outbox: &mut B,
+    ) -> Result<(), OutboxFull> {
+        let pong = match &self.owed {
+            Owed::Pong(payload) => Some(Outgoing::control(Opcode::Pong, [payload, &[]])),
+            _ => None,
+        };
+        let needed = size + pong.as_ref().map_or(0, Outgoing::size::<R>);
+        if outbox.room() < needed {
+            return Err(OutboxFull { needed });
+        }
+        if let Some(pong) = pong {
+            pong.append(role, outbox);
+            self.owed = Owed::Nothing;
+        }
+        Ok(())
+    }
+
+    /// Appends a frame, an owed Pong first: both or neither.
+    #[inline]
+    fn put<R: Role, B: Buffer + ?Sized>(
+        &mut self,
+        frame: Outgoing<'_>,
+        role: &mut R,
+        outbox: &mut B,
+    ) -> Result<(), OutboxFull> {
+        self.make_room(frame.size::<R>(), role, outbox)?;
+        frame.append(role, outbox);
+        Ok(())
+    }
+
+    /// Appends all that is owed, or nothing: whether it was a Close frame or a refusal, after which nothing is sent.
+    fn transmit<R: Role, B: Buffer + ?Sized>(
+        &mut self,
+        role: &mut R,
+        outbox: &mut B,
+    ) -> Result<bool, OutboxFull> {
+        match self.owed {
+            Owed::Refusal(status) => handshake::append(outbox, |write| handshake::refuse(status, write))?,
+            Owed::Close(code) => {
+                let code = code.map(|code| code.0.to_be_bytes());
+                let payload = code.as_ref().map_or(&[][..], |code| code);
+                self.put(Outgoing::control(Opcode::Close, [payload, &[]]), role, outbox)?;
+            }
+            _ if self.idle == Idle::PingOwed => {
+                self.put(Outgoing::control(Opcode::Ping, [&[], &[]]), role, outbox)?
+            }
+            _ => self.make_room(0, role, outbox)?,
+        }
+        let last = matches!(self.owed, Owed::Close(_) | Owed::Refusal(_));
+        self.owed = Owed::Nothing;
+        if self.idle == Idle::PingOwed {
+            self.idle = Idle::PingSent;
+        }
+        Ok(last)
+    }
+}
+
+impl Outbound {
+    /// Appends all that is owed, or nothing: whether it was a Close frame or a refusal, after which nothing is sent.
+    /// Nothing is put into a frame whose payload the caller owes.
+    #[inline]
+    pub(crate) fn transmit<R: Role, B: Buffer + ?Sized>(
+        &self,
+        role: &mut R,
+        shared: &mut Shared,
+        outbox: &mut B,
+    ) -> Result<bool, OutboxFull> {
+        let nothing = matches!(shared.owed, Owed::Nothing) && shared.idle != Idle::PingOwed;
+        if nothing || self.payload > 0 { Ok(false) } else { shared.transmit(role, outbox) }
+    }
+
+    /// Appends a message in one frame.
+    #[inline]
+    pub(crate) fn send<R: Role, B: Buffer + ?Sized>(
+        &self,
+        message: Message<'_>,
+        role: &mut R,
+        shared: &mut Shared,
+        outbox: &mut B,
+    ) -> Result<(), SendError> {
+        self.check_whole(shared)?;
+        let frame = Outgoing { fin: true, opcode: message.kind().into(), parts: [message.as_bytes(), &[]] };
+        Ok(shared.put(frame, role, outbox)?)
+    }
+
+    /// Appends the header of a message in one frame, whose payload the caller then owes.
+    pub(crate) fn send_header<R: Role, B: Buffer + ?Sized>(
+        &mut self,
+        kind: Kind,
+        len: u64,
+        role: &mut R,
+        shared: &mut Shared,
+        outbox: &mut B,
+    ) -> Result<R::Mask, SendError> {
+        self.check_whole(shared)?;
+        if len > i64::MAX.unsigned_abs() {
+            return Err(SendError::TooLong);
+        }
+        shared.make_room(header_size(len, !R::IS_SERVER), role, outbox)?;
+        let mask = role.mask();
+        let header = Header { fin: true, opcode: kind.into(), len, mask: R::key(&mask) };
+        header.write(|octets| outbox.append(octets));
+        self.payload = len;
+        Ok(mask)
+    }
+
+    /// Notes that the caller has sent payload.
+    pub(crate) fn payload_sent(&mut self, len: u64) -> Result<(), SendError> {
+        self.payload = self.payload.checked_sub(len).ok_or(SendError::PayloadExceeded)?;
+        Ok(())
+    }
+
+    /// Appends a fragment of a message.
+    pub(crate) fn send_piece<R: Role, B: Buffer + ?Sized>(
+        &mut self,
+        fragment: Fragment<'_>,
+        role: &mut R,
+        shared: &mut Shared,
+        outbox: &mut B,
+    ) -> Result<(), SendError> {
+        let Fragment { lead, message, last } = fragment;
+        let kind = message.kind();
+        self.check(shared)?;
+        let opcode = match self.message {
+            None => kind.into(),
+            Some(begun) if begun == kind => Opcode::Continuation,
+            Some(_) => return Err(SendError::OtherKind),
+        };
+        let mut memory = [0; 4];
+        let lead = lead.map_or("", |lead| lead.encode_utf8(&mut memory));
+        let parts = [lead.as_bytes(), message.as_bytes()];
+        shared.put(Outgoing { fin: last, opcode, parts }, role, outbox)?;
+        self.message = if last { None } else { Some(kind) };
+        Ok(())
+    }
+
+    /// Appends a control frame of the caller's.
+    pub(crate) fn send_control<R: Role, B: Buffer + ?Sized>(
+        &self,
+        opcode: Opcode,
+        parts: [&[u8]; 2],
+        role: &mut R,
+        shared: &mut Shared,
+        outbox: &mut B,
+    ) -> Result<(), SendError> {
+        self.check(shared)?;
+        let frame = Outgoing { fin: true, opcode, parts };
+        if frame.len() > MAX_CONTROL {
+            return Err(SendError::TooLong);
+        }
+        Ok(shared.put(frame, role, outbox)?)
+    }
+
+    /// Whether a frame may begin now: "an endpoint MUST ensure the WebSocket connection is in an OPEN state"
+    /// (section 6.1).
+    #[inline]
+    fn check(&self, shared: &Shared) -> Result<(), SendError> {
+        if shared.phase != Phase::Open {
+            return Err(SendError::NotOpen);
+        }
+        if self.payload > 0 {
+            return Err(SendError::PayloadOwed);
+        }
+        Ok(())
+    }
+
+    /// Whether a whole message may be sent now: not inside another one (section 5.4).
+    #[inline]
+    fn check_whole(&self, shared: &Shared) -> Result<(), SendError> {
+        self.check(shared)?;
+        if self.message.is_some() { Err(SendError::InsideMessage) } else { Ok(()) }
+    }
+}

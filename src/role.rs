@@ -1,0 +1,70 @@
+//! The two roles, as types: what only one of them has lives in its type.
+
+use crate::frame::{Mask, MaskingKey};
+use crate::handshake::{ClientOpening, ServerOpening};
+use rand_core::CryptoRng;
+
+/// [`Server`] or [`Client`]; there is no other.
+///
+/// `Role::Mask` is what [`send_header`](crate::WebSocket::send_header) hands out: a client's [`Mask`], and `()` for a
+/// server.
+pub trait Role: sealed::Role {}
+
+/// The server's role: its frames are not masked, and it has no source of randomness.
+#[derive(Debug)]
+pub struct Server;
+
+/// The client's role, with the source of its masking keys.
+///
+/// "The masking key MUST be derived from a strong source of entropy" (RFC 6455 section 5.3): only a
+/// [`CryptoRng`] will do.
+#[derive(Debug)]
+pub struct Client<R> {
+    pub(crate) rng: R,
+}
+
+impl Role for Server {}
+
+impl<R: CryptoRng> Role for Client<R> {}
+
+pub(crate) mod sealed {
+    use super::*;
+
+    /// What the machine asks of a role.
+    pub trait Role {
+        /// What is known of the peer's part of the opening handshake.
+        type Opening: crate::handshake::Opening;
+        /// What a frame is masked with.
+        type Mask;
+        const IS_SERVER: bool;
+        /// What the next frame is masked with.
+        fn mask(&mut self) -> Self::Mask;
+        /// Its key; `None` where frames are not masked.
+        fn key(mask: &Self::Mask) -> Option<MaskingKey>;
+    }
+
+    impl Role for Server {
+        type Opening = ServerOpening;
+        type Mask = ();
+        const IS_SERVER: bool = true;
+        fn mask(&mut self) {}
+        #[inline]
+        fn key((): &()) -> Option<MaskingKey> {
+            None
+        }
+    }
+
+    impl<R: CryptoRng> Role for Client<R> {
+        type Opening = ClientOpening;
+        type Mask = Mask;
+        const IS_SERVER: bool = false;
+        #[inline]
+        fn mask(&mut self) -> Mask {
+            Mask::new(self.rng.next_u32().to_ne_bytes())
+        }
+        #[inline]
+        fn key(mask: &Mask) -> Option<MaskingKey> {
+            Some(mask.key())
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! Streaming UTF-8 validation, exact to the octet (RFC 6455 section 8.1, RFC 3629).
+//!
+//! Whole stretches go through `from_utf8`; the only state is the character that a slice leaves unfinished.
+
+/// The bytes are not, and cannot become, UTF-8.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct InvalidUtf8;
+
+/// The character that the bytes so far leave unfinished: at most three bytes, a prefix of valid UTF-8.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Unfinished {
+    bytes: [u8; 4],
+    len: u8,
+}
+
+impl Unfinished {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Goes on with the unfinished character, if there is one: how many of `bytes` it took, and the character
+    /// once it is complete. Fails on the octet that makes it invalid.
+    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Result<(usize, Option<char>), InvalidUtf8> {
+        if self.is_empty() {
+            return Ok((0, None));
+        }
+        let mut taken = 0;
+        for &byte in bytes {
+            taken += 1;
+            let Some(slot) = self.bytes.get_mut(usize::from(self.len)) else { return Err(InvalidUtf8) };
+            *slot = byte;
+            self.len += 1;
+            let so_far = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
+            match core::str::from_utf8(so_far) {
+                Ok(text) => {
+                    self.len = 0;
+                    return Ok((taken, text.chars().next()));
+                }
+                Err(error) if error.error_len().is_some() => return Err(InvalidUtf8),
+                Err(_) => {}
+            }
+        }
+        Ok((taken, None))
+    }
+
+    /// Keeps `bytes` if they are nothing but the beginning of a character.
+    pub(crate) fn is_all_of(&mut self, bytes: &[u8]) -> bool {
+        let all = !bytes.is_empty() && unfinished_len(bytes) == bytes.len();
+        if all {
+            self.split_off(bytes);
+        }
+        all
+    }
+
+    /// Splits the unfinished character off the end of `bytes` and keeps it: what is left ends on a boundary,
+    /// or is wrong.
+    pub(crate) fn split_off<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
+        let Some((whole, tail)) = bytes.split_at_checked(bytes.len() - unfinished_len(bytes)) else {
+            return bytes;
+        };
+        for (slot, byte) in self.bytes.iter_mut().zip(tail) {
+            *slot = *byte;
+        }
+        self.len = tail.len() as u8;
+        whole
+    }
+}
+
+/// The text that `bytes` are, or the longest prefix of them that is text.
+#[inline]
+pub(crate) fn validate(bytes: &[u8]) -> Result<&str, &str> {
+    #[cfg(feature = "simdutf8")]
+    let text = simdutf8::basic::from_utf8(bytes).ok();
+    #[cfg(not(feature = "simdutf8"))]
+    let text = core::str::from_utf8(bytes).ok();
+    text.ok_or_else(|| valid_prefix(bytes))
+}
+
+#[cold]
+fn valid_prefix(bytes: &[u8]) -> &str {
+    bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
+}
+
+/// How many bytes at the end of `bytes` are the beginning of a character: 0 to 3.
+fn unfinished_len(bytes: &[u8]) -> usize {
+    for (back, &byte) in (1..=3).zip(bytes.iter().rev()) {
+        if byte & 0xC0 != 0x80 {
+            let tail = bytes.get(bytes.len() - back..).unwrap_or_default();
+            // A prefix of a character is what `from_utf8` finds no fault in but the missing rest.
+            let unfinished = core::str::from_utf8(tail).is_err_and(|error| error.error_len().is_none());
+            return if unfinished { back } else { 0 };
+        }
+    }
+    0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether `bytes`, handed in one by one, are a prefix of valid UTF-8; else the index of the wrong octet.
+    fn one_by_one(bytes: &[u8]) -> Result<Unfinished, usize> {
+        let mut state = Unfinished::default();
+        for (at, byte) in bytes.iter().enumerate() {
+            let (taken, _) = state.finish(core::slice::from_ref(byte)).map_err(|_| at)?;
+            if taken == 0 {
+                validate(state.split_off(core::slice::from_ref(byte))).map_err(|_| at)?;
+            }
+        }
+        Ok(state)
+    }
+
+    #[test]
+    fn t3_t6_every_sequence_of_four_bytes_is_judged_on_its_octet_as_the_standard_library_judges_it() {
+        // Every first and second byte; third and fourth on both sides of each boundary.
+        let edges = [0x7F, 0x80, 0x8F, 0x90, 0xBF, 0xC2];
+        for first in 0..=255u8 {
+            for second in 0..=255u8 {
+                for third in edges {
+                    for fourth in edges {
+                        let bytes = [first, second, third, fourth];
+                        let expected = match core::str::from_utf8(&bytes) {
+                            Ok(_) => Ok(true),
+                            Err(error) if error.error_len().is_none() => Ok(false),
+                            // The octet that makes it wrong: the first that no valid text continues with.
+                            Err(error) => Err((error.valid_up_to()..4)
+                                .find(|&end| {
+                                    core::str::from_utf8(&bytes[..=end])
+                                        .is_err_and(|error| error.error_len().is_some())
+                                })
+                                .unwrap()),
+                        };
+                        assert_eq!(one_by_one(&bytes).map(|state| state.is_empty()), expected, "{bytes:x?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn t2_a_character_is_put_together_over_any_cut() {
+        for text in ["é", "€", "😀", "\u{10FFFF}", "\u{800}", "\u{D7FF}", "\u{E000}"] {
+            let bytes = text.as_bytes();
+            for cut in 1..bytes.len() {
+                let mut state = Unfinished::default();
+                assert_eq!(state.split_off(&bytes[..cut]), b"");
+                assert_eq!(state.finish(&bytes[cut..]), Ok((bytes.len() - cut, text.chars().next())));
+                assert!(state.is_empty());
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_end_is_not_taken_for_an_unfinished_character() {
+        for wrong in [&b"a\xE0\x80"[..], b"a\xED\xA0", b"a\xF4\x90", b"a\xC0", b"a\xF5", b"a\x80\x80\x80"] {
+            let mut state = Unfinished::default();
+            assert_eq!(validate(state.split_off(wrong)), Err("a"), "{wrong:x?}");
+        }
+    }
+}

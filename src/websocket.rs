@@ -1,0 +1,722 @@
+//! The machine: the states of a connection and everything that changes them (RFC 6455 sections 4 to 7).
+
+use crate::event::{
+    Close, CloseReason, ControlPayload, Event, Fault, Fragment, Kind, Message, Part, Piece, Ready, State,
+    What,
+};
+use crate::frame::{self, Opcode};
+use crate::handshake::{
+    self, Accept, Chosen, Connect, Open, Opening, Progress, Reader, Reject, Request, Response, ServerOpening,
+};
+use crate::inbound::{Found, Inbound, Rules};
+use crate::message::Assembly;
+use crate::outbound::{Idle, Outbound, Owed, Phase, Shared};
+use crate::role::{Client, Role, Server, sealed};
+use crate::{
+    AnswerError, Buffer, CloseCode, CloseError, Config, ConnectError, Delivery, Error, OutboxFull,
+    ProtocolError, SendError, utf8,
+};
+use core::{fmt, mem, time::Duration};
+use rand_core::CryptoRng;
+
+/// One WebSocket connection, as a machine without I/O: bytes in ([`receive`](Self::receive)), events out, bytes to
+/// send out ([`transmit`](Self::transmit), [`send`](Self::send) and their kin).
+///
+/// See the [crate's documentation](crate) for the loop, and for how a connection ends.
+pub struct WebSocket<R: Role> {
+    role: R,
+    config: Config,
+    /// The receiving half.
+    receiving: Receiving<R>,
+    due: Due,
+    /// The sending half.
+    outbound: Outbound,
+    /// What both halves know.
+    shared: Shared,
+    timer: Timer,
+}
+
+/// What the next bytes of input are.
+enum Receiving<R: sealed::Role> {
+    /// Nothing yet: the caller has to connect, or to answer a request, which may ask for an upgrade.
+    Waiting { upgrade: bool },
+    /// A request's or a response's head.
+    Head(handshake::Reader, R::Opening),
+    /// Frames.
+    Frames(Inbound, Assembly),
+    /// Nothing that matters: they are dropped. What the peer's Close frame said is kept for its event.
+    Over(ControlPayload),
+}
+
+/// Events that no input causes, in the order in which they come.
+#[derive(Debug, Default)]
+struct Due {
+    open: Option<Chosen>,
+    error: Option<Fault>,
+    /// The end, without the peer's Close frame.
+    dropped: bool,
+}
+
+/// The one timer, which runs for what the phase waits for: handshake, idle Ping or missing Pong, closing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Timer {
+    Off,
+    /// From the next call of `handle_timeout` on.
+    Armed,
+    At(Duration),
+}
+
+impl WebSocket<Server> {
+    /// A server's side of a connection, before the client's request.
+    #[must_use]
+    pub fn server(config: Config) -> Self {
+        Self::new(Server, config, Receiving::Head(Reader::default(), ServerOpening::default()))
+    }
+
+    /// A server's side of a connection that is open already: something else has done the opening handshake
+    /// ([`check_request`](crate::handshake::check_request), HTTP/2, HTTP/3). There is no [`Event::Open`].
+    #[must_use]
+    pub fn open(config: Config) -> Self {
+        Self::new_open(Server, config)
+    }
+
+    /// Accepts the request: appends the response with status 101. [`Event::Open`] is next, and messages can be sent.
+    ///
+    /// It need not be called while the [`Request`] is at hand: until the answer, no input is taken.
+    ///
+    /// # Errors
+    /// [`AnswerError`]; nothing has changed, and the request can still be answered.
+    pub fn accept<B>(&mut self, accept: Accept<'_>, outbox: &mut B) -> Result<(), AnswerError>
+    where
+        B: Buffer + ?Sized,
+    {
+        self.accept_request(accept, outbox)
+    }
+
+    /// Refuses the request, or answers one that asks for no upgrade: appends the response. [`Event::Close`] is next.
+    ///
+    /// # Errors
+    /// [`AnswerError`]; nothing has changed, and the request can still be answered.
+    pub fn reject<B>(&mut self, reject: Reject<'_>, outbox: &mut B) -> Result<(), AnswerError>
+    where
+        B: Buffer + ?Sized,
+    {
+        self.reject_request(reject, outbox)
+    }
+}
+
+impl<G: CryptoRng> WebSocket<Client<G>> {
+    /// A client's side of a connection, before its request; its masking keys and its `Sec-WebSocket-Key` come from
+    /// `rng`.
+    #[must_use]
+    pub fn client(config: Config, rng: G) -> Self {
+        Self::new(Client { rng }, config, Receiving::Waiting { upgrade: false })
+    }
+
+    /// A client's side of a connection that is open already: something else has done the opening handshake
+    /// ([`check_response`](crate::handshake::check_response), HTTP/2, HTTP/3). There is no [`Event::Open`].
+    #[must_use]
+    pub fn open(config: Config, rng: G) -> Self {
+        Self::new_open(Client { rng }, config)
+    }
+
+    /// Appends the request for a WebSocket. [`Event::Open`] comes with the response.
+    ///
+    /// # Errors
+    /// [`ConnectError`]; nothing has changed.
+    pub fn connect<B>(&mut self, connect: Connect<'_>, outbox: &mut B) -> Result<(), ConnectError>
+    where
+        B: Buffer + ?Sized,
+    {
+        if !self.awaits_caller() {
+            return Err(ConnectError::AlreadySent);
+        }
+        let mut opening = connect.check()?;
+        let mut random = [0; 16];
+        self.role.rng.fill_bytes(&mut random);
+        let key = handshake::Key::new(random);
+        handshake::append(outbox, |write| connect.write(&key, write))?;
+        opening.accept = key.accept_value();
+        self.receiving = Receiving::Head(Reader::default(), opening);
+        self.timer = Timer::Armed;
+        Ok(())
+    }
+}
+
+impl<R: Role> WebSocket<R> {
+    fn new(role: R, config: Config, receiving: Receiving<R>) -> Self {
+        // A client's handshake begins with its request.
+        let timer = if R::IS_SERVER { Timer::Armed } else { Timer::Off };
+        let shared = Shared { phase: Phase::Connecting, owed: Owed::Nothing, idle: Idle::Quiet };
+        Self { role, config, receiving, due: Due::default(), outbound: Outbound::default(), shared, timer }
+    }
+
+    fn new_open(role: R, config: Config) -> Self {
+        let mut ws = Self::new(role, config, Receiving::Over(ControlPayload::new()));
+        ws.start();
+        ws
+    }
+
+    pub(crate) fn accept_request<B>(&mut self, accept: Accept<'_>, outbox: &mut B) -> Result<(), AnswerError>
+    where
+        B: Buffer + ?Sized,
+    {
+        match self.receiving {
+            _ if !R::IS_SERVER => return Err(AnswerError::NoRequest),
+            Receiving::Waiting { upgrade: true } => {}
+            Receiving::Waiting { upgrade: false } => return Err(AnswerError::NotAnUpgrade),
+            _ => return Err(AnswerError::NoRequest),
+        }
+        accept.check()?;
+        handshake::append(outbox, |write| accept.write(write))?;
+        self.start();
+        self.due.open = Some(accept.chosen());
+        Ok(())
+    }
+
+    pub(crate) fn reject_request<B>(&mut self, reject: Reject<'_>, outbox: &mut B) -> Result<(), AnswerError>
+    where
+        B: Buffer + ?Sized,
+    {
+        if !R::IS_SERVER || !self.awaits_caller() {
+            return Err(AnswerError::NoRequest);
+        }
+        reject.check()?;
+        handshake::append(outbox, |write| reject.write(write))?;
+        self.end(Phase::Closed);
+        self.due.dropped = true;
+        Ok(())
+    }
+
+    /// Takes bytes from the front of `input` up to the next event, which borrows the input or `inbox`. `None` once the
+    /// input is used up: nothing of it must be kept or handed in again.
+    ///
+    /// The payload is unmasked in place. A message that lies whole in the input is lent from there; one that spans
+    /// several calls is collected in the inbox, which the machine clears when it needs to, and which must stay the same
+    /// from call to call. The caller may stop between two events and hand in the rest later.
+    ///
+    /// It cannot fail: what the peer does wrong is an [`Event::Error`], then an [`Event::Close`]; later input is
+    /// dropped. The one case in which `None` leaves input behind: while [`awaits_caller`](Self::awaits_caller), none is
+    /// taken.
+    ///
+    /// Call [`transmit`](Self::transmit) after each event, and once more at the end of the input.
+    #[inline]
+    pub fn receive<'i: 'e, 'b: 'e, 'e, B>(
+        &mut self,
+        input: &mut &'i mut [u8],
+        inbox: &'b mut B,
+    ) -> Option<Event<'e>>
+    where
+        B: Buffer + ?Sized,
+    {
+        let Some(ready) = self.poll(input, inbox) else {
+            if !self.awaits_caller() {
+                *input = &mut [];
+            }
+            return None;
+        };
+        let (taken, rest) = mem::take(input).split_at_mut_checked(ready.consumed)?;
+        *input = rest;
+        self.event(ready, taken, inbox)
+    }
+
+    /// The first half of [`receive`](Self::receive), for a wrapper that owns its buffers: takes bytes from the front of
+    /// `input` up to the next event, and says how many those are, without borrowing. `None`: all used up, or
+    /// [`awaits_caller`](Self::awaits_caller).
+    ///
+    /// Hand a `Ready` to [`event`](Self::event), with the same `input` and inbox, before the next call.
+    #[inline]
+    pub fn poll<B>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready>
+    where
+        B: Buffer + ?Sized,
+    {
+        if let Some(what) = self.due.next() {
+            return Some(Ready { consumed: 0, what });
+        }
+        let mut at = 0;
+        let what = match self.receiving {
+            Receiving::Frames(..) => self.poll_frames(input, &mut at, inbox),
+            Receiving::Head(..) => self.poll_head(input, &mut at, inbox),
+            Receiving::Waiting { .. } | Receiving::Over(_) => return None,
+        };
+        match what {
+            Ok(None) => None,
+            Ok(Some(what)) => Some(Ready { consumed: at, what }),
+            Err(fault) => {
+                self.fail(fault);
+                self.due.next().map(|what| Ready { consumed: at, what })
+            }
+        }
+    }
+
+    /// The second half of [`receive`](Self::receive): the event that [`poll`](Self::poll) has found in `input`, whose
+    /// first [`Ready::consumed`] bytes belong to it.
+    ///
+    /// With another input or inbox than `poll` had it is nonsense or `None`, never a panic.
+    #[inline]
+    pub fn event<'e, B>(&mut self, ready: Ready, input: &'e mut [u8], inbox: &'e mut B) -> Option<Event<'e>>
+    where
+        B: Buffer + ?Sized,
+    {
+        let Ready { consumed, what } = ready;
+        let inbox = &*inbox;
+        Some(match what {
+            What::Message { kind, start } => {
+                let payload = input.get(start..consumed)?;
+                match kind {
+                    Kind::Binary => Event::Message(Message::Binary(payload)),
+                    Kind::Text => match utf8::validate(payload) {
+                        Ok(text) => Event::Message(Message::Text(text)),
+                        Err(_) => return self.fail_text(),
+                    },
+                }
+            }
+            What::Collected(Kind::Binary) => Event::Message(Message::Binary(inbox.bytes())),
+            What::Collected(Kind::Text) => Event::Message(Message::Text(inbox.text().ok()?)),
+            What::Piece { kind, start, lead, first, last } => {
+                let payload = input.get_mut(start..consumed)?;
+                match kind {
+                    Kind::Binary => Event::Piece(Piece { part: Part::Binary(payload), first, last }),
+                    Kind::Text => return self.text_piece(payload, lead, first, last),
+                }
+            }
+            What::Ping => Event::Ping(self.control().clone()),
+            What::Pong => Event::Pong(self.control().clone()),
+            What::Request(asked) => Event::Request(Request::new(inbox.bytes(), asked)),
+            What::Open(chosen) => Event::Open(Open::new(inbox.bytes(), chosen)),
+            What::Error(fault) => Event::Error(match fault {
+                Fault::Protocol(error) => Error::Protocol(error),
+                Fault::Request(error) => Error::Request(error),
+                Fault::Response(error) => Error::Response(error),
+                Fault::Refused => Error::Refused(Response::new(inbox.bytes())),
+                Fault::HandshakeTimeout => Error::HandshakeTimeout,
+                Fault::PongTimeout => Error::PongTimeout,
+                Fault::EndOfStream => Error::EndOfStream,
+            }),
+            What::Closed => {
+                let (code, reason) = frame::parse_close(self.control()).ok()?;
+                Event::Close(Close { code, reason, clean: true })
+            }
+            What::Dropped => {
+                Event::Close(Close { code: CloseCode::ABNORMAL, reason: CloseReason::new(), clean: false })
+            }
+        })
+    }
+
+    /// A text piece; where the text goes wrong in it, what comes before is lent first.
+    fn text_piece<'e>(
+        &mut self,
+        payload: &'e [u8],
+        lead: Option<char>,
+        first: bool,
+        last: bool,
+    ) -> Option<Event<'e>> {
+        let Receiving::Frames(_, assembly) = &mut self.receiving else { return None };
+        let (text, last) = match assembly.validate(payload, last) {
+            Ok(text) => (text, last),
+            Err("") if lead.is_none() => return self.fail_text(),
+            Err(text) => {
+                self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
+                (text, false)
+            }
+        };
+        Some(Event::Piece(Piece { part: Part::Text { lead, text }, first, last }))
+    }
+
+    /// Fails on text in place: its event is the error instead.
+    #[cold]
+    fn fail_text<'e>(&mut self) -> Option<Event<'e>> {
+        self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
+        self.due.error = None;
+        Some(Event::Error(Error::Protocol(ProtocolError::InvalidUtf8)))
+    }
+
+    /// The payload of the last control frame.
+    fn control(&self) -> &ControlPayload {
+        const NONE: &ControlPayload = &ControlPayload::new();
+        match &self.receiving {
+            Receiving::Frames(inbound, _) => &inbound.control,
+            Receiving::Over(control) => control,
+            _ => NONE,
+        }
+    }
+
+    fn poll_head<B>(&mut self, input: &[u8], at: &mut usize, inbox: &mut B) -> Result<Option<What>, Fault>
+    where
+        B: Buffer + ?Sized,
+    {
+        let Receiving::Head(reader, opening) = &mut self.receiving else { return Ok(None) };
+        let mut rest = input;
+        let what = loop {
+            let Some(line) = reader
+                .next_line(&mut rest, inbox, &self.config)
+                .map_err(|error| R::Opening::fault(error, reader.is_in_first_line()))?
+            else {
+                return Ok(None);
+            };
+            let octets = inbox.bytes().get(line.clone()).unwrap_or_default();
+            match opening.line(octets, line.start, &self.config)? {
+                Progress::More => {}
+                Progress::Restart => reader.restart(inbox),
+                Progress::Complete(what) => break what,
+            }
+        };
+        *at = input.len() - rest.len();
+        match what {
+            What::Request(asked) => {
+                self.receiving = Receiving::Waiting { upgrade: asked.key.is_some() };
+                // From here on it is the caller who takes the time.
+                self.timer = Timer::Off;
+            }
+            What::Error(fault) => return Err(fault),
+            _ => self.start(),
+        }
+        Ok(Some(what))
+    }
+
+    #[inline]
+    fn poll_frames<B>(
+        &mut self,
+        input: &mut [u8],
+        at: &mut usize,
+        inbox: &mut B,
+    ) -> Result<Option<What>, Fault>
+    where
+        B: Buffer + ?Sized,
+    {
+        let Receiving::Frames(inbound, assembly) = &mut self.receiving else { return Ok(None) };
+        if self.shared.phase == Phase::Open && self.timer != Timer::Off && !input.is_empty() {
+            self.timer = Timer::Armed;
+            self.shared.idle = Idle::Quiet;
+        }
+        assembly.reclaim(inbox);
+        let config = &self.config;
+        let max_message = match config.delivery {
+            Delivery::Pieces => config.max_message,
+            Delivery::Whole => {
+                let capacity = inbox.bytes().len().saturating_add(inbox.room());
+                config.max_message.min(u64::try_from(capacity).unwrap_or(u64::MAX))
+            }
+        };
+        let rules = Rules { masked: R::IS_SERVER, max_message, config };
+        while let Some(found) = inbound.next(input, at, &rules)? {
+            let what = match found {
+                Found::Part(part) => {
+                    let payload = input.get(part.start..*at).unwrap_or_default();
+                    match config.delivery {
+                        Delivery::Whole => assembly.collect(part, payload, inbox)?,
+                        Delivery::Pieces => assembly.piece(part, payload)?,
+                    }
+                }
+                Found::Control(Opcode::Ping) => {
+                    // "unless it already received a Close frame" (section 5.5.2): then no frame would be looked at.
+                    self.shared.owed = Owed::Pong(inbound.control.clone());
+                    Some(What::Ping)
+                }
+                Found::Control(Opcode::Close) => {
+                    let (code, _) = frame::parse_close(&inbound.control)?;
+                    let control = mem::take(&mut inbound.control);
+                    self.closed_by_peer(code, control);
+                    return Ok(Some(What::Closed));
+                }
+                Found::Control(_) => Some(What::Pong),
+            };
+            if what.is_some() {
+                return Ok(what);
+            }
+        }
+        Ok(None)
+    }
+
+    /// The opening handshake is complete.
+    fn start(&mut self) {
+        self.receiving = Receiving::Frames(Inbound::default(), Assembly::new());
+        self.shared.phase = Phase::Open;
+        self.arm();
+    }
+
+    /// The peer's Close frame has come: "If an endpoint receives a Close frame and did not previously send a Close frame,
+    /// the endpoint MUST send a Close frame in response", which echoes the code (section 5.5.1).
+    fn closed_by_peer(&mut self, code: CloseCode, control: ControlPayload) {
+        match self.shared.phase {
+            Phase::CloseSent => self.end(if R::IS_SERVER { Phase::Closed } else { Phase::BothClosed }),
+            _ => {
+                self.end(Phase::CloseReceived);
+                self.shared.owed = Owed::Close((code != CloseCode::NO_STATUS).then_some(code));
+            }
+        }
+        self.receiving = Receiving::Over(control);
+    }
+
+    /// Fails the connection (section 7.1.7): an Error and a Close event are due, and where the peer is to be told, a Close
+    /// frame or a refusal is owed.
+    #[cold]
+    fn fail(&mut self, fault: Fault) {
+        let owed = match fault {
+            Fault::Protocol(error) if self.shared.phase == Phase::Open => {
+                Owed::Close(Some(error.close_code()))
+            }
+            Fault::Request(error) => Owed::Refusal(error.status()),
+            _ => Owed::Nothing,
+        };
+        self.end(if matches!(owed, Owed::Nothing) { Phase::Closed } else { Phase::Failed });
+        self.shared.owed = owed;
+        self.due.error = Some(fault);
+        self.due.dropped = true;
+    }
+
+    /// No more input is looked at; what was owed no longer is.
+    fn end(&mut self, phase: Phase) {
+        self.receiving = Receiving::Over(ControlPayload::new());
+        self.shared = Shared { phase, owed: Owed::Nothing, idle: Idle::Quiet };
+        self.arm();
+    }
+
+    /// Starts the timer of the phase.
+    fn arm(&mut self) {
+        self.timer = if self.timeout().is_some() { Timer::Armed } else { Timer::Off };
+    }
+
+    /// How long the phase may take.
+    fn timeout(&self) -> Option<Duration> {
+        let config = &self.config;
+        match self.shared.phase {
+            Phase::Connecting => config.handshake_timeout.get(),
+            Phase::Open if self.shared.idle == Idle::Quiet => config.idle_ping.get(),
+            Phase::Open => config.pong_timeout.get(),
+            Phase::CloseSent | Phase::CloseReceived | Phase::BothClosed | Phase::Failed => {
+                config.closing_timeout.get()
+            }
+            Phase::Closed => None,
+        }
+    }
+
+    /// Notes that the stream has ended: the peer will send nothing more. Call it once all input has been received.
+    ///
+    /// Without a Close frame from the peer that is an [`Error::EndOfStream`] and a [`Close`] with 1006, taken with the next
+    /// [`receive`](Self::receive); after it, nothing. Either way the connection is closed.
+    pub fn receive_eof(&mut self) {
+        match self.shared.phase {
+            Phase::Connecting | Phase::Open | Phase::CloseSent => self.fail(Fault::EndOfStream),
+            Phase::CloseReceived | Phase::BothClosed | Phase::Failed | Phase::Closed => {
+                self.end(Phase::Closed)
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called next, on the scale of its `now`:
+    /// [`Duration::ZERO`] for at once, `None` while nothing waits for time to pass.
+    #[must_use]
+    pub const fn poll_timeout(&self) -> Option<Duration> {
+        match self.timer {
+            Timer::Off => None,
+            Timer::Armed => Some(Duration::ZERO),
+            Timer::At(deadline) => Some(deadline),
+        }
+    }
+
+    /// Tells the time, as the duration since any fixed moment: starts the timer that has been armed since the last call, or
+    /// acts on the one that has run out. Events that it causes are taken with the next [`receive`](Self::receive), whose
+    /// input may be empty; what it owes, an idle Ping, with the next [`transmit`](Self::transmit).
+    ///
+    /// It may be called at any time. Whoever never calls it has no timeouts.
+    pub fn handle_timeout(&mut self, now: Duration) {
+        match self.timer {
+            Timer::Off => {}
+            Timer::Armed => self.start_timer(now),
+            Timer::At(deadline) if now < deadline => {}
+            Timer::At(_) => match self.shared.phase {
+                Phase::Connecting => self.fail(Fault::HandshakeTimeout),
+                Phase::Open if self.shared.idle == Idle::Quiet => {
+                    self.shared.idle = Idle::PingOwed;
+                    self.start_timer(now);
+                }
+                Phase::Open => self.fail(Fault::PongTimeout),
+                phase => {
+                    self.end(Phase::Closed);
+                    // A CloseSent without an answer is the end that no event has told yet.
+                    self.due.dropped |= phase == Phase::CloseSent;
+                }
+            },
+        }
+    }
+
+    fn start_timer(&mut self, now: Duration) {
+        self.timer = self.timeout().map_or(Timer::Off, |timeout| Timer::At(now.saturating_add(timeout)));
+    }
+
+    /// Appends what the machine owes, all of it or nothing: a Pong, an idle Ping, a Close frame, the refusal of a request.
+    ///
+    /// `Ok`, and nothing is appended, while the payload of a [`send_header`](Self::send_header) is owed.
+    ///
+    /// # Errors
+    /// [`OutboxFull`]; nothing has changed. Flush the outbox and call again.
+    #[inline]
+    pub fn transmit<B>(&mut self, outbox: &mut B) -> Result<(), OutboxFull>
+    where
+        B: Buffer + ?Sized,
+    {
+        if self.outbound.transmit(&mut self.role, &mut self.shared, outbox)? {
+            // Our last frame is out: a client still waits for the server to end the stream.
+            match self.shared.phase {
+                Phase::CloseReceived if !R::IS_SERVER => self.shared.phase = Phase::BothClosed,
+                _ => self.end(Phase::Closed),
+            }
+        }
+        Ok(())
+    }
+
+    /// Appends a message as one frame, behind a Pong if one is owed: both or nothing.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing has changed. Where the outbox is full, [`transmit`](Self::transmit), flush and call again.
+    #[inline]
+    pub fn send<'m, B>(&mut self, message: impl Into<Message<'m>>, outbox: &mut B) -> Result<(), SendError>
+    where
+        B: Buffer + ?Sized,
+    {
+        self.outbound.send(message.into(), &mut self.role, &mut self.shared, outbox)
+    }
+
+    /// Appends a fragment of a message as one frame (RFC 6455 section 5.4): the first one begins the message, the one that is
+    /// the last ends it. A received piece can be sent on as `&piece`.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing has changed. Where the outbox is full, [`transmit`](Self::transmit), flush and call again.
+    pub fn send_piece<'f, B>(
+        &mut self,
+        fragment: impl Into<Fragment<'f>>,
+        outbox: &mut B,
+    ) -> Result<(), SendError>
+    where
+        B: Buffer + ?Sized,
+    {
+        self.outbound.send_piece(fragment.into(), &mut self.role, &mut self.shared, outbox)
+    }
+
+    /// Appends the header of a message in one frame of `len` bytes, whose payload the caller sends from where it lies: a
+    /// server as it is, a client after applying the [`Mask`](crate::frame::Mask) that comes back to it.
+    ///
+    /// Until [`payload_sent`](Self::payload_sent) has reported all of it, nothing else may go into the stream, and the
+    /// machine appends nothing. That a text is UTF-8 is the caller's word.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing has changed. Where the outbox is full, [`transmit`](Self::transmit), flush and call again.
+    pub fn send_header<B>(&mut self, kind: Kind, len: u64, outbox: &mut B) -> Result<R::Mask, SendError>
+    where
+        B: Buffer + ?Sized,
+    {
+        self.outbound.send_header(kind, len, &mut self.role, &mut self.shared, outbox)
+    }
+
+    /// Reports that `len` bytes of the payload that [`send_header`](Self::send_header) announced have been sent.
+    ///
+    /// # Errors
+    /// [`SendError::PayloadExceeded`] where that is more than is owed; nothing has changed.
+    pub fn payload_sent(&mut self, len: u64) -> Result<(), SendError> {
+        self.outbound.payload_sent(len)
+    }
+
+    /// Appends a Ping with up to 125 bytes of payload, which the peer's Pong brings back.
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing has changed.
+    pub fn ping<B>(&mut self, payload: &[u8], outbox: &mut B) -> Result<(), SendError>
+    where
+        B: Buffer + ?Sized,
+    {
+        self.outbound.send_control(Opcode::Ping, [payload, &[]], &mut self.role, &mut self.shared, outbox)
+    }
+
+    /// Starts the closing handshake: appends a Close frame with a code and a reason of up to 123 bytes, which may be empty.
+    ///
+    /// Messages that the peer sends until its own Close frame are still delivered (a browser drops them); none can be sent
+    /// any more. An unfinished fragmented message stays unfinished.
+    ///
+    /// # Errors
+    /// [`CloseError`]; nothing has changed.
+    pub fn close<B>(&mut self, code: CloseCode, reason: &str, outbox: &mut B) -> Result<(), CloseError>
+    where
+        B: Buffer + ?Sized,
+    {
+        // "|Sec-WebSocket-Extensions|: this status code is not used by the server" (section 7.4.1)
+        if !code.is_sendable() || R::IS_SERVER && code == CloseCode::MISSING_EXTENSION {
+            return Err(CloseError::InvalidCode);
+        }
+        self.send_close([&code.0.to_be_bytes(), reason.as_bytes()], outbox)
+    }
+
+    /// Starts the closing handshake with an empty Close frame: the peer reads code 1005.
+    ///
+    /// # Errors
+    /// [`CloseError`]; nothing has changed.
+    pub fn close_without_code<B>(&mut self, outbox: &mut B) -> Result<(), CloseError>
+    where
+        B: Buffer + ?Sized,
+    {
+        self.send_close([&[], &[]], outbox)
+    }
+
+    fn send_close<B>(&mut self, parts: [&[u8]; 2], outbox: &mut B) -> Result<(), CloseError>
+    where
+        B: Buffer + ?Sized,
+    {
+        let sent = self.outbound.send_control(Opcode::Close, parts, &mut self.role, &mut self.shared, outbox);
+        sent.map_err(|error| match error {
+            SendError::OutboxFull(full) => CloseError::OutboxFull(full),
+            SendError::PayloadOwed => CloseError::PayloadOwed,
+            SendError::TooLong => CloseError::ReasonTooLong,
+            _ => CloseError::NotOpen,
+        })?;
+        self.shared.phase = Phase::CloseSent;
+        self.shared.idle = Idle::Quiet;
+        self.arm();
+        Ok(())
+    }
+
+    /// Where the connection stands.
+    #[must_use]
+    pub const fn state(&self) -> State {
+        match self.shared.phase {
+            Phase::Connecting => State::Connecting,
+            Phase::Open => State::Open,
+            Phase::CloseSent | Phase::CloseReceived | Phase::BothClosed | Phase::Failed => State::Closing,
+            Phase::Closed => State::Closed,
+        }
+    }
+
+    /// Whether the transport can go: nothing more is to be sent or expected. Events may still be due: take them first.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        matches!(self.shared.phase, Phase::Closed)
+    }
+
+    /// Whether it is the caller's turn: a server's to answer a [`Request`], a client's to [`connect`](WebSocket::connect).
+    /// Until then no input is taken.
+    #[must_use]
+    pub const fn awaits_caller(&self) -> bool {
+        matches!(self.receiving, Receiving::Waiting { .. })
+    }
+}
+
+impl<R: Role> fmt::Debug for WebSocket<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WebSocket")
+            .field("state", &self.state())
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Due {
+    #[inline]
+    fn next(&mut self) -> Option<What> {
+        if let Some(chosen) = self.open.take() {
+            return Some(What::Open(chosen));
+        }
+        if let Some(fault) = self.error.take() {
+            return Some(What::Error(fault));
+        }
+        mem::take(&mut self.dropped).then_some(What::Dropped)
+    }
+}
