@@ -18,6 +18,12 @@ pub struct Server;
 ///
 /// "The masking key MUST be derived from a strong source of entropy" (RFC 6455 section 5.3): only a
 /// [`CryptoRng`] will do.
+///
+/// ```compile_fail,E0277
+/// # use sansocket::{Config, WebSocket};
+/// struct AllZero; // no CryptoRng
+/// let ws = WebSocket::client(Config::default(), AllZero);
+/// ```
 #[derive(Debug)]
 pub struct Client<R> {
     pub(crate) rng: R,

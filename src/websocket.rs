@@ -55,6 +55,9 @@ struct Due {
     error: Option<Fault>,
     /// The end, without the peer's Close frame.
     dropped: bool,
+    /// The text goes wrong behind the piece that was lent last: the next event is that failure. Until then the piece can
+    /// be answered, as it could if the fault had come in a later slice.
+    wrong_text: bool,
 }
 
 /// The one timer, which runs for what the phase waits for: handshake, idle Ping or missing Pong, closing.
@@ -70,7 +73,10 @@ impl WebSocket<Server> {
     /// A server's side of a connection, before the client's request.
     #[must_use]
     pub fn server(config: Config) -> Self {
-        Self::new(Server, config, Receiving::Head(Reader::default(), ServerOpening::default()))
+        let opening = Receiving::Head(Reader::default(), ServerOpening::default());
+        let mut ws = Self::new(Server, config, opening);
+        ws.arm();
+        ws
     }
 
     /// A server's side of a connection that is open already: something else has done the opening handshake
@@ -138,17 +144,23 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
         handshake::append(outbox, |write| connect.write(&key, write))?;
         opening.accept = key.accept_value();
         self.receiving = Receiving::Head(Reader::default(), opening);
-        self.timer = Timer::Armed;
+        self.arm();
         Ok(())
     }
 }
 
 impl<R: Role> WebSocket<R> {
     fn new(role: R, config: Config, receiving: Receiving<R>) -> Self {
-        // A client's handshake begins with its request.
-        let timer = if R::IS_SERVER { Timer::Armed } else { Timer::Off };
         let shared = Shared { phase: Phase::Connecting, owed: Owed::Nothing, idle: Idle::Quiet };
-        Self { role, config, receiving, due: Due::default(), outbound: Outbound::default(), shared, timer }
+        Self {
+            role,
+            config,
+            receiving,
+            due: Due::default(),
+            outbound: Outbound::default(),
+            shared,
+            timer: Timer::Off,
+        }
     }
 
     fn new_open(role: R, config: Config) -> Self {
@@ -230,6 +242,9 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
+        if self.due.wrong_text {
+            self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
+        }
         if let Some(what) = self.due.next() {
             return Some(Ready { consumed: 0, what });
         }
@@ -316,7 +331,7 @@ impl<R: Role> WebSocket<R> {
             Ok(text) => (text, last),
             Err("") if lead.is_none() => return self.fail_text(),
             Err(text) => {
-                self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
+                self.due.wrong_text = true;
                 (text, false)
             }
         };
@@ -461,8 +476,7 @@ impl<R: Role> WebSocket<R> {
         };
         self.end(if matches!(owed, Owed::Nothing) { Phase::Closed } else { Phase::Failed });
         self.shared.owed = owed;
-        self.due.error = Some(fault);
-        self.due.dropped = true;
+        self.due = Due { open: self.due.open, error: Some(fault), dropped: true, wrong_text: false };
     }
 
     /// No more input is looked at; what was owed no longer is.
@@ -483,7 +497,7 @@ impl<R: Role> WebSocket<R> {
         match self.shared.phase {
             Phase::Connecting => config.handshake_timeout.get(),
             Phase::Open if self.shared.idle == Idle::Quiet => config.idle_ping.get(),
-            Phase::Open => config.pong_timeout.get(),
+            Phase::Open => config.pong_timeout.get().or(config.idle_ping.get()),
             Phase::CloseSent | Phase::CloseReceived | Phase::BothClosed | Phase::Failed => {
                 config.closing_timeout.get()
             }
@@ -527,7 +541,9 @@ impl<R: Role> WebSocket<R> {
             Timer::At(deadline) if now < deadline => {}
             Timer::At(_) => match self.shared.phase {
                 Phase::Connecting => self.fail(Fault::HandshakeTimeout),
-                Phase::Open if self.shared.idle == Idle::Quiet => {
+                Phase::Open
+                    if self.shared.idle == Idle::Quiet || self.config.pong_timeout.get().is_none() =>
+                {
                     self.shared.idle = Idle::PingOwed;
                     self.start_timer(now);
                 }

@@ -252,10 +252,11 @@ fn our_client_closes(test: &Interop) {
     client.output.expect("open");
     client.output.expect("close: 1001 going (clean)");
     assert!(client.exit().success());
-    server.output().expect("closed 1001 going");
+    server.output().expect("closed 1001");
 
     let mut client = test.our_client(&url, "/drop", &[]);
     client.output.expect("open");
+    client.output.expect("error: the stream ended without a Close frame");
     client.output.expect("close: 1006 (not clean)");
     assert_eq!(client.exit().code(), Some(1));
 }

@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn c6_to_c16_the_request_has_the_parts_of_section_4_1() {
+    fn c6_c7_c9_c10_c12_c13_c15_c16_the_request_has_the_parts_of_section_4_1() {
         let connect = Connect::new("example.com:8080", "/chat?a=b")
             .protocols(&["v2", "v1"])
             .headers(&[("Origin", "http://example.com"), ("Cookie", "a=b")]);
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn u1_to_u4_c8_a_uri_names_host_port_path_and_query() {
+    fn u1_u2_u3_u4_c8_a_uri_names_host_port_path_and_query() {
         for (uri, host, port, secure, start) in [
             ("ws://a", "a", 80, false, "GET / HTTP/1.1\r\nHost: a\r\n"),
             ("WSS://a", "a", 443, true, "GET / HTTP/1.1\r\nHost: a\r\n"),

@@ -82,7 +82,6 @@ impl<'r> Request<'r> {
 
     /// The acceptance of this request, without a subprotocol. It borrows nothing, and can be given to
     /// [`accept`](crate::WebSocket::accept) now or later.
-    #[must_use]
     pub fn accept(&self) -> Accept<'static> {
         let key = self.header("Sec-WebSocket-Key").unwrap_or_default();
         Accept { value: accept_value(key), protocol: None, chosen: Chosen::default(), headers: &[] }
@@ -340,8 +339,7 @@ impl ServerOpening {
             if valid { Ok(()) } else { Err(RequestError::InvalidProtocols) }
         } else if is("Sec-WebSocket-Extensions") {
             if head::are_extensions(value) { Ok(()) } else { Err(RequestError::InvalidExtensions) }
-        } else if is("Transfer-Encoding") || is("Content-Length") && value.iter().any(|&octet| octet != b'0')
-        {
+        } else if is("Transfer-Encoding") || is("Content-Length") && !is_zero(value) {
             Err(RequestError::Body)
         } else {
             Ok(())
@@ -401,6 +399,11 @@ impl Opening for ServerOpening {
             error => RequestError::Head(error),
         })
     }
+}
+
+/// A length of nothing, whose digits are all 0.
+fn is_zero(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(|&octet| octet == b'0')
 }
 
 /// 16 octets in base64: 22 characters of the alphabet and `==`. The trailing bits are ignored, as in section 4.1's own

@@ -1,0 +1,225 @@
+//! RFC 6455 section 4.1: what a client asks and what it takes for an answer.
+
+mod common;
+
+use common::*;
+use sansocket::{
+    CloseError, Config, Connect, ConnectError, Error, Event, OutboxFull, SendError, State, WebSocket,
+};
+
+/// The accept value that answers a request.
+fn accept_of(request: &[u8]) -> String {
+    let mut server = Peer::new(WebSocket::server(Config::default()));
+    server.receive_with(request, |ws, event, outbox| {
+        if let Event::Request(request) = event {
+            ws.accept(request.accept(), outbox).unwrap();
+        }
+    });
+    header(&String::from_utf8(server.take_sent()).unwrap(), "Sec-WebSocket-Accept").unwrap().to_owned()
+}
+
+/// What a client that has offered `chat` and `v2` says to a response in which `ACCEPT` stands for the right value.
+fn answered(response: &str) -> Vec<Seen> {
+    let mut peer = connecting(Connect::new("a", "/").protocols(&["chat", "v2"]));
+    let accept = accept_of(&peer.take_sent());
+    peer.receive(response.replace("ACCEPT", &accept).as_bytes());
+    assert_eq!(peer.take_sent(), b"", "a client sends nothing to a server that it refuses");
+    assert_eq!(
+        peer.ws.state(),
+        if matches!(peer.seen[..], [Seen::Open(_), ..]) { State::Open } else { State::Closed }
+    );
+    peer.take_seen()
+}
+
+/// A response with these header lines.
+fn response(lines: &[&str]) -> String {
+    format!("HTTP/1.1 101 Switching Protocols\r\n{}\r\n\r\n", lines.join("\r\n"))
+}
+
+const UPGRADE: &str = "Upgrade: websocket";
+const CONNECTION: &str = "Connection: Upgrade";
+const ACCEPT: &str = "Sec-WebSocket-Accept: ACCEPT";
+
+#[track_caller]
+fn refused(response: &str, because: &str) {
+    let seen = answered(response);
+    let [Seen::Error(error), Seen::Close(1006, _, false)] = &seen[..] else { panic!("{seen:?}\n{response}") };
+    assert!(error.contains(because), "{error}\n{response}");
+}
+
+#[track_caller]
+fn opened(response: &str, protocol: Option<&str>) {
+    assert_eq!(answered(response), [Seen::Open(protocol.map(Into::into))], "{response}");
+}
+
+#[test]
+fn d1_d2_d3_d4_d7_a_right_response_opens() {
+    opened(&response(&[UPGRADE, CONNECTION, ACCEPT]), None);
+    opened(
+        &response(&[
+            "UPGRADE: WebSocket",
+            "connection: keep-alive, upgrade",
+            "sec-websocket-accept:\t ACCEPT ",
+        ]),
+        None,
+    );
+    opened(&response(&[UPGRADE, "Connection: close", CONNECTION, ACCEPT, "Server: x"]), None);
+    opened(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("101 Switching Protocols", "101 "), None);
+    opened(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("HTTP/1.1", "HTTP/1.2"), None);
+}
+
+#[test]
+fn d2_d3_d4_what_is_missing_or_wrong_fails() {
+    refused(&response(&[CONNECTION, ACCEPT]), "Upgrade header");
+    refused(&response(&["Upgrade: websocket, h2c", CONNECTION, ACCEPT]), "Upgrade header");
+    refused(&response(&[UPGRADE, UPGRADE, CONNECTION, ACCEPT]), "Upgrade header");
+    refused(&response(&[UPGRADE, ACCEPT]), "Connection header");
+    refused(&response(&[UPGRADE, "Connection: keep-alive", ACCEPT]), "Connection header");
+    refused(&response(&[UPGRADE, CONNECTION]), "no Sec-WebSocket-Accept");
+    refused(
+        &response(&[UPGRADE, CONNECTION, "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo="]),
+        "answer the key",
+    );
+    refused(&response(&[UPGRADE, CONNECTION, "Sec-WebSocket-Accept: ACCEPTx"]), "answer the key");
+    refused(&response(&[UPGRADE, CONNECTION, "Sec-WebSocket-Accept:"]), "answer the key");
+}
+
+#[test]
+fn d5_d6_d8_d10_n1_n4_only_what_was_offered_once_and_well_formed() {
+    opened(&response(&[UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Protocol: v2"]), Some("v2"));
+    for protocol in ["V2", "v", "chat, v2", "", "chat,"] {
+        let line = format!("Sec-WebSocket-Protocol: {protocol}");
+        refused(&response(&[UPGRADE, CONNECTION, ACCEPT, &line]), "not offered");
+    }
+    refused(
+        &response(&[UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Protocol: v2", "Sec-WebSocket-Protocol: v2"]),
+        "more than one Sec-WebSocket-Protocol",
+    );
+    refused(&response(&[UPGRADE, CONNECTION, ACCEPT, ACCEPT]), "more than one Sec-WebSocket-Accept");
+    let extension = "Sec-WebSocket-Extensions: permessage-deflate";
+    refused(&response(&[UPGRADE, CONNECTION, ACCEPT, extension]), "extension that was not offered");
+    refused(
+        &response(&[UPGRADE, CONNECTION, ACCEPT, extension, extension]),
+        "more than one Sec-WebSocket-Extensions",
+    );
+    refused(&response(&[UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Extensions: a;"]), "malformed");
+}
+
+#[test]
+fn d1_r1_another_status_is_lent_with_its_headers() {
+    let mut ws = WebSocket::client(Config::default(), rng());
+    let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+    ws.connect(Connect::new("a", "/"), &mut outbox).unwrap();
+    let mut bytes = *b"HTTP/1.0 302 Found\r\nLocation: /b\r\nUpgrade: x\r\nUpgrade: y\r\n\r\nbody";
+    let mut input = &mut bytes[..];
+    let Some(Event::Error(Error::Refused(response))) = ws.receive(&mut input, &mut inbox) else { panic!() };
+    assert_eq!((response.status(), response.header("location")), (302, Some(&b"/b"[..])));
+    assert_eq!(response.headers().count(), 3);
+    assert!(matches!(ws.receive(&mut input, &mut inbox), Some(Event::Close(close)) if close.code.0 == 1006));
+    assert!(ws.receive(&mut input, &mut inbox).is_none() && input.is_empty() && ws.is_closed());
+    for status in ["200 OK", "401 ", "403 Forbidden", "426 ", "500 x", "999 y"] {
+        refused(&format!("HTTP/1.1 {status}\r\n\r\n"), &status[..3]);
+    }
+}
+
+#[test]
+fn d9_q3_the_response_is_strict_http() {
+    refused(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("HTTP/1.1", "HTTP/1.0"), "older than 1.1");
+    for line in
+        ["HTTP/1.1 101", "HTTP/1.1  101 x", "HTTP/2 101 x", "101 x", "", "HTTP/1.1 01 x", "GET / HTTP/1.1"]
+    {
+        refused(&format!("{line}\r\n\r\n"), "status line");
+    }
+    for (line, because) in [
+        ("X : a", "its colon"),
+        (" folded", "folded"),
+        ("no colon", "colon"),
+        ("X: a\rb", "CR without"),
+        ("X: a\nb", "LF without"),
+        ("X: \0", "control"),
+    ] {
+        refused(&response(&[UPGRADE, line, CONNECTION, ACCEPT]), because);
+    }
+}
+
+#[test]
+fn d12_d13_interim_responses_are_skipped_and_share_the_limit_of_the_head() {
+    let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\nUpgrade: x\r\n\r\n";
+    opened(
+        &(interim.to_owned() + &response(&[UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Protocol: chat"])),
+        Some("chat"),
+    );
+    refused(&interim.repeat(1000), "over the limit");
+    refused(&response(&[&format!("X: {}", "x".repeat(9000))]), "over the limit");
+    refused(&response(&["X: y"; 101]), "too many headers");
+}
+
+#[test]
+fn d11_frames_behind_the_response_are_kept() {
+    let mut peer = connecting(Connect::new("a", "/"));
+    let accept = accept_of(&peer.take_sent());
+    let head = response(&[UPGRADE, CONNECTION, ACCEPT]).replace("ACCEPT", &accept);
+    let bytes = [head.as_bytes(), &unmasked(0x81, b"one")].concat();
+    peer.receive(&bytes);
+    assert_eq!(peer.seen, [Seen::Open(None), Seen::Text("one".into())]);
+}
+
+#[test]
+fn c11_c13_c17_each_request_has_a_new_key_once() {
+    let mut ws = rand::rng();
+    let mut keys = std::collections::HashSet::new();
+    for _ in 0..100 {
+        let mut outbox = Vec::new();
+        WebSocket::client(Config::default(), &mut ws).connect(Connect::new("a", "/"), &mut outbox).unwrap();
+        let head = String::from_utf8(outbox).unwrap();
+        assert_eq!(head.matches("Sec-WebSocket-Key:").count(), 1);
+        assert_eq!(head.matches("Sec-WebSocket-Version: 13\r\n").count(), 1);
+        let key = header(&head, "Sec-WebSocket-Key").unwrap();
+        assert!(key.len() == 24 && key.ends_with("=="));
+        assert!(keys.insert(key.to_owned()));
+    }
+}
+
+#[test]
+fn c19_l24_no_data_before_the_response() {
+    let mut peer = connecting(Connect::new("a", "/"));
+    peer.take_sent();
+    assert_eq!(peer.ws.send("early", &mut peer.outbox), Err(SendError::NotOpen));
+    assert_eq!(peer.ws.close_without_code(&mut peer.outbox), Err(CloseError::NotOpen));
+    assert!(peer.outbox.is_empty());
+}
+
+#[test]
+fn c18_what_connect_is_given_is_checked_and_a_refusal_to_send_it_changes_nothing() {
+    let mut peer = Peer::new(WebSocket::client(Config::default(), rng()));
+    let connect = Connect::new("a", "/");
+    for (connect, error) in [
+        (connect.headers(&[("X", "a\r\nEvil: b")]), ConnectError::InvalidHeader),
+        (connect.headers(&[("Host", "b")]), ConnectError::InvalidHeader),
+        (connect.headers(&[("Sec-WebSocket-Version", "8")]), ConnectError::InvalidHeader),
+        (Connect::new("a\r\nEvil: b", "/"), ConnectError::InvalidHost),
+        (Connect::new("", "/"), ConnectError::InvalidHost),
+        (Connect::new("a", "/ HTTP/1.1\r\nEvil: b"), ConnectError::InvalidPath),
+        (Connect::new("a", "chat"), ConnectError::InvalidPath),
+        (connect.protocol("a\r\nEvil: b"), ConnectError::InvalidProtocol),
+        (connect.protocols(&["a", "a"]), ConnectError::InvalidProtocol),
+    ] {
+        assert_eq!(peer.ws.connect(connect, &mut peer.outbox), Err(error), "{connect:?}");
+    }
+    let mut small = heapless::Vec::<u8, 20>::new();
+    let full = peer.ws.connect(connect, &mut small);
+    let Err(ConnectError::OutboxFull(OutboxFull { needed })) = full else { panic!("{full:?}") };
+    assert!(small.is_empty() && peer.outbox.is_empty() && peer.ws.awaits_caller());
+    peer.ws.connect(connect, &mut peer.outbox).unwrap();
+    assert_eq!(peer.outbox.len(), needed);
+    assert_eq!(peer.ws.connect(connect, &mut peer.outbox), Err(ConnectError::AlreadySent));
+}
+
+#[test]
+fn input_before_the_request_is_not_taken() {
+    let mut ws = WebSocket::client(Config::default(), rng());
+    let mut bytes = *b"early";
+    let mut input = &mut bytes[..];
+    assert!(ws.receive(&mut input, &mut Vec::new()).is_none());
+    assert_eq!(input, b"early");
+}

@@ -1,0 +1,260 @@
+//! RFC 6455 sections 5.5.1 and 7: how a connection ends.
+
+mod common;
+
+use common::*;
+use core::time::Duration;
+use sansocket::{CloseCode, CloseError, Config, OutboxFull, Role, SendError, State, WebSocket};
+
+fn close(code: u16, reason: &str, clean: bool) -> Seen {
+    Seen::Close(code, reason.into(), clean)
+}
+
+#[test]
+fn l6_l7_l9_l10_l14_l15_l16_a_server_answers_a_close_and_is_closed() {
+    for (body, code, reason, answer) in [
+        (close_body(1000, "bye"), 1000, "bye", &1000_u16.to_be_bytes()[..]),
+        (close_body(4999, ""), 4999, "", &4999_u16.to_be_bytes()),
+        (close_body(1010, "x"), 1010, "x", &1010_u16.to_be_bytes()),
+        (vec![], 1005, "", &[]),
+    ] {
+        let mut peer = server(Config::default());
+        let left = peer.receive_with(&masked(0x88, &body), |ws, _, _| {
+            assert_eq!(ws.state(), State::Closing, "until the reply is transmitted");
+        });
+        assert_eq!(left, b"");
+        assert_eq!(peer.take_seen(), [close(code, reason, true)]);
+        assert_eq!(peer.take_sent(), unmasked(0x88, answer));
+        assert!(is_closed(&peer));
+    }
+}
+
+#[test]
+fn l11_a_client_waits_for_the_end_of_the_stream_or_the_closing_timeout() {
+    let closing = || {
+        let mut peer = client(Config::default().closing_timeout(Some(Duration::from_secs(5))));
+        peer.receive(&unmasked(0x88, &close_body(1001, "going")));
+        assert_eq!(peer.take_seen(), [close(1001, "going", true)]);
+        assert_eq!(peer.take_sent().len(), 8);
+        assert_eq!(peer.ws.state(), State::Closing);
+        peer
+    };
+    let mut peer = closing();
+    peer.eof();
+    assert!(is_closed(&peer) && peer.seen.is_empty());
+    let mut peer = closing();
+    peer.ws.handle_timeout(Duration::from_secs(100));
+    assert_eq!(peer.ws.poll_timeout(), Some(Duration::from_secs(105)));
+    peer.ws.handle_timeout(Duration::from_secs(105));
+    peer.receive(b"");
+    assert!(is_closed(&peer) && peer.seen.is_empty());
+    assert_eq!(peer.ws.poll_timeout(), None);
+}
+
+#[test]
+fn l5_l9_after_our_close_messages_still_come_until_the_peers_and_none_can_be_sent() {
+    let mut peer = server(Config::default());
+    peer.ws.close(CloseCode::GOING_AWAY, "restart", &mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), unmasked(0x88, &close_body(1001, "restart")));
+    assert_eq!(peer.ws.send("late", &mut peer.outbox), Err(SendError::NotOpen));
+    assert_eq!(peer.ws.ping(b"", &mut peer.outbox), Err(SendError::NotOpen));
+    assert_eq!(peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox), Err(CloseError::NotOpen));
+    peer.receive(&[masked(0x81, b"before"), masked(0x89, b"p")].concat());
+    assert_eq!(peer.take_seen(), [Seen::Text("before".into()), Seen::Ping(b"p".into())]);
+    // p3: "unless it already received a Close frame": our own does not matter.
+    assert_eq!(peer.take_sent(), unmasked(0x8A, b"p"));
+    assert!(!is_closed(&peer));
+    peer.receive(&[masked(0x88, &close_body(1001, "")), masked(0x81, b"after")].concat());
+    assert_eq!(peer.take_seen(), [close(1001, "", true)]);
+    assert_eq!(peer.take_sent(), b"");
+    assert!(is_closed(&peer));
+}
+
+#[test]
+fn p3_l12_pings_after_our_close_are_answered_and_simultaneous_closes_complete() {
+    let mut one = server(Config::default());
+    let mut two = client(Config::default());
+    one.ws.close(CloseCode(4000), "one", &mut one.outbox).unwrap();
+    two.ws.ping(b"p", &mut two.outbox).unwrap();
+    two.ws.close(CloseCode(4001), "two", &mut two.outbox).unwrap();
+    let (from_one, from_two) = (one.take_sent(), two.take_sent());
+    one.receive(&from_two);
+    two.receive(&from_one);
+    assert_eq!(one.take_seen(), [Seen::Ping(b"p".into()), close(4001, "two", true)]);
+    assert_eq!(two.take_seen(), [close(4000, "one", true)]);
+    assert_eq!(one.take_sent(), unmasked(0x8A, b"p"));
+    assert_eq!(two.take_sent(), b"");
+    assert!(is_closed(&one) && !is_closed(&two));
+    two.eof();
+    assert!(is_closed(&two));
+}
+
+#[test]
+fn l1_l2_l4_x1_x2_x3_x4_x5_a_close_frame_that_is_wrong_fails_with_the_right_code() {
+    let answer = |body: &[u8]| {
+        let mut peer = server(Config::default());
+        peer.receive(&masked(0x88, body));
+        let [Seen::Error(_), Seen::Close(1006, reason, false)] = &peer.seen[..] else {
+            panic!("{:?}", peer.seen)
+        };
+        assert_eq!(reason, "");
+        assert_eq!(peer.outbox[..2], [0x88, 2]);
+        u16::from_be_bytes([peer.outbox[2], peer.outbox[3]])
+    };
+    assert_eq!(answer(&[3]), 1002);
+    assert_eq!(answer(b"\x03\xE8\xFF"), 1007);
+    assert_eq!(answer(b"\x03\xE8\xE2\x82"), 1007);
+    for code in 0..=u16::MAX {
+        let valid = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
+        if valid {
+            let mut peer = server(Config::default());
+            peer.receive(&masked(0x88, &code.to_be_bytes()));
+            assert_eq!(peer.seen, [close(code, "", true)]);
+        } else {
+            assert_eq!(answer(&code.to_be_bytes()), 1002, "{code}");
+        }
+    }
+}
+
+#[test]
+fn l3_x1_x2_x6_what_close_is_given_is_checked_and_changes_nothing() {
+    let mut peer = server(Config::default());
+    for code in (0..=999).chain([1004, 1005, 1006, 1010, 1015, 1016, 2999, 5000, u16::MAX]) {
+        assert_eq!(
+            peer.ws.close(CloseCode(code), "", &mut peer.outbox),
+            Err(CloseError::InvalidCode),
+            "{code}"
+        );
+    }
+    assert_eq!(
+        peer.ws.close(CloseCode::NORMAL, &"x".repeat(124), &mut peer.outbox),
+        Err(CloseError::ReasonTooLong)
+    );
+    let mut small = heapless::Vec::<u8, 3>::new();
+    assert_eq!(
+        peer.ws.close(CloseCode::NORMAL, "", &mut small),
+        Err(CloseError::OutboxFull(OutboxFull { needed: 4 }))
+    );
+    assert!(peer.outbox.is_empty() && small.is_empty() && peer.ws.state() == State::Open);
+    peer.ws.close(CloseCode::NORMAL, &"x".repeat(123), &mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), unmasked(0x88, &close_body(1000, &"x".repeat(123))));
+    // A client may say which extensions it misses.
+    let mut peer = client(Config::default());
+    peer.ws.close(CloseCode::MISSING_EXTENSION, "x-needed", &mut peer.outbox).unwrap();
+}
+
+#[test]
+fn l14_a_close_without_code_is_1005_and_is_answered_without_code() {
+    let mut one = client(Config::default());
+    let mut two = server(Config::default());
+    one.ws.close_without_code(&mut one.outbox).unwrap();
+    two.receive(&one.take_sent());
+    assert_eq!(two.take_seen(), [close(1005, "", true)]);
+    let reply = two.take_sent();
+    assert_eq!(reply, [0x88, 0]);
+    one.receive(&reply);
+    assert_eq!(one.take_seen(), [close(1005, "", true)]);
+}
+
+#[test]
+fn l17_l19_x7_q4_a_fault_sends_its_code_and_later_input_is_dropped_unread() {
+    for (stream, code) in [
+        (masked(0x83, b""), 1002),
+        (masked(0x81, b"\xFF"), 1007),
+        (vec![0x82, 0xFF, 0, 1, 0, 0, 0, 0, 0, 0], 1009),
+        ([masked(0x02, b""), masked(0x00, b"").repeat(1024)].concat(), 1008),
+    ] {
+        let mut peer = server(Config::default());
+        peer.receive(&[stream, masked(0x88, &close_body(1000, "")), masked(0x89, b"")].concat());
+        let [Seen::Error(error), Seen::Close(1006, _, false)] = &peer.seen[..] else {
+            panic!("{:?}", peer.seen)
+        };
+        assert!(error.contains(&code.to_string()), "an error says what is sent: {error}");
+        peer.receive(&masked(0x81, b"more"));
+        peer.eof();
+        assert_eq!(peer.take_sent(), unmasked(0x88, &u16::to_be_bytes(code)));
+        assert_eq!(peer.seen.len(), 2);
+        assert!(is_closed(&peer));
+    }
+}
+
+#[test]
+fn l17_l18_a_fault_after_our_own_close_sends_nothing_more() {
+    let mut peer = server(Config::default());
+    peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
+    peer.take_sent();
+    peer.receive(&masked(0x83, b""));
+    assert!(matches!(peer.take_seen()[..], [Seen::Error(_), Seen::Close(1006, ..)]));
+    assert_eq!(peer.take_sent(), b"");
+    assert!(is_closed(&peer));
+}
+
+fn ends_at_eof<R: Role>(mut peer: Peer<R>) {
+    peer.take_sent();
+    peer.take_seen();
+    peer.ws.receive_eof();
+    assert!(is_closed(&peer), "at once");
+    peer.receive(b"");
+    let [Seen::Error(error), Seen::Close(1006, _, false)] = &peer.seen[..] else { panic!("{:?}", peer.seen) };
+    assert!(error.contains("stream ended"));
+    assert_eq!(peer.take_sent(), b"");
+    peer.eof();
+    peer.receive(b"anything");
+    assert_eq!(peer.seen.len(), 2, "exactly once");
+    assert_eq!(peer.ws.poll_timeout(), None);
+}
+
+#[test]
+fn l14_l21_the_end_of_the_stream_without_a_close_is_1006() {
+    ends_at_eof(server(Config::default()));
+    ends_at_eof(client(Config::default()));
+    ends_at_eof(Peer::new(WebSocket::server(Config::default())));
+    ends_at_eof(connecting(sansocket::Connect::new("a", "/")));
+    let mut peer = server(Config::default());
+    peer.receive(&masked(0x81, b"whole")[..5]);
+    ends_at_eof(peer);
+    let mut peer = client(Config::default());
+    peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
+    ends_at_eof(peer);
+    let mut peer = Peer::new(WebSocket::server(Config::default()));
+    peer.receive_with(request("").as_bytes(), |_, _, _| {});
+    ends_at_eof(peer);
+}
+
+#[test]
+fn l13_after_the_closing_handshake_input_is_discarded_without_an_error() {
+    let mut peer = server(Config::default());
+    peer.receive(&masked(0x88, b""));
+    peer.take_seen();
+    peer.receive(&[0xFF; 1000]);
+    peer.eof();
+    assert!(peer.seen.is_empty() && is_closed(&peer));
+}
+
+#[test]
+fn l8_a_reply_waits_until_a_payload_that_the_caller_owes_is_sent() {
+    let mut peer = server(Config::default());
+    peer.ws.send_header(sansocket::Kind::Binary, 3, &mut peer.outbox).unwrap();
+    peer.take_sent();
+    peer.receive(&masked(0x88, &close_body(1000, "")));
+    assert_eq!(peer.take_sent(), b"", "nothing is interleaved into a frame");
+    assert!(!is_closed(&peer));
+    peer.ws.payload_sent(2).unwrap();
+    peer.ws.transmit(&mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), b"");
+    peer.ws.payload_sent(1).unwrap();
+    peer.ws.transmit(&mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), unmasked(0x88, &1000_u16.to_be_bytes()));
+    assert!(is_closed(&peer));
+}
+
+#[test]
+fn p3_a_received_close_drops_an_owed_pong() {
+    let mut ws = WebSocket::<sansocket::Server>::open(Config::default());
+    let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+    let mut stream = [masked(0x89, b"p"), masked(0x88, b"")].concat();
+    let mut input = &mut stream[..];
+    while ws.receive(&mut input, &mut inbox).is_some() {}
+    ws.transmit(&mut outbox).unwrap();
+    assert_eq!(outbox, [0x88, 0]);
+}

@@ -1,0 +1,178 @@
+//! The callback face.
+
+mod common;
+
+use common::*;
+use sansocket::{
+    AnswerError, Close, Config, Connect, ControlPayload, Delivery, Error, Handler, Message, Open, OutboxFull,
+    Part, Piece, Reject, Request, Sender, Server, WebSocket,
+};
+
+/// Notes every call.
+#[derive(Default)]
+struct Log(Vec<String>);
+
+impl Handler for Log {
+    fn on_request(&mut self, request: Request<'_>, _: &mut Sender<'_>) {
+        self.0.push(format!("request {}", request.target()));
+    }
+    fn on_open(&mut self, open: Open<'_>, _: &mut Sender<'_>) {
+        self.0.push(format!("open {:?}", open.protocol()));
+    }
+    fn on_message(&mut self, message: Message<'_>, _: &mut Sender<'_>) {
+        self.0.push(format!("message {message:?}"));
+    }
+    fn on_piece(&mut self, piece: &Piece<'_>, _: &mut Sender<'_>) {
+        let Part::Text { text, .. } = &piece.part else { panic!() };
+        self.0.push(format!("piece {text} {} {}", piece.first, piece.last));
+    }
+    fn on_ping(&mut self, payload: &ControlPayload, _: &mut Sender<'_>) {
+        self.0.push(format!("ping {}", payload.len()));
+    }
+    fn on_pong(&mut self, payload: &ControlPayload, _: &mut Sender<'_>) {
+        self.0.push(format!("pong {}", payload.len()));
+    }
+    fn on_error(&mut self, error: Error<'_>) {
+        self.0.push(format!("error {error}"));
+    }
+    fn on_close(&mut self, close: &Close) {
+        self.0.push(format!("close {close}"));
+    }
+}
+
+struct Echo;
+
+impl Handler for Echo {
+    fn on_message(&mut self, message: Message<'_>, sender: &mut Sender<'_>) {
+        sender.send(message).unwrap();
+    }
+    fn on_piece(&mut self, piece: &Piece<'_>, sender: &mut Sender<'_>) {
+        sender.send_piece(piece).unwrap();
+    }
+}
+
+/// Dispatches all of `bytes`; what was sent comes back.
+fn dispatch(ws: &mut WebSocket<Server>, bytes: &[u8], handler: &mut dyn Handler) -> Vec<u8> {
+    let (mut bytes, mut inbox, mut outbox) = (bytes.to_vec(), Vec::new(), Vec::new());
+    let mut input = &mut bytes[..];
+    while ws.dispatch(&mut input, &mut inbox, &mut outbox, handler).unwrap() {}
+    assert!(input.is_empty() || ws.awaits_caller());
+    outbox
+}
+
+#[test]
+fn a_tuple_of_handlers_sees_every_event_in_order_and_an_unanswered_request_is_accepted() {
+    let mut ws = WebSocket::server(Config::default());
+    let mut pair = (Log::default(), Echo);
+    let stream = [
+        request("").into_bytes(),
+        masked(0x81, b"one"),
+        masked(0x89, b"p"),
+        masked(0x8A, b""),
+        masked(0x88, b""),
+    ]
+    .concat();
+    let sent = dispatch(&mut ws, &stream, &mut pair);
+    assert_eq!(
+        pair.0.0,
+        ["request /chat", "open None", "message Text(\"one\")", "ping 1", "pong 0", "close 1005 (clean)"]
+    );
+    let frames = [unmasked(0x81, b"one"), unmasked(0x8A, b"p"), vec![0x88, 0]].concat();
+    assert!(sent.starts_with(b"HTTP/1.1 101") && sent.ends_with(&frames));
+}
+
+#[test]
+fn pieces_and_errors_are_handed_on_too() {
+    let mut ws = WebSocket::<Server>::open(Config::default().delivery(Delivery::Pieces));
+    let mut three = (&mut Echo, Log::default(), ());
+    let sent = dispatch(&mut ws, &[masked(0x01, b"a"), masked(0x80, b"b\xFF")].concat(), &mut three);
+    assert_eq!(
+        three.1.0,
+        [
+            "piece a true false",
+            "piece b false false",
+            "error text is not valid UTF-8 (close code 1007)",
+            "close 1006 (not clean)"
+        ]
+    );
+    let frames = [unmasked(0x01, b"a"), unmasked(0x00, b"b"), unmasked(0x88, &1007_u16.to_be_bytes())];
+    assert_eq!(sent, frames.concat());
+}
+
+#[test]
+fn a_handler_can_choose_reject_and_defer() {
+    struct Choosing;
+    impl Handler for Choosing {
+        fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {
+            match request.target() {
+                "/later" => sender.defer(),
+                "/no" => sender.reject(Reject::status(403)).unwrap(),
+                _ => {
+                    sender.accept(request.select(&["chat"]).unwrap()).unwrap();
+                    assert_eq!(sender.reject(Reject::status(403)), Err(AnswerError::NoRequest));
+                }
+            }
+        }
+    }
+    let head =
+        |target: &str| request("Sec-WebSocket-Protocol: chat\r\n").replacen("/chat", target, 1).into_bytes();
+    let mut ws = WebSocket::server(Config::default());
+    assert!(
+        String::from_utf8(dispatch(&mut ws, &head("/"), &mut Choosing))
+            .unwrap()
+            .contains("Protocol: chat\r\n")
+    );
+    let mut ws = WebSocket::server(Config::default());
+    assert!(dispatch(&mut ws, &head("/no"), &mut Choosing).starts_with(b"HTTP/1.1 403"));
+    let mut ws = WebSocket::server(Config::default());
+    assert_eq!(dispatch(&mut ws, &head("/later"), &mut Choosing), b"");
+    assert!(ws.awaits_caller());
+    // A plain request that nobody answers gets 426.
+    let mut ws = WebSocket::server(Config::default().plain_requests(true));
+    assert!(dispatch(&mut ws, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut ()).starts_with(b"HTTP/1.1 426"));
+}
+
+#[test]
+fn a_full_outbox_takes_no_event() {
+    let mut ws = WebSocket::server(Config::default());
+    let mut log = Log::default();
+    let mut bytes = [request("").into_bytes(), masked(0x89, b"p")].concat();
+    let mut input = &mut bytes[..];
+    let mut inbox = Vec::new();
+    let mut small = heapless::Vec::<u8, 159>::new();
+    let full = ws.dispatch(&mut input, &mut inbox, &mut small, &mut log);
+    assert_eq!(full, Err(OutboxFull { needed: 160 }));
+    assert!(log.0.is_empty());
+    let mut outbox = Vec::new();
+    while ws.dispatch(&mut input, &mut inbox, &mut outbox, &mut log).unwrap() {}
+    // What is owed comes first.
+    let mut ping = masked(0x89, b"");
+    let mut input = &mut ping[..];
+    let mut none = heapless::Vec::<u8, 0>::new();
+    assert_eq!(ws.dispatch(&mut input, &mut inbox, &mut none, &mut log), Ok(true));
+    assert_eq!(ws.dispatch(&mut input, &mut inbox, &mut none, &mut log), Err(OutboxFull { needed: 2 }));
+    assert_eq!(log.0, ["request /chat", "open None", "ping 1", "ping 0"]);
+}
+
+#[test]
+fn a_client_is_dispatched_the_same_way() {
+    struct Hello;
+    impl Handler for Hello {
+        fn on_open(&mut self, _: Open<'_>, sender: &mut Sender<'_>) {
+            sender.ping(b"p").unwrap();
+            sender.send("hello").unwrap();
+            sender.close(sansocket::CloseCode::NORMAL, "").unwrap();
+        }
+    }
+    let mut ws = WebSocket::client(Config::default(), rng());
+    let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+    ws.connect(Connect::new("a", "/"), &mut outbox).unwrap();
+    let mut server = WebSocket::server(Config::default());
+    let mut response = dispatch(&mut server, &outbox, &mut ());
+    outbox.clear();
+    let mut input = &mut response[..];
+    while ws.dispatch(&mut input, &mut inbox, &mut outbox, &mut Hello).unwrap() {}
+    let mut log = Log::default();
+    dispatch(&mut server, &outbox, &mut log);
+    assert_eq!(log.0, ["ping 1", "message Text(\"hello\")", "close 1000 (clean)"]);
+}

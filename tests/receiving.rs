@@ -1,0 +1,429 @@
+//! RFC 6455 sections 5 and 6.2: what is received.
+
+mod common;
+
+use common::*;
+use sansocket::{Config, Delivery, Event, FixedInbox, Inbox, Message, Part, Piece, Server, Slice, WebSocket};
+
+/// What an open server says to these bytes, in both deliveries; pieces are turned into messages.
+fn says(bytes: &[u8]) -> Vec<Seen> {
+    says_with(Config::default(), bytes)
+}
+
+fn says_with(config: Config, bytes: &[u8]) -> Vec<Seen> {
+    let [whole, pieces] = [Delivery::Whole, Delivery::Pieces].map(|delivery| {
+        let mut peer = server(config.delivery(delivery));
+        peer.receive(bytes);
+        let messages = peer.take_seen().into_iter().map(|seen| match seen {
+            Seen::TextPieces(text, true) => Seen::Text(text),
+            Seen::BinaryPieces(bytes, true) => Seen::Binary(bytes),
+            other => other,
+        });
+        messages.collect::<Vec<_>>()
+    });
+    // A message that fails is lent up to the fault where it comes in pieces.
+    let finished = |seen: &&Seen| !matches!(seen, Seen::TextPieces(..) | Seen::BinaryPieces(..));
+    assert!(whole.iter().eq(pieces.iter().filter(finished)), "{whole:?}\n{pieces:?}");
+    whole
+}
+
+/// The code of the Close frame that answers these bytes, and what the error says.
+#[track_caller]
+fn fails(bytes: &[u8], code: u16, because: &str) {
+    fails_with(Config::default(), bytes, code, because);
+}
+
+#[track_caller]
+fn fails_with(config: Config, bytes: &[u8], code: u16, because: &str) {
+    let seen = says_with(config, bytes);
+    let [.., Seen::Error(error), Seen::Close(1006, _, false)] = &seen[..] else {
+        panic!("{seen:?}\n{}", bytes.escape_ascii())
+    };
+    assert!(error.contains(because), "{error}\n{}", bytes.escape_ascii());
+    let mut peer = server(config);
+    peer.receive(bytes);
+    assert!(peer.outbox.ends_with(&unmasked(0x88, &code.to_be_bytes())), "{:?}", peer.outbox);
+    assert!(is_closed(&peer));
+}
+
+fn binary(len: usize) -> Vec<u8> {
+    (0..len).map(|index| (index * 7) as u8).collect()
+}
+
+#[test]
+fn f3_f7_g1_frames_of_every_kind_of_length_are_received() {
+    for len in [0, 1, 2, 3, 125, 126, 127, 128, 1000, 65_535, 65_536, 1 << 20] {
+        assert_eq!(says(&masked(0x82, &binary(len))), [Seen::Binary(binary(len))]);
+        let text = "x".repeat(len);
+        assert_eq!(says(&masked(0x81, text.as_bytes())), [Seen::Text(text)]);
+    }
+}
+
+#[test]
+fn g1_g4_g5_p3_p5_k3_the_examples_of_section_5_7() {
+    // A single-frame unmasked text message, from a server.
+    let mut peer = client(Config::default());
+    peer.receive(&[0x81, 0x05, 0x48, 0x65, 0x6C, 0x6C, 0x6F]);
+    // A fragmented unmasked text message.
+    peer.receive(&[0x01, 0x03, 0x48, 0x65, 0x6C]);
+    peer.receive(&[0x80, 0x02, 0x6C, 0x6F]);
+    // An unmasked Ping.
+    peer.receive(&[0x89, 0x05, 0x48, 0x65, 0x6C, 0x6C, 0x6F]);
+    // 256 bytes and 64 KiB of binary data in a single unmasked frame.
+    peer.receive(&[&[0x82, 0x7E, 0x01, 0x00][..], &binary(256)].concat());
+    peer.receive(&[&[0x82, 0x7F, 0, 0, 0, 0, 0, 1, 0, 0][..], &binary(65_536)].concat());
+    let hello = || Seen::Text("Hello".into());
+    assert_eq!(
+        peer.take_seen(),
+        [
+            hello(),
+            hello(),
+            Seen::Ping(b"Hello".into()),
+            Seen::Binary(binary(256)),
+            Seen::Binary(binary(65_536))
+        ]
+    );
+    // A single-frame masked text message, and the masked Pong, from a client.
+    let mut peer = server(Config::default());
+    peer.receive(&[0x81, 0x85, 0x37, 0xFA, 0x21, 0x3D, 0x7F, 0x9F, 0x4D, 0x51, 0x58]);
+    peer.receive(&[0x8A, 0x85, 0x37, 0xFA, 0x21, 0x3D, 0x7F, 0x9F, 0x4D, 0x51, 0x58]);
+    assert_eq!(peer.take_seen(), [hello(), Seen::Pong(b"Hello".into())]);
+    // And a server sends the first one as it stands there.
+    peer.ws.send("Hello", &mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), [0x81, 0x05, 0x48, 0x65, 0x6C, 0x6C, 0x6F]);
+}
+
+#[test]
+fn f1_f2_every_first_byte_gets_its_verdict() {
+    for first in 0..=255_u8 {
+        let seen = says(&masked(first, b""));
+        let error = match first {
+            _ if first & 0x70 != 0 => "reserved bit",
+            0x03..=0x07 | 0x0B..=0x0F | 0x83..=0x87 | 0x8B..=0x8F => "opcode",
+            0x08..=0x0A => "fragmented",
+            0x00 | 0x80 => "continues no message",
+            _ => {
+                assert!(!matches!(seen[..], [Seen::Error(_), ..]), "{first:x} {seen:?}");
+                continue;
+            }
+        };
+        assert!(matches!(&seen[0], Seen::Error(because) if because.contains(error)), "{first:x} {seen:?}");
+    }
+}
+
+#[test]
+fn f4_f5_f6_f9_q7_lengths_are_strict_64_bit_numbers_that_size_nothing() {
+    fails(&[0x82, 0xFE, 0, 125], 1002, "shortest form");
+    fails(&[0x82, 0xFF, 0, 0, 0, 0, 0, 0], 1002, "shortest form");
+    fails(&[0x82, 0xFF, 0x80], 1002, "63 bits");
+    fails(&[0x82, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], 1002, "63 bits");
+    fails(&[0x82, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], 1009, "limit");
+    // 2^32 + 5 is not 5, whatever the width of a pointer.
+    let header = [0x82, 0xFF, 0, 0, 0, 1, 0, 0, 0, 5];
+    fails(&header, 1009, "limit");
+    let huge = Config::default().max_frame(u64::MAX).max_message(u64::MAX);
+    let mut peer = server(huge.delivery(Delivery::Pieces));
+    peer.receive(&[&header[..], &KEY, b"12345", b"67"].concat());
+    assert!(matches!(&peer.seen[..], [Seen::BinaryPieces(bytes, false)] if bytes.len() == 7));
+    let mut peer = server(huge);
+    peer.receive(
+        &[&[0x82, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], &KEY[..], b"1234"].concat(),
+    );
+    assert_eq!((peer.seen.len(), peer.inbox.len()), (0, 4));
+    assert!(peer.inbox.capacity() < 100, "nothing is sized by a declared length");
+    // Two frames whose lengths together would overflow.
+    let mut peer = server(huge.delivery(Delivery::Pieces).max_frame(u64::MAX));
+    peer.receive(&masked(0x02, b"a"));
+    peer.receive(&[0x80, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]);
+    assert_eq!(peer.seen.len(), 1);
+}
+
+#[test]
+fn k2_k4_masked_exactly_by_the_client() {
+    fails(&unmasked(0x81, b"a"), 1002, "not masked");
+    fails(&unmasked(0x89, b"a"), 1002, "not masked");
+    let mut peer = client(Config::default());
+    peer.receive(&masked(0x81, b"a"));
+    assert!(
+        matches!(&peer.seen[..], [Seen::Error(because), Seen::Close(1006, ..)] if because.contains("is masked"))
+    );
+    assert_eq!(peer.outbox[0], 0x88);
+}
+
+#[test]
+fn g2_g3_fragments_follow_one_another() {
+    fails(&masked(0x80, b"a"), 1002, "continues no message");
+    fails(&masked(0x00, b"a"), 1002, "continues no message");
+    for second in [0x01, 0x02, 0x81, 0x82] {
+        fails(&[masked(0x01, b"a"), masked(second, b"b")].concat(), 1002, "inside a fragmented");
+        fails(
+            &[masked(0x02, b"a"), masked(0x00, b""), masked(second, b"b")].concat(),
+            1002,
+            "inside a fragmented",
+        );
+    }
+    fails(
+        &[masked(0x02, b"a"), masked(0x80, b"b"), masked(0x80, b"c")].concat(),
+        1002,
+        "continues no message",
+    );
+}
+
+#[test]
+fn g4_g5_g6_p3_control_frames_between_fragments_are_answered_at_once() {
+    let mut peer = server(Config::default());
+    peer.receive(&[masked(0x01, b"a"), masked(0x00, b""), masked(0x89, b"p")].concat());
+    assert_eq!((peer.take_seen(), peer.take_sent()), (vec![Seen::Ping(b"p".into())], unmasked(0x8A, b"p")));
+    peer.receive(&[masked(0x00, "é".as_bytes()), masked(0x8A, b"q"), masked(0x80, b"")].concat());
+    assert_eq!(peer.take_seen(), [Seen::Pong(b"q".into()), Seen::Text("aé".into())]);
+}
+
+#[test]
+fn g9_q1_empty_fragments_are_bounded() {
+    let limited = Config::default().max_empty_fragments(3);
+    let empty = |count| [masked(0x02, b""), masked(0x00, b"").repeat(count)].concat();
+    let config = limited;
+    let ended = [empty(2), masked(0x00, b"a"), masked(0x80, b"")].concat();
+    assert_eq!(says_with(config, &ended), [Seen::Binary(b"a".into())]);
+    fails_with(config, &empty(3), 1008, "empty fragments");
+    // By default 1,024; and not counted over messages.
+    assert_eq!(says(&[empty(1023), masked(0x80, b"")].concat().repeat(3)).len(), 3);
+    fails(&empty(1024), 1008, "empty fragments");
+    // Fragments that are not empty are bounded by the message's limit alone.
+    let many = [masked(0x02, b"a"), masked(0x00, b"a").repeat(65_535), masked(0x80, b"")].concat();
+    assert_eq!(says(&many), [Seen::Binary(vec![b'a'; 65_536])]);
+}
+
+#[test]
+fn p1_p2_control_frames_are_short_and_whole() {
+    assert_eq!(says(&masked(0x89, &[1; 125])), [Seen::Ping(vec![1; 125])]);
+    fails(&masked(0x89, &[1; 126]), 1002, "longer than 125");
+    fails(&[0x8A, 0xFF], 1002, "longer than 125");
+    fails(&masked(0x09, b""), 1002, "fragmented");
+}
+
+#[test]
+fn p6_p7_p8_a_flood_of_pings_is_answered_by_one_pong_and_grows_nothing() {
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let mut inbox = heapless::Vec::<u8, 0>::new();
+    for round in 0..10_000_u32 {
+        let mut bytes = masked(0x89, &round.to_be_bytes());
+        let mut input = &mut bytes[..];
+        assert!(matches!(ws.receive(&mut input, &mut inbox), Some(Event::Ping(_))));
+        let mut pong = masked(0x8A, b"unsolicited");
+        assert!(matches!(ws.receive(&mut &mut pong[..], &mut inbox), Some(Event::Pong(_))));
+    }
+    let mut outbox = heapless::Vec::<u8, 6>::new();
+    ws.transmit(&mut outbox).unwrap();
+    assert_eq!(outbox[..], unmasked(0x8A, &9_999_u32.to_be_bytes()));
+    ws.transmit(&mut heapless::Vec::<u8, 0>::new()).unwrap();
+}
+
+#[test]
+fn t1_t3_t4_t5_invalid_text_fails_with_1007() {
+    for text in [
+        &b"\x80"[..],
+        b"\xC0\x80",
+        b"\xC1\xBF",
+        b"\xE0\x80\x80",
+        b"\xE0\x9F\xBF",
+        b"\xF0\x8F\xBF\xBF",
+        b"\xED\xA0\x80",
+        b"\xED\xBF\xBF",
+        b"\xF4\x90\x80\x80",
+        b"\xF5\x80\x80\x80",
+        b"\xFF",
+        b"a\xE2\x82",
+        b"\xF0\x9F\x98",
+        b"\xC3",
+        b"\xCE\xBA\xE1\xBD\xB9\xCF\x83\xCE\xBC\xCE\xB5\xED\xA0\x80\x65\x64\x69\x74\x65\x64",
+    ] {
+        fails(&masked(0x81, text), 1007, "UTF-8");
+        let (first, last) = text.split_at(1);
+        fails(&[masked(0x01, first), masked(0x80, last)].concat(), 1007, "UTF-8");
+        assert_eq!(says(&masked(0x82, text)), [Seen::Binary(text.into())], "binary is any bytes");
+    }
+    for text in [
+        "\u{0}",
+        "\u{7F}",
+        "\u{80}",
+        "\u{7FF}",
+        "\u{800}",
+        "\u{D7FF}",
+        "\u{E000}",
+        "\u{FFFF}",
+        "\u{10000}",
+        "\u{10FFFF}",
+        "\u{FEFF}",
+    ] {
+        assert_eq!(says(&masked(0x81, text.as_bytes())), [Seen::Text(text.into())]);
+    }
+}
+
+#[test]
+fn t6_t2_f9_the_fault_is_reported_on_the_octet_that_makes_it_even_in_the_middle_of_a_frame() {
+    // Autobahn 6.4.3: the frame's first part is valid, then comes an octet that makes it invalid, then more is to come.
+    for (text, wrong) in
+        [(&b"\xCE\xBA\xE1\xBD\xB9\xF4\x90\x80"[..], 6), (b"abc\xED\xA0\x80", 4), (b"\xE2\x82\xAC\xFF", 3)]
+    {
+        for delivery in [Delivery::Whole, Delivery::Pieces] {
+            let mut peer = server(Config::default().delivery(delivery));
+            let stream = masked(0x81, &[text, &[b'x'; 100]].concat());
+            let (mut failed, mut at) = (None, 0);
+            for octet in &stream {
+                peer.receive(&[*octet]);
+                if failed.is_none() && peer.seen.iter().any(|seen| matches!(seen, Seen::Error(_))) {
+                    failed = Some(at);
+                }
+                at += 1;
+            }
+            assert_eq!(failed, Some(6 + wrong), "the header and the octets before it");
+            assert!(peer.outbox.ends_with(&unmasked(0x88, &1007_u16.to_be_bytes())));
+        }
+    }
+}
+
+#[test]
+fn q1_q2_the_limits_are_judged_at_the_header_by_configuration_and_inbox() {
+    let config = Config::default().max_message(10).max_frame(8);
+    assert_eq!(says_with(config, &masked(0x82, &[1; 8])).len(), 1);
+    fails_with(config, &[0x82, 0x89], 1009, "frame is over the limit");
+    fails_with(
+        config,
+        &[masked(0x02, &[1; 8]), vec![0x80, 0x83]].concat(),
+        1009,
+        "message is over the limit",
+    );
+    assert_eq!(
+        says_with(config, &[masked(0x02, &[1; 8]), masked(0x80, &[1; 2])].concat()),
+        [Seen::Binary(vec![1; 10])]
+    );
+    // By default, 16 MiB.
+    let over = ((16 << 20) + 1_u64).to_be_bytes();
+    fails(&[&[0x82, 0xFF][..], &over].concat(), 1009, "limit");
+    // The inbox's capacity bounds even a message that lies whole in the slice.
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let mut inbox = heapless::Vec::<u8, 4>::new();
+    let mut bytes = [masked(0x82, &[1; 4]), masked(0x82, &[1; 5])].concat();
+    let mut input = &mut bytes[..];
+    assert!(matches!(ws.receive(&mut input, &mut inbox), Some(Event::Message(_))));
+    assert!(
+        matches!(ws.receive(&mut input, &mut inbox), Some(Event::Error(error)) if error.close_code().unwrap().0 == 1009)
+    );
+    // In pieces it does not matter, and takes no memory.
+    let mut ws = WebSocket::<Server>::open(Config::default().delivery(Delivery::Pieces));
+    let mut inbox = heapless::Vec::<u8, 0>::new();
+    let mut bytes = masked(0x82, &[1; 5000]);
+    let mut len = 0;
+    for slice in bytes.chunks_mut(64) {
+        let mut input = slice;
+        while let Some(event) = ws.receive(&mut input, &mut inbox) {
+            let Event::Piece(Piece { part: Part::Binary(bytes), .. }) = event else { panic!() };
+            len += bytes.len();
+        }
+    }
+    assert_eq!(len, 5000);
+}
+
+#[test]
+fn a_message_whole_in_a_slice_is_lent_from_there_and_only_one_that_spans_slices_from_the_inbox() {
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let mut inbox = Vec::new();
+    let mut bytes = masked(0x81, b"in place");
+    let range = bytes.as_ptr_range();
+    let Some(Event::Message(Message::Text(text))) = ws.receive(&mut &mut bytes[..], &mut inbox) else {
+        panic!()
+    };
+    assert_eq!(text, "in place");
+    assert!(range.contains(&text.as_ptr()));
+    // Behind a header that was cut, too.
+    let mut bytes = masked(0x81, b"in place");
+    let (head, rest) = bytes.split_at_mut(3);
+    assert!(ws.receive(&mut &mut *head, &mut inbox).is_none());
+    let range = rest.as_ptr_range();
+    let Some(Event::Message(Message::Text(text))) = ws.receive(&mut &mut *rest, &mut inbox) else { panic!() };
+    assert!(range.contains(&text.as_ptr()) && inbox.is_empty());
+    // A binary piece may be changed there.
+    let mut ws = WebSocket::<Server>::open(Config::default().delivery(Delivery::Pieces));
+    let mut bytes = masked(0x82, b"abc");
+    let Some(Event::Piece(Piece { part: Part::Binary(piece), first: true, last: true })) =
+        ws.receive(&mut &mut bytes[..], &mut inbox)
+    else {
+        panic!()
+    };
+    piece.reverse();
+    assert_eq!(bytes[6..], *b"cba");
+}
+
+#[test]
+fn every_inbox_collects_the_same() {
+    let text = "κόσμε €😀 plain".repeat(20);
+    let stream = [
+        masked(0x01, &text.as_bytes()[..51]),
+        masked(0x80, &text.as_bytes()[51..]),
+        masked(0x02, b"\xFF"),
+        masked(0x80, b"\xFE"),
+        masked(0x81, text.as_bytes()),
+        masked(0x82, text.as_bytes()),
+        masked(0x81, b""),
+    ]
+    .concat();
+    let mut memory = [0; 1000];
+    let inboxes: [&mut dyn sansocket::Buffer; 5] = [
+        &mut Vec::new(),
+        &mut Inbox::new(),
+        &mut FixedInbox::<1000>::new(),
+        &mut heapless::Vec::<u8, 1000>::new(),
+        &mut Slice::new(&mut memory),
+    ];
+    for inbox in inboxes {
+        for size in [1, 2, 3, 7, 64, 10_000] {
+            let mut ws = WebSocket::<Server>::open(Config::default());
+            let mut seen = Vec::new();
+            for slice in stream.clone().chunks_mut(size) {
+                let mut input = slice;
+                while let Some(event) = ws.receive(&mut input, inbox) {
+                    push(&mut seen, &event);
+                }
+            }
+            assert_eq!(
+                seen,
+                [
+                    Seen::Text(text.clone()),
+                    Seen::Binary(b"\xFF\xFE".into()),
+                    Seen::Text(text.clone()),
+                    Seen::Binary(text.clone().into()),
+                    Seen::Text(String::new()),
+                ]
+            );
+        }
+    }
+}
+
+#[test]
+fn a_smaller_inbox_than_before_is_a_fault_and_not_a_truncated_message() {
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let mut stream = masked(0x82, &[1; 100]);
+    let (first, rest) = stream.split_at_mut(50);
+    assert!(ws.receive(&mut &mut *first, &mut heapless::Vec::<u8, 100>::new()).is_none());
+    let mut smaller = heapless::Vec::<u8, 10>::new();
+    let event = ws.receive(&mut &mut *rest, &mut smaller);
+    assert!(matches!(event, Some(Event::Error(error)) if error.close_code().unwrap().0 == 1009));
+}
+
+#[test]
+fn poll_and_event_with_another_input_give_nonsense_or_nothing_but_no_panic() {
+    for bytes in
+        [masked(0x81, "é and more".as_bytes()), masked(0x82, b"abc"), masked(0x89, b"p"), masked(0x88, b"")]
+    {
+        for delivery in [Delivery::Whole, Delivery::Pieces] {
+            for len in 0..bytes.len() {
+                let mut ws = WebSocket::<Server>::open(Config::default().delivery(delivery));
+                let mut inbox = Vec::new();
+                let ready = ws.poll(&mut bytes.clone(), &mut inbox).unwrap();
+                assert_eq!(ready.consumed(), bytes.len());
+                let _ = ws.event(ready, &mut vec![0xFF; len], &mut inbox);
+            }
+        }
+    }
+}

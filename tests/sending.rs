@@ -1,0 +1,213 @@
+//! RFC 6455 sections 5 and 6.1: what is sent, and when it may be.
+
+mod common;
+
+use common::*;
+use sansocket::{
+    CloseCode, CloseError, Config, Fragment, Kind, Message, OutboxFull, Part, Piece, SendError, Server,
+    State, WebSocket, frame,
+};
+
+#[test]
+fn f3_f5_f7_k3_g7_a_server_sends_each_message_in_one_unmasked_frame_with_the_shortest_length() {
+    let mut peer = server(Config::default());
+    for len in [0, 1, 125, 126, 127, 65_535, 65_536] {
+        peer.ws.send(&vec![7; len][..], &mut peer.outbox).unwrap();
+        assert_eq!(peer.take_sent(), unmasked(0x82, &vec![7; len]));
+    }
+    peer.ws.send("text", &mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), unmasked(0x81, b"text"));
+}
+
+#[test]
+fn k1_k5_k6_a_client_masks_every_frame_with_a_fresh_key() {
+    let mut keys = std::collections::HashSet::new();
+    let mut peer = client(Config::default());
+    for len in [0, 1, 3, 4, 125, 126, 1000, 65_536] {
+        let payload: Vec<u8> = (0..len).map(|index| index as u8).collect();
+        peer.ws.send(&payload[..], &mut peer.outbox).unwrap();
+        let sent = peer.take_sent();
+        let header = match len {
+            0..126 => 2,
+            126..65_536 => 4,
+            _ => 10,
+        };
+        assert_eq!(sent[1] & 0x80, 0x80);
+        let key: [u8; 4] = sent[header..header + 4].try_into().unwrap();
+        let unmasked: Vec<u8> =
+            sent[header + 4..].iter().zip(key.iter().cycle()).map(|(a, b)| a ^ b).collect();
+        assert_eq!(unmasked, payload);
+        assert!(keys.insert(key), "fresh");
+    }
+    peer.ws.ping(b"p", &mut peer.outbox).unwrap();
+    peer.ws.send_piece(Fragment::new("a", false), &mut peer.outbox).unwrap();
+    peer.ws.close_without_code(&mut peer.outbox).unwrap();
+    let sent = peer.take_sent();
+    assert!([1, 8, 15].iter().all(|&second| sent[second] & 0x80 != 0), "{sent:x?}");
+    // A Pong is masked too.
+    let mut peer = client(Config::default());
+    peer.receive(&unmasked(0x89, b"q"));
+    assert_eq!(peer.take_sent()[..2], [0x8A, 0x81]);
+}
+
+#[test]
+fn g6_g7_g8_fragments_carry_the_opcode_first_and_fin_last_and_no_other_message_comes_between() {
+    let mut peer = server(Config::default());
+    let ws = &mut peer.ws;
+    ws.send_piece(Fragment::new("a", false), &mut peer.outbox).unwrap();
+    assert_eq!(ws.send("b", &mut peer.outbox), Err(SendError::InsideMessage));
+    assert_eq!(ws.send_header(Kind::Text, 1, &mut peer.outbox), Err(SendError::InsideMessage));
+    assert_eq!(ws.send_piece(Fragment::new(&[1], true), &mut peer.outbox), Err(SendError::OtherKind));
+    ws.send_piece(Fragment::new("", false), &mut peer.outbox).unwrap();
+    ws.ping(b"p", &mut peer.outbox).unwrap();
+    ws.send_piece(Fragment::new("c", true), &mut peer.outbox).unwrap();
+    ws.send_piece(Fragment::new(&[2], true), &mut peer.outbox).unwrap();
+    ws.send("d", &mut peer.outbox).unwrap();
+    assert_eq!(
+        peer.take_sent(),
+        [
+            unmasked(0x01, b"a"),
+            unmasked(0x00, b""),
+            unmasked(0x89, b"p"),
+            unmasked(0x80, b"c"),
+            unmasked(0x82, &[2]),
+            unmasked(0x81, b"d"),
+        ]
+        .concat()
+    );
+}
+
+#[test]
+fn g7_a_piece_is_sent_on_with_the_character_that_leads_it() {
+    let mut peer = server(Config::default());
+    let mut piece = Piece { part: Part::Text { lead: Some('€'), text: "uro" }, first: true, last: false };
+    peer.ws.send_piece(&piece, &mut peer.outbox).unwrap();
+    piece.last = true;
+    peer.ws.send_piece(&piece, &mut peer.outbox).unwrap();
+    assert_eq!(
+        peer.take_sent(),
+        [unmasked(0x01, "€uro".as_bytes()), unmasked(0x80, "€uro".as_bytes())].concat()
+    );
+    let mut bytes = [1, 2];
+    let piece = Piece { part: Part::Binary(&mut bytes), first: false, last: true };
+    peer.ws.send_piece(&piece, &mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), unmasked(0x82, &[1, 2]));
+}
+
+#[test]
+fn header_only_the_payload_goes_from_where_it_lies() {
+    let mut peer = server(Config::default());
+    peer.ws.send_header(Kind::Binary, 70_000, &mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), unmasked(0x82, &[0; 70_000])[..10]);
+    peer.ws.payload_sent(70_000).unwrap();
+    assert_eq!(peer.ws.payload_sent(1), Err(SendError::PayloadExceeded));
+    peer.ws.send("next", &mut peer.outbox).unwrap();
+
+    let mut peer = client(Config::default());
+    let mut mask = peer.ws.send_header(Kind::Text, 5, &mut peer.outbox).unwrap();
+    let mut payload = *b"Hello";
+    let (one, two) = payload.split_at_mut(2);
+    mask.apply(one);
+    mask.apply(two);
+    let mut stream = peer.take_sent();
+    stream.extend_from_slice(&payload);
+    let mut other = server(Config::default());
+    other.receive(&stream);
+    assert_eq!(other.seen, [Seen::Text("Hello".into())]);
+}
+
+#[test]
+fn g8_while_a_payload_is_owed_nothing_is_put_into_its_frame() {
+    let mut peer = server(Config::default());
+    peer.ws.send_header(Kind::Binary, 4, &mut peer.outbox).unwrap();
+    peer.take_sent();
+    assert_eq!(peer.ws.send("a", &mut peer.outbox), Err(SendError::PayloadOwed));
+    assert_eq!(peer.ws.send_piece(Fragment::new("a", true), &mut peer.outbox), Err(SendError::PayloadOwed));
+    assert_eq!(peer.ws.send_header(Kind::Text, 1, &mut peer.outbox), Err(SendError::PayloadOwed));
+    assert_eq!(peer.ws.ping(b"", &mut peer.outbox), Err(SendError::PayloadOwed));
+    assert_eq!(peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox), Err(CloseError::PayloadOwed));
+    peer.receive(&masked(0x89, b"p"));
+    assert_eq!(peer.take_sent(), b"", "transmit is Ok and writes nothing");
+    assert_eq!(peer.ws.payload_sent(5), Err(SendError::PayloadExceeded));
+    peer.ws.payload_sent(3).unwrap();
+    peer.ws.payload_sent(1).unwrap();
+    peer.ws.transmit(&mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), unmasked(0x8A, b"p"));
+}
+
+#[test]
+fn p4_an_owed_pong_goes_ahead_of_the_next_message_and_both_or_neither_is_written() {
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let (mut inbox, mut outbox) = (Vec::new(), heapless::Vec::<u8, 12>::new());
+    let mut ping = masked(0x89, b"ping");
+    let _ = ws.receive(&mut &mut ping[..], &mut inbox);
+    assert_eq!(ws.send("message", &mut outbox), Err(SendError::OutboxFull(OutboxFull { needed: 15 })));
+    assert!(outbox.is_empty());
+    // Transmit, flush, and send again must do.
+    ws.transmit(&mut outbox).unwrap();
+    assert_eq!(outbox[..], unmasked(0x8A, b"ping"));
+    outbox.clear();
+    ws.send("message", &mut outbox).unwrap();
+    assert_eq!(outbox[..], unmasked(0x81, b"message"));
+    // Both fit.
+    let mut outbox = Vec::new();
+    let mut ping = masked(0x89, b"");
+    let _ = ws.receive(&mut &mut ping[..], &mut inbox);
+    ws.close(CloseCode::NORMAL, "", &mut outbox).unwrap();
+    assert_eq!(outbox, [0x8A, 0, 0x88, 2, 3, 0xE8], "our own Close goes out after the Pong");
+}
+
+#[test]
+fn a_full_outbox_says_what_is_needed_writes_nothing_and_changes_nothing() {
+    let mut peer = server(Config::default());
+    for room in 0..4 {
+        let mut memory = vec![0; room];
+        let mut small = sansocket::Slice::new(&mut memory);
+        let full = |needed| SendError::OutboxFull(OutboxFull { needed });
+        assert_eq!(peer.ws.send("abc", &mut small), Err(full(5)));
+        assert_eq!(peer.ws.send_piece(Fragment::new("abcd", false), &mut small), Err(full(6)));
+        assert_eq!(peer.ws.send_header(Kind::Binary, 200, &mut small), Err(full(4)));
+        assert_eq!(peer.ws.ping(b"pi", &mut small), Err(full(4)));
+        assert_eq!(frame::encode("abc", &mut small), Err(OutboxFull { needed: 5 }));
+        assert_eq!(sansocket::Buffer::bytes(&small), b"");
+    }
+    // Nothing is begun or owed: a message of another kind can be sent.
+    peer.ws.send(&[1], &mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), unmasked(0x82, &[1]));
+}
+
+#[test]
+fn p1_p9_a_ping_of_the_callers_is_up_to_125_bytes_while_open() {
+    let mut peer = server(Config::default());
+    assert_eq!(peer.ws.ping(&[0; 126], &mut peer.outbox), Err(SendError::TooLong));
+    peer.ws.ping(&[0; 125], &mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), unmasked(0x89, &[0; 125]));
+    let too_long = peer.ws.send_header(Kind::Binary, 1 << 63, &mut peer.outbox);
+    assert_eq!(too_long, Err(SendError::TooLong));
+}
+
+#[test]
+fn l24_nothing_is_sent_after_the_end() {
+    let mut peer = server(Config::default());
+    peer.receive(&masked(0x88, b""));
+    peer.take_sent();
+    assert_eq!(peer.ws.state(), State::Closed);
+    assert_eq!(peer.ws.send("a", &mut peer.outbox), Err(SendError::NotOpen));
+    assert_eq!(peer.ws.send_piece(Fragment::new("a", true), &mut peer.outbox), Err(SendError::NotOpen));
+    assert_eq!(peer.ws.send_header(Kind::Text, 1, &mut peer.outbox), Err(SendError::NotOpen));
+    assert_eq!(peer.ws.ping(b"", &mut peer.outbox), Err(SendError::NotOpen));
+    assert_eq!(peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox), Err(CloseError::NotOpen));
+    peer.ws.transmit(&mut peer.outbox).unwrap();
+    assert!(peer.outbox.is_empty());
+}
+
+#[test]
+fn k3_a_broadcast_is_encoded_once_and_received_by_every_client() {
+    let mut outbox = Vec::new();
+    frame::encode(Message::Text("to all"), &mut outbox).unwrap();
+    for _ in 0..3 {
+        let mut peer = client(Config::default());
+        peer.receive(&outbox);
+        assert_eq!(peer.seen, [Seen::Text("to all".into())]);
+    }
+}

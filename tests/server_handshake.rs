@@ -1,0 +1,518 @@
+//! RFC 6455 section 4.2: what a server reads and answers.
+
+mod common;
+
+use common::*;
+use sansocket::{
+    AnswerError, Config, Event, OutboxFull, Reject, Request, SendError, Server, State, WebSocket,
+};
+
+fn connecting(config: Config) -> Peer<Server> {
+    Peer::new(WebSocket::server(config))
+}
+
+/// What comes back for a head, with the first line of the response.
+fn answer(config: Config, head: &[u8]) -> (Vec<Seen>, String) {
+    let mut peer = connecting(config);
+    peer.receive_with(head, |ws, event, outbox| {
+        if let Event::Request(request) = event {
+            ws.accept(request.accept(), outbox).unwrap();
+        }
+    });
+    (peer.take_seen(), String::from_utf8(peer.take_sent()).unwrap())
+}
+
+#[track_caller]
+fn accepted(head: &str) -> String {
+    let (seen, response) = answer(Config::default(), head.as_bytes());
+    assert!(matches!(seen[..], [Seen::Request(_), Seen::Open(None)]), "{seen:?}\n{head}");
+    assert!(response.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{response}");
+    response
+}
+
+/// The machine refuses it with this status; what it says of it contains `because`.
+#[track_caller]
+fn refused(head: &[u8], status: u16, because: &str) -> String {
+    refused_by(Config::default(), head, status, because)
+}
+
+#[track_caller]
+fn refused_by(config: Config, head: &[u8], status: u16, because: &str) -> String {
+    let (seen, response) = answer(config, head);
+    let [Seen::Error(error), Seen::Close(1006, reason, false)] = &seen[..] else {
+        panic!("{seen:?}\n{}", head.escape_ascii())
+    };
+    assert_eq!(reason, "");
+    assert!(
+        error.contains(because) && error.contains(&status.to_string()),
+        "{error}\n{}",
+        head.escape_ascii()
+    );
+    assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{response}");
+    assert_eq!(header(&response, "Content-Length"), Some("0"));
+    let connection = header(&response, "Connection").unwrap();
+    assert!(connection.split(", ").any(|option| option == "close"), "{connection}");
+    assert!(response.ends_with("\r\n\r\n"));
+    response
+}
+
+/// The usual request without the header that begins with `name`, and with `instead`.
+fn request_with(name: &str, instead: &str) -> Vec<u8> {
+    let head = request("");
+    assert!(head.contains(&format!("\r\n{name}")));
+    let lines = head.trim_end().split("\r\n").filter(|line| !line.starts_with(name));
+    let head: String = lines.map(|line| format!("{line}\r\n")).collect();
+    format!("{head}{instead}\r\n").into_bytes()
+}
+
+fn request_line(line: &str) -> Vec<u8> {
+    request("").replacen("GET /chat HTTP/1.1", line, 1).into_bytes()
+}
+
+#[test]
+fn r8_r9_r6_the_response_to_the_rfcs_own_request_is_complete() {
+    assert_eq!(
+        accepted(&request("Origin: http://example.com\r\n")),
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+    );
+}
+
+#[test]
+fn s1_s2_the_request_line_is_get_a_target_and_http_1_1_or_later() {
+    for line in ["GET /chat HTTP/1.2", "GET /chat HTTP/2.0", "GET / HTTP/1.1", "GET /a?b=c&d HTTP/1.1"] {
+        accepted(&String::from_utf8(request_line(line)).unwrap());
+    }
+    for line in ["GET /chat HTTP/1.0", "GET /chat HTTP/0.9"] {
+        refused(&request_line(line), 400, "older than 1.1");
+    }
+    for line in [
+        "GET  /chat HTTP/1.1",
+        "GET /chat",
+        "GET /chat HTTP/1.1 ",
+        "GET /chat http/1.1",
+        "GET /chat HTTP/1",
+        " GET /chat HTTP/1.1",
+        "GET /chat HTTP/1.11",
+        "G(T / HTTP/1.1",
+        "",
+    ] {
+        refused(&request_line(line), 400, "request line");
+    }
+    for target in
+        ["chat", "*", "http://", "http://a b", "ftp://a/", "/a#b", "/\u{e9}", "//\u{80}", "a:80", "http:///b"]
+    {
+        let because = if target.contains(' ') { "request line" } else { "target" };
+        refused(&request_line(&format!("GET {target} HTTP/1.1")), 400, because);
+    }
+}
+
+#[test]
+fn r12_another_method_gets_405_with_allow() {
+    for method in ["POST", "HEAD", "OPTIONS", "PRI", "get"] {
+        let response = refused(&request_line(&format!("{method} /chat HTTP/1.1")), 405, "not GET");
+        assert_eq!(header(&response, "Allow"), Some("GET"));
+    }
+}
+
+#[test]
+fn s3_exactly_one_valid_host() {
+    for host in ["a", "a:80", "a.example:65535", "127.0.0.1", "[::1]:9001", "a%20b", "a:"] {
+        accepted(&String::from_utf8(request_with("Host", &format!("Host: {host}\r\n"))).unwrap());
+    }
+    refused(&request_with("Host", ""), 400, "no Host");
+    refused(request("Host: b\r\n").as_bytes(), 400, "more than one Host");
+    for host in ["", "a b", "a/b", "u@a", "a, b", "a:b", "a:65536", "\u{e9}"] {
+        refused(&request_with("Host", &format!("Host: {host}\r\n")), 400, "Host header is malformed");
+    }
+}
+
+#[test]
+fn s4_s5_upgrade_and_connection_are_lists_without_case() {
+    for upgrade in ["websocket", "WebSocket", ", h2c,\twebsocket ,,", "h2c\r\nUpgrade: WEBSOCKET"] {
+        accepted(&String::from_utf8(request_with("Upgrade", &format!("Upgrade: {upgrade}\r\n"))).unwrap());
+    }
+    for connection in ["upgrade", "keep-alive, Upgrade", ",,UPGRADE,,", "close\r\nConnection: Upgrade"] {
+        accepted(
+            &String::from_utf8(request_with("Connection", &format!("Connection: {connection}\r\n"))).unwrap(),
+        );
+    }
+    for upgrade in ["", "websockets", "web socket", "h2c"] {
+        refused(&request_with("Upgrade", &format!("Upgrade: {upgrade}\r\n")), 426, "Upgrade header");
+    }
+    refused(&request_with("Connection", "Connection: keep-alive\r\n"), 426, "Connection header");
+}
+
+#[test]
+fn s6_s8_the_key_is_16_octets_in_base64_and_comes_once() {
+    let response = request_with("Sec-WebSocket-Key", "sec-websocket-KEY:AQIDBAUGBwgJCgsMDQ4PEC==  \r\n");
+    accepted(&String::from_utf8(response).unwrap());
+    refused(&request_with("Sec-WebSocket-Key", ""), 400, "no Sec-WebSocket-Key");
+    refused(
+        request("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n").as_bytes(),
+        400,
+        "more than one Sec-WebSocket-Key",
+    );
+    for key in ["", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZ?==", "dGhlIHNhbXBsZSBub25jZQAA", "a"] {
+        let head = request_with("Sec-WebSocket-Key", &format!("Sec-WebSocket-Key: {key}\r\n"));
+        refused(&head, 400, "not 16 bytes");
+    }
+}
+
+#[test]
+fn s7_s8_r4_the_version_is_13_and_comes_once_or_426_says_so() {
+    for version in [
+        "Sec-WebSocket-Version: 8\r\n",
+        "Sec-WebSocket-Version: 013\r\n",
+        "Sec-WebSocket-Version: 13, 8\r\n",
+        "",
+    ] {
+        let response = refused(&request_with("Sec-WebSocket-Version", version), 426, "not 13");
+        assert_eq!(header(&response, "Sec-WebSocket-Version"), Some("13"));
+        assert_eq!(header(&response, "Upgrade"), Some("websocket"));
+        assert!(header(&response, "Connection").unwrap().starts_with("Upgrade"));
+    }
+    refused(request("Sec-WebSocket-Version: 13\r\n").as_bytes(), 400, "more than one Sec-WebSocket-Version");
+}
+
+#[test]
+fn r4_a_get_without_upgrade_gets_426() {
+    let response = refused(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 426, "Upgrade header");
+    assert_eq!(header(&response, "Upgrade"), Some("websocket"));
+    assert_eq!(header(&response, "Sec-WebSocket-Version"), Some("13"));
+}
+
+#[test]
+fn s9_r6_n3_offers_over_several_headers_are_one_list_and_the_servers_preference_decides() {
+    let head = request(
+        "Sec-WebSocket-Protocol: soap, v1\r\nSec-WebSocket-Extensions: a;b=c\r\n\
+         Sec-WebSocket-Protocol: v2\r\nSec-WebSocket-Extensions: d\r\n",
+    );
+    for (preferred, chosen) in
+        [(&["v2", "v1"][..], Some("v2")), (&["x", "soap"], Some("soap")), (&["V1"], None)]
+    {
+        let mut peer = connecting(Config::default());
+        peer.receive_with(head.as_bytes(), |ws, event, outbox| {
+            if let Event::Request(request) = event {
+                assert_eq!(request.protocols().collect::<Vec<_>>(), ["soap", "v1", "v2"]);
+                assert_eq!(request.extensions().collect::<Vec<_>>(), ["a;b=c", "d"]);
+                ws.accept(request.select(preferred).unwrap_or(request.accept()), outbox).unwrap();
+            }
+        });
+        assert_eq!(peer.seen[1], Seen::Open(chosen.map(Into::into)));
+        let response = String::from_utf8(peer.take_sent()).unwrap();
+        assert_eq!(header(&response, "Sec-WebSocket-Protocol"), chosen);
+        assert_eq!(response.matches("Sec-WebSocket-Protocol").count(), usize::from(chosen.is_some()));
+        // r7_n2: no extension is agreed to.
+        assert_eq!(header(&response, "Sec-WebSocket-Extensions"), None);
+    }
+}
+
+#[test]
+fn r7_n1_n2_n4_f10_extensions_are_read_strictly_and_none_is_agreed_to() {
+    let response =
+        accepted(&request("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"));
+    assert_eq!(header(&response, "Sec-WebSocket-Extensions"), None);
+    for malformed in ["", "a;", "a;b=", "a b", "a;b=\"c d\"", ";"] {
+        let head = request(&format!("Sec-WebSocket-Extensions: {malformed}\r\n"));
+        refused(head.as_bytes(), 400, "Sec-WebSocket-Extensions");
+    }
+    // What was only offered is not in use: RSV1 is an error.
+    let mut peer = server(Config::default());
+    peer.receive(&masked(0xC1, b"a"));
+    assert!(matches!(&peer.seen[0], Seen::Error(error) if error.contains("reserved bit")));
+}
+
+#[test]
+fn t8_c14_interpreted_headers_are_text_and_others_are_bytes() {
+    refused(request("Sec-WebSocket-Protocol: \u{e9}\r\n").as_bytes(), 400, "Sec-WebSocket-Protocol");
+    refused(request("Sec-WebSocket-Protocol: a b\r\n").as_bytes(), 400, "Sec-WebSocket-Protocol");
+    let head = [request("").trim_end().as_bytes(), b"\r\nCookie: \xFF\xFE\r\n\r\n"].concat();
+    let mut peer = connecting(Config::default());
+    peer.receive_with(&head, |ws, event, outbox| {
+        if let Event::Request(request) = event {
+            assert_eq!(request.header("cookie"), Some(&b"\xFF\xFE"[..]));
+            ws.accept(request.accept(), outbox).unwrap();
+        }
+    });
+    assert_eq!(peer.ws.state(), State::Open);
+}
+
+#[test]
+fn s10_names_order_and_white_space_do_not_matter() {
+    accepted(
+        "GET / HTTP/1.1\r\nsec-websocket-VERSION:13\r\nX-Y:\r\nSEC-WEBSOCKET-KEY: \t dGhlIHNhbXBsZSBub25jZQ== \t\r\n\
+         connection:\tUPGRADE\r\nupgrade:WebSocket\r\nhost: a \r\n\r\n",
+    );
+}
+
+#[test]
+fn s13_a_body_is_refused() {
+    for body in [
+        "Content-Length: 5\r\n",
+        "Content-Length:\r\n",
+        "Content-Length: x\r\n",
+        "Transfer-Encoding: chunked\r\n",
+    ] {
+        refused(request(body).as_bytes(), 400, "body");
+    }
+    accepted(&request("Content-Length: 0\r\n"));
+}
+
+#[test]
+fn s14_a_target_in_absolute_form_overrides_host() {
+    let mut peer = connecting(Config::default());
+    let head = request_line("GET http://other.example:8080/chat?x HTTP/1.1");
+    peer.receive_with(&head, |_, event, _| {
+        let Event::Request(request) = event else { panic!() };
+        assert_eq!((request.host(), request.target()), ("other.example:8080", "/chat?x"));
+    });
+    let mut peer = connecting(Config::default());
+    peer.receive_with(request("").as_bytes(), |_, event, _| {
+        let Event::Request(request) = event else { panic!() };
+        assert_eq!((request.host(), request.target()), ("server.example.com", "/chat"));
+    });
+}
+
+#[test]
+fn s15_s16_s17_q3_the_head_is_strict_http() {
+    for (line, because) in [
+        ("X : a\r\n", "its colon"),
+        ("X\t: a\r\n", "its colon"),
+        (" folded\r\n", "folded"),
+        ("\tfolded\r\n", "folded"),
+        ("X: a\rb\r\n", "CR without"),
+        ("X: a\n", "LF without"),
+        ("X: a\r\r\n", "CR without"),
+        ("no colon\r\n", "colon"),
+        (": a\r\n", "token"),
+        ("X(: a\r\n", "token"),
+        ("X: \0\r\n", "control"),
+        ("X: \u{7F}\r\n", "control"),
+        ("X\0: a\r\n", "control"),
+    ] {
+        refused(request(line).as_bytes(), 400, because);
+    }
+    // One empty line before the request is ignored, a second is not.
+    accepted(&format!("\r\n{}", request("")));
+    refused(format!("\r\n\r\n{}", request("")).as_bytes(), 400, "request line");
+}
+
+#[test]
+fn s18_s11_the_head_is_bounded_in_bytes_and_headers() {
+    let config = Config::default().max_head(300).max_headers(8);
+    let exact = |len: usize| {
+        let missing = len - request("X: \r\n").len();
+        request(&format!("X: {}\r\n", "x".repeat(missing)))
+    };
+    assert!(answer(config, exact(300).as_bytes()).1.starts_with("HTTP/1.1 101"));
+    refused_by(config, exact(301).as_bytes(), 431, "over the limit");
+    refused_by(config, format!("GET /{} HTTP/1.1\r\n", "x".repeat(300)).as_bytes(), 414, "target");
+    assert!(answer(config, request("A: 1\r\nB: 2\r\nC: 3\r\n").as_bytes()).1.starts_with("HTTP/1.1 101"));
+    refused_by(config, request("A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n").as_bytes(), 431, "too many headers");
+    // The inbox bounds it too.
+    let mut ws = WebSocket::server(Config::default());
+    let mut inbox = heapless::Vec::<u8, 64>::new();
+    let mut head = request("").into_bytes();
+    let event = ws.receive(&mut &mut head[..], &mut inbox);
+    assert!(matches!(event, Some(Event::Error(error)) if error.status() == Some(431)));
+}
+
+#[test]
+fn s11_a_head_that_comes_byte_by_byte_is_scanned_once() {
+    // An inbox that counts how often it is read: a head that is parsed again from its start would read it more and more.
+    struct Counting(Vec<u8>, std::cell::Cell<usize>);
+    impl sansocket::Buffer for Counting {
+        fn bytes(&self) -> &[u8] {
+            self.1.set(self.1.get() + 1);
+            &self.0
+        }
+        fn room(&self) -> usize {
+            1 << 20
+        }
+        fn append(&mut self, bytes: &[u8]) {
+            self.0.extend_from_slice(bytes);
+        }
+        fn clear(&mut self) {
+            self.0.clear();
+        }
+    }
+    let reads = |headers: usize| {
+        let mut inbox = Counting(Vec::new(), 0.into());
+        let mut ws = WebSocket::server(Config::default().max_head(u16::MAX).max_headers(u16::MAX));
+        for octet in request(&"X: y\r\n".repeat(headers)).bytes() {
+            let mut octet = [octet];
+            let event = ws.receive(&mut &mut octet[..], &mut inbox);
+            assert!(matches!(event, None | Some(Event::Request(_))), "{event:?}");
+        }
+        assert!(ws.awaits_caller());
+        inbox.1.get()
+    };
+    let (once, twice) = (reads(1000), reads(2000));
+    assert!(twice < once * 21 / 10, "{once} {twice}");
+}
+
+#[test]
+fn s12_frames_behind_the_request_are_kept() {
+    let mut peer = connecting(Config::default());
+    let glued = [masked(0x81, b"one"), masked(0x89, b"two")].concat();
+    let mut left = peer.receive_with(&[request("").as_bytes(), &glued].concat(), |_, _, _| {});
+    assert_eq!(left, glued);
+    // Accepted later, after the event is gone.
+    let accept = {
+        let mut other = connecting(Config::default());
+        let mut accept = None;
+        other.receive_with(request("").as_bytes(), |_, event, _| {
+            let Event::Request(request) = event else { return };
+            accept = Some(request.accept());
+        });
+        accept.unwrap()
+    };
+    peer.ws.accept(accept, &mut peer.outbox).unwrap();
+    left = peer.receive_with(&left, |_, _, _| {});
+    assert_eq!(left, b"");
+    assert_eq!(
+        peer.seen,
+        [
+            Seen::Request("/chat".into()),
+            Seen::Open(None),
+            Seen::Text("one".into()),
+            Seen::Ping(b"two".into()),
+        ]
+    );
+}
+
+#[test]
+fn r1_r2_r3_r5_r13_q6_a_request_is_refused_with_any_status_headers_and_body() {
+    let deciding = |origin: &str| {
+        let mut peer = connecting(Config::default());
+        let reply = |ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Vec<u8>| match request
+            .origin()
+        {
+            Some(b"http://good.example") => ws.accept(request.accept(), outbox),
+            Some(_) => ws.reject(Reject::status(403).body(b"no"), outbox),
+            None => ws.reject(Reject::status(401).headers(&[("WWW-Authenticate", "Basic")]), outbox),
+        };
+        peer.receive_with(request(origin).as_bytes(), |ws, event, outbox| {
+            if let Event::Request(request) = event {
+                reply(ws, request, outbox).unwrap();
+            }
+        });
+        (is_closed(&peer), peer.take_seen(), String::from_utf8(peer.take_sent()).unwrap())
+    };
+    let (closed, seen, response) = deciding("Origin: http://bad.example\r\n");
+    assert_eq!(response, "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
+    // No Error: the caller has refused. The transport goes at once (r10).
+    assert_eq!(seen, [Seen::Request("/chat".into()), Seen::Close(1006, String::new(), false)]);
+    assert!(closed);
+    let (_, _, response) = deciding("");
+    assert_eq!(
+        response,
+        "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Length: 0\r\nWWW-Authenticate: Basic\r\n\r\n"
+    );
+    let (closed, _, response) = deciding("Origin: http://good.example\r\n");
+    assert!(response.starts_with("HTTP/1.1 101") && !closed);
+}
+
+#[test]
+fn r10_aborting_in_the_handshake_closes_the_transport() {
+    let mut peer = connecting(Config::default());
+    peer.receive_with(b"GET / HTTP/1.1\r\n\r\n", |ws, event, _| {
+        let owed = matches!(event, Event::Error(_));
+        assert_eq!(ws.is_closed(), !owed, "closed as soon as the refusal is transmitted");
+    });
+    assert!(is_closed(&peer));
+}
+
+#[test]
+fn r14_what_accept_and_reject_are_given_is_checked_and_a_refusal_to_send_it_changes_nothing() {
+    let mut peer = connecting(Config::default());
+    let mut accept = None;
+    peer.receive_with(request("").as_bytes(), |_, event, _| {
+        if let Event::Request(request) = event {
+            accept = Some(request.accept());
+        }
+    });
+    let accept = accept.unwrap();
+    for headers in [
+        &[("X", "a\r\nY: b")][..],
+        &[("X", "\0")],
+        &[("Upgrade", "x")],
+        &[("Sec-WebSocket-Accept", "x")],
+        &[("a b", "")],
+    ] {
+        assert_eq!(
+            peer.ws.accept(accept.headers(headers), &mut peer.outbox),
+            Err(AnswerError::InvalidHeader)
+        );
+        let reject = Reject::status(400).headers(headers);
+        assert_eq!(peer.ws.reject(reject, &mut peer.outbox), Err(AnswerError::InvalidHeader));
+    }
+    for status in [0, 100, 101, 199, 600, u16::MAX] {
+        assert_eq!(peer.ws.reject(Reject::status(status), &mut peer.outbox), Err(AnswerError::InvalidStatus));
+    }
+    assert_eq!(
+        peer.ws.reject(Reject::status(204).body(b"x"), &mut peer.outbox),
+        Err(AnswerError::BodyNotAllowed)
+    );
+    let mut small = heapless::Vec::<u8, 100>::new();
+    assert_eq!(peer.ws.accept(accept, &mut small), Err(AnswerError::OutboxFull(OutboxFull { needed: 129 })));
+    assert!(small.is_empty() && peer.outbox.is_empty());
+    assert_eq!(peer.ws.state(), State::Connecting);
+    peer.ws.accept(accept.headers(&[("Set-Cookie", "a=b")]), &mut peer.outbox).unwrap();
+    assert_eq!(header(&String::from_utf8(peer.take_sent()).unwrap(), "Set-Cookie"), Some("a=b"));
+    assert_eq!(peer.ws.accept(accept, &mut peer.outbox), Err(AnswerError::NoRequest));
+    assert_eq!(peer.ws.reject(Reject::status(400), &mut peer.outbox), Err(AnswerError::NoRequest));
+}
+
+#[test]
+fn a_port_serves_pages_too() {
+    let config = Config::default().plain_requests(true);
+    let page = |head: &str| {
+        let mut peer = connecting(config);
+        peer.receive_with(head.as_bytes(), |ws, event, outbox| {
+            let Event::Request(request) = event else { return };
+            if request.is_upgrade() {
+                ws.accept(request.accept(), outbox).unwrap();
+            } else {
+                assert_eq!(ws.accept(request.accept(), outbox), Err(AnswerError::NotAnUpgrade));
+                let page = Reject::status(200).headers(&[("Content-Type", "text/html")]).body(b"<p>page</p>");
+                ws.reject(page, outbox).unwrap();
+            }
+        });
+        (peer.take_seen(), String::from_utf8(peer.take_sent()).unwrap())
+    };
+    let (seen, response) = page("GET /page HTTP/1.1\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
+    assert_eq!(seen, [Seen::Request("/page".into()), Seen::Close(1006, String::new(), false)]);
+    assert_eq!(
+        response,
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 11\r\nContent-Type: text/html\r\n\r\n<p>page</p>"
+    );
+    let (seen, response) = page(&request(""));
+    assert_eq!(seen, [Seen::Request("/chat".into()), Seen::Open(None)]);
+    assert!(response.starts_with("HTTP/1.1 101"));
+    refused_by(config, b"POST /page HTTP/1.1\r\nHost: a\r\n\r\n", 405, "not GET");
+    refused_by(config, b"GET /page HTTP/1.1\r\n\r\n", 400, "no Host");
+}
+
+#[test]
+fn l24_nothing_is_sent_before_the_connection_is_open() {
+    let mut peer = connecting(Config::default());
+    assert_eq!(peer.ws.send("a", &mut peer.outbox), Err(SendError::NotOpen));
+    assert_eq!(peer.ws.ping(b"", &mut peer.outbox), Err(SendError::NotOpen));
+    assert!(peer.ws.close_without_code(&mut peer.outbox).is_err());
+    assert!(peer.outbox.is_empty());
+}
+
+#[test]
+fn open_lends_the_request_from_the_inbox() {
+    let mut ws = WebSocket::server(Config::default());
+    let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+    let mut head = request("Sec-WebSocket-Protocol: chat\r\nCookie: a=b\r\n").into_bytes();
+    let mut input = &mut head[..];
+    let Some(Event::Request(request)) = ws.receive(&mut input, &mut inbox) else { panic!() };
+    ws.accept(request.select(&["chat"]).unwrap(), &mut outbox).unwrap();
+    let Some(Event::Open(open)) = ws.receive(&mut input, &mut inbox) else { panic!() };
+    assert_eq!((open.protocol(), open.header("cookie")), (Some("chat"), Some(&b"a=b"[..])));
+    assert_eq!(open.headers().count(), 7);
+}

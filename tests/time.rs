@@ -1,0 +1,176 @@
+//! Time as data: the handshake timeout, the idle Ping and its missing answer, the closing timeout.
+
+mod common;
+
+use common::*;
+use core::time::Duration;
+use sansocket::{CloseCode, Config, Event, WebSocket};
+
+const fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn config() -> Config {
+    Config::default()
+        .handshake_timeout(Some(seconds(10)))
+        .idle_ping(Some(seconds(30)))
+        .pong_timeout(Some(seconds(20)))
+        .closing_timeout(Some(seconds(5)))
+}
+
+#[track_caller]
+fn ended(peer: &mut Peer<impl sansocket::Role>, because: &str) {
+    assert!(is_closed(peer), "at once");
+    peer.receive(b"");
+    let [Seen::Error(error), Seen::Close(1006, _, false)] = &peer.seen[..] else { panic!("{:?}", peer.seen) };
+    assert!(error.contains(because), "{error}");
+    assert_eq!(peer.take_sent(), b"");
+    assert_eq!(peer.ws.poll_timeout(), None);
+}
+
+#[test]
+fn s11_a_server_does_not_wait_for_a_request_for_ever() {
+    let mut peer = Peer::new(WebSocket::server(config()));
+    assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO));
+    peer.ws.handle_timeout(seconds(1));
+    assert_eq!(peer.ws.poll_timeout(), Some(seconds(11)));
+    peer.receive(&request("").as_bytes()[..50]);
+    assert_eq!(peer.ws.poll_timeout(), Some(seconds(11)), "a head that trickles in gains no time");
+    peer.ws.handle_timeout(seconds(10));
+    assert!(!is_closed(&peer));
+    peer.ws.handle_timeout(seconds(12));
+    ended(&mut peer, "opening handshake took too long");
+}
+
+#[test]
+fn the_callers_own_time_to_answer_a_request_is_not_limited() {
+    let mut peer = Peer::new(WebSocket::server(config()));
+    peer.ws.handle_timeout(seconds(1));
+    peer.receive_with(request("").as_bytes(), |_, _, _| {});
+    assert_eq!(peer.ws.poll_timeout(), None);
+    peer.ws.handle_timeout(seconds(1000));
+    assert!(peer.ws.awaits_caller());
+}
+
+#[test]
+fn a_client_waits_for_the_response_from_its_request_on() {
+    let mut peer = Peer::new(WebSocket::client(config(), rng()));
+    assert_eq!(peer.ws.poll_timeout(), None);
+    peer.ws.connect(sansocket::Connect::new("a", "/"), &mut peer.outbox).unwrap();
+    peer.take_sent();
+    peer.ws.handle_timeout(seconds(1));
+    peer.ws.handle_timeout(seconds(11));
+    ended(&mut peer, "opening handshake took too long");
+}
+
+#[test]
+fn an_idle_peer_is_pinged_and_a_dead_one_noticed() {
+    let mut peer = server(config());
+    peer.ws.handle_timeout(seconds(100));
+    assert_eq!(peer.ws.poll_timeout(), Some(seconds(130)));
+    peer.receive(&masked(0x81, b"alive"));
+    assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO), "armed again by what came");
+    peer.ws.handle_timeout(seconds(120));
+    peer.ws.handle_timeout(seconds(149));
+    peer.receive(b"");
+    assert_eq!(peer.take_sent(), b"");
+    peer.ws.handle_timeout(seconds(150));
+    peer.receive(b"");
+    assert_eq!(peer.take_sent(), [0x89, 0]);
+    assert_eq!(peer.ws.poll_timeout(), Some(seconds(170)));
+    // Anything that comes is a sign of life, even a part of a frame.
+    peer.receive(&[0x8A]);
+    peer.ws.handle_timeout(seconds(160));
+    assert_eq!(peer.ws.poll_timeout(), Some(seconds(190)));
+    peer.ws.handle_timeout(seconds(195));
+    peer.receive(b"");
+    assert_eq!(peer.take_sent(), [0x89, 0]);
+    peer.take_seen();
+    peer.ws.handle_timeout(seconds(215));
+    ended(&mut peer, "not answered a Ping");
+}
+
+#[test]
+fn a_peer_that_takes_nothing_is_noticed_though_its_ping_cannot_be_written() {
+    let mut ws = WebSocket::<sansocket::Server>::open(config());
+    ws.handle_timeout(seconds(0));
+    ws.handle_timeout(seconds(30));
+    let mut full = heapless::Vec::<u8, 1>::new();
+    assert!(ws.transmit(&mut full).is_err());
+    ws.handle_timeout(seconds(50));
+    assert!(ws.is_closed());
+    assert!(matches!(ws.receive(&mut &mut [][..], &mut full), Some(Event::Error(_))));
+}
+
+#[test]
+fn a_pong_and_an_idle_ping_are_both_owed_and_go_together() {
+    let mut ws = WebSocket::<sansocket::Server>::open(config());
+    let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+    let mut ping = masked(0x89, b"p");
+    let _ = ws.receive(&mut &mut ping[..], &mut inbox);
+    ws.handle_timeout(seconds(0));
+    ws.handle_timeout(seconds(30));
+    assert!(ws.transmit(&mut heapless::Vec::<u8, 4>::new()).is_err());
+    ws.transmit(&mut outbox).unwrap();
+    assert_eq!(outbox, [0x8A, 1, b'p', 0x89, 0]);
+}
+
+#[test]
+fn l11_a_close_that_is_not_answered_ends_without_an_error() {
+    let mut peer = client(config());
+    peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
+    assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO));
+    peer.ws.handle_timeout(seconds(7));
+    peer.receive(&unmasked(0x81, b"still talking"));
+    assert_eq!(peer.ws.poll_timeout(), Some(seconds(12)), "talk does not put it off");
+    peer.ws.handle_timeout(seconds(12));
+    assert!(is_closed(&peer));
+    peer.receive(b"");
+    assert_eq!(peer.seen, [Seen::Text("still talking".into()), Seen::Close(1006, String::new(), false)]);
+}
+
+#[test]
+fn what_is_owed_to_a_peer_that_takes_nothing_is_given_up_after_the_closing_timeout() {
+    for stream in [masked(0x88, b""), masked(0x83, b"")] {
+        let mut ws = WebSocket::<sansocket::Server>::open(config());
+        let mut inbox = Vec::new();
+        let mut stream = stream;
+        let mut input = &mut stream[..];
+        let mut events = 0;
+        while ws.receive(&mut input, &mut inbox).is_some() {
+            events += 1;
+        }
+        assert!(!ws.is_closed());
+        ws.handle_timeout(seconds(1));
+        ws.handle_timeout(seconds(6));
+        assert!(ws.is_closed());
+        assert!(ws.receive(&mut &mut [][..], &mut inbox).is_none(), "{events} events have said it all");
+    }
+}
+
+#[test]
+fn timeouts_can_be_switched_off() {
+    let never =
+        Config::default().handshake_timeout(None).idle_ping(None).pong_timeout(None).closing_timeout(None);
+    assert_eq!(WebSocket::server(never).poll_timeout(), None);
+    let mut peer = server(never);
+    assert_eq!(peer.ws.poll_timeout(), None);
+    peer.receive(&masked(0x81, b"a"));
+    assert_eq!(peer.ws.poll_timeout(), None);
+    peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
+    assert_eq!(peer.ws.poll_timeout(), None);
+    // Idle Pings without waiting for an answer.
+    let mut peer = server(never.idle_ping(Some(seconds(1))));
+    for now in 0..4 {
+        peer.ws.handle_timeout(seconds(now));
+        peer.receive(b"");
+    }
+    assert_eq!(peer.take_sent(), [0x89, 0].repeat(3));
+}
+
+#[test]
+fn a_deadline_at_the_end_of_time_does_not_overflow() {
+    let mut peer = server(config().idle_ping(Some(Duration::MAX)));
+    peer.ws.handle_timeout(Duration::MAX);
+    assert_eq!(peer.ws.poll_timeout(), Some(Duration::MAX));
+}
