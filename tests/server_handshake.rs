@@ -516,3 +516,12 @@ fn open_lends_the_request_from_the_inbox() {
     assert_eq!((open.protocol(), open.header("cookie")), (Some("chat"), Some(&b"a=b"[..])));
     assert_eq!(open.headers().count(), 7);
 }
+
+#[test]
+fn an_inbox_may_hold_anything_before_the_first_byte() {
+    let mut ws = WebSocket::server(Config::default());
+    let mut inbox = b"left over".to_vec();
+    let mut head = request("").into_bytes();
+    let event = ws.receive(&mut &mut head[..], &mut inbox);
+    assert!(matches!(event, Some(Event::Request(request)) if request.target() == "/chat"));
+}

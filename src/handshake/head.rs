@@ -30,6 +30,10 @@ impl Reader {
         inbox: &mut B,
         config: &Config,
     ) -> Result<Option<Range<usize>>, HeadError> {
+        if self.total == 0 {
+            // The caller's inbox may hold anything.
+            inbox.clear();
+        }
         loop {
             if self.after_cr {
                 match input.first() {
