@@ -48,15 +48,14 @@ impl<'a> Connect<'a> {
     /// URI must not have; [`InvalidHost`](ConnectError::InvalidHost) and [`InvalidPath`](ConnectError::InvalidPath)
     /// for what is not ASCII there (give internationalised names in their ASCII form).
     pub fn from_uri(uri: &'a str) -> Result<Self, ConnectError> {
-        let (scheme, rest) = uri.split_once("://").ok_or(ConnectError::InvalidUri)?;
+        let (scheme, rest) = head::split_scheme(uri).ok_or(ConnectError::InvalidUri)?;
         let secure = match scheme {
             _ if scheme.eq_ignore_ascii_case("ws") => false,
             _ if scheme.eq_ignore_ascii_case("wss") => true,
             _ => return Err(ConnectError::InvalidUri),
         };
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (authority, path) = rest.split_at_checked(end).unwrap_or_default();
-        if authority.contains('@') || path.contains('#') {
+        let (authority, path) = head::split_ahead(rest, |octet| matches!(octet, b'/' | b'?' | b'#'));
+        if authority.bytes().any(|octet| octet == b'@') || path.bytes().any(|octet| octet == b'#') {
             return Err(ConnectError::InvalidUri);
         }
         let (host, port) = head::split_port(authority).ok_or(ConnectError::InvalidHost)?;

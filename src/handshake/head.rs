@@ -233,14 +233,26 @@ pub(crate) fn is_new_enough(version: (u8, u8)) -> bool {
     version >= (b'1', b'1')
 }
 
+/// Splits `text` ahead of its first octet, an ASCII one, that is a `stop`.
+pub(crate) fn split_ahead(text: &str, stop: impl Fn(u8) -> bool) -> (&str, &str) {
+    let at = text.bytes().position(stop).unwrap_or(text.len());
+    text.split_at_checked(at).unwrap_or((text, ""))
+}
+
+/// Splits `scheme://rest`.
+pub(crate) fn split_scheme(uri: &str) -> Option<(&str, &str)> {
+    let (scheme, rest) = split_ahead(uri, |octet| octet == b':');
+    Some((scheme, rest.strip_prefix("://")?))
+}
+
 /// Splits `host[:port]` (RFC 3986 section 3.2.2): the host, and the port where one is given.
 pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
-    let (host, port) = match authority.rsplit_once(':') {
-        // A colon inside brackets belongs to an IPv6 address.
-        Some((_, after)) if after.contains(']') => (authority, None),
-        Some((host, port)) => (host, Some(port)),
-        None => (authority, None),
+    // A colon inside brackets belongs to an IPv6 address.
+    let end = match authority.starts_with('[') {
+        true => authority.bytes().position(|octet| octet == b']').map(|bracket| bracket + 1),
+        false => authority.bytes().position(|octet| octet == b':'),
     };
+    let (host, rest) = authority.split_at_checked(end.unwrap_or(authority.len()))?;
     let named = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&octet);
     let valid = match host.as_bytes() {
         [b'[', address @ .., b']'] => {
@@ -248,10 +260,11 @@ pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
         }
         name => !name.is_empty() && name.iter().all(|&octet| named(octet)),
     };
-    let port = match port {
-        None | Some("") => None,
+    let port = match rest.strip_prefix(':') {
+        None if rest.is_empty() => None,
+        Some("") => None,
         Some(port) if port.bytes().all(|octet| octet.is_ascii_digit()) => Some(port.parse().ok()?),
-        Some(_) => return None,
+        _ => return None,
     };
     valid.then_some((host, port))
 }

@@ -108,12 +108,12 @@ impl<'r> Request<'r> {
 
 /// A target's authority, where it is in absolute form, and its path and query.
 fn split_target(target: &str) -> (Option<&str>, &str) {
-    let Some((_, rest)) = target.split_once("://").filter(|_| !target.starts_with('/')) else {
-        return (None, target);
-    };
-    match rest.find(['/', '?']).and_then(|end| rest.split_at_checked(end)) {
-        Some((authority, path)) => (Some(authority), path),
-        None => (Some(rest), "/"),
+    match head::split_scheme(target) {
+        Some((_, rest)) if !target.starts_with('/') => {
+            let (authority, path) = head::split_ahead(rest, |octet| matches!(octet, b'/' | b'?'));
+            (Some(authority), if path.is_empty() { "/" } else { path })
+        }
+        _ => (None, target),
     }
 }
 
@@ -301,7 +301,7 @@ impl ServerOpening {
         let valid = target.is_some_and(|target| match split_target(target) {
             (None, path) => path.starts_with('/'),
             (Some(authority), _) => {
-                let scheme = target.split("://").next().unwrap_or_default();
+                let (scheme, _) = head::split_scheme(target).unwrap_or_default();
                 ["http", "https", "ws", "wss"].iter().any(|known| known.eq_ignore_ascii_case(scheme))
                     && head::split_port(authority).is_some()
             }
