@@ -66,8 +66,10 @@ fn append_masked<B: Buffer + ?Sized>(payload: &[u8], mask: &mut Mask, outbox: &m
         outbox.append(&copy);
     }
     let mut copy = [0; 64];
+    for (copy, octet) in copy.iter_mut().zip(tail) {
+        *copy = *octet;
+    }
     if let Some(copy) = copy.get_mut(..tail.len()) {
-        copy.copy_from_slice(tail);
         mask.apply(copy);
         outbox.append(copy);
     }
