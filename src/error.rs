@@ -1,66 +1,8 @@
 //! What can go wrong: faults of the peer, which are events, and faults of the caller, which are `Err`s that changed
 //! nothing.
 
-use crate::{CloseCode, Response};
+use crate::frame::CloseCode;
 use core::{error, fmt};
-
-/// What ended the connection early: the peer broke a rule, refused, fell silent or went away.
-///
-/// It comes as [`Event::Error`](crate::Event::Error), at most once, and `Event::Close` follows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Error<'e> {
-    /// A frame, or a message, broke a rule of RFC 6455. A Close frame with this error's code is owed to the peer.
-    Protocol(ProtocolError),
-    /// A request is no opening handshake. A response with this error's status is owed to the peer.
-    Request(RequestError),
-    /// A response with status 101 does not complete the opening handshake.
-    Response(ResponseError),
-    /// The server answered the opening handshake with another status than 101: a redirect, a 401, any refusal.
-    Refused(Response<'e>),
-    /// The opening handshake was not completed in time.
-    HandshakeTimeout,
-    /// The peer has sent nothing since an idle Ping, for as long as a Pong may take.
-    PongTimeout,
-    /// The stream ended without a Close frame from the peer (section 7.1.5: 1006).
-    EndOfStream,
-}
-
-impl Error<'_> {
-    /// The code of the Close frame that this error sends to the peer; `None` where none is sent.
-    #[must_use]
-    pub const fn close_code(&self) -> Option<CloseCode> {
-        match self {
-            Self::Protocol(error) => Some(error.close_code()),
-            _ => None,
-        }
-    }
-
-    /// The status of the HTTP response that this error sends to the peer; `None` where none is sent.
-    #[must_use]
-    pub const fn status(&self) -> Option<u16> {
-        match self {
-            Self::Request(error) => Some(error.status()),
-            _ => None,
-        }
-    }
-}
-
-impl fmt::Display for Error<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Protocol(error) => write!(f, "{error} (close code {})", error.close_code()),
-            Self::Request(error) => write!(f, "{error} (status {})", error.status()),
-            Self::Response(error) => error.fmt(f),
-            Self::Refused(response) => write!(f, "the server refused with status {}", response.status()),
-            Self::HandshakeTimeout => f.write_str("the opening handshake took too long"),
-            Self::PongTimeout => f.write_str("the peer has not answered a Ping"),
-            Self::EndOfStream => f.write_str("the stream ended without a Close frame"),
-        }
-    }
-}
-
-impl error::Error for Error<'_> {}
 
 /// A rule about frames or messages that the peer broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

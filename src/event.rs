@@ -1,14 +1,10 @@
 //! What the machine says: events, and what they carry.
 
-use crate::frame::Opcode;
-use crate::{CloseCode, Error, Request, handshake::Open};
-use core::fmt;
-
-/// The payload of a Ping or a Pong: at most 125 bytes.
-pub type ControlPayload = heapless::Vec<u8, 125, u8>;
-
-/// The reason of a Close frame: at most 123 bytes.
-pub type CloseReason = heapless::String<123, u8>;
+use crate::data::{CloseReason, ControlPayload, Kind, Message, Piece};
+use crate::error::{ProtocolError, RequestError, ResponseError};
+use crate::frame::CloseCode;
+use crate::handshake::{Answered, Asked, Chosen, Open, Request, Response};
+use core::{error, fmt};
 
 /// What has happened. It borrows the input or the inbox, never the machine.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,127 +30,63 @@ pub enum Event<'e> {
     Close(Close),
 }
 
-/// What a message is: text or binary.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Kind {
-    /// UTF-8.
-    Text,
-    /// Any bytes.
-    Binary,
-}
-
-impl From<Kind> for Opcode {
-    fn from(kind: Kind) -> Self {
-        match kind {
-            Kind::Text => Self::Text,
-            Kind::Binary => Self::Binary,
-        }
-    }
-}
-
-/// A whole message, received or to be sent.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Message<'m> {
-    /// A text message.
-    Text(&'m str),
-    /// A binary message.
-    Binary(&'m [u8]),
-}
-
-impl<'m> Message<'m> {
-    /// Text or binary.
-    #[must_use]
-    pub const fn kind(&self) -> Kind {
-        match self {
-            Self::Text(_) => Kind::Text,
-            Self::Binary(_) => Kind::Binary,
-        }
-    }
-
-    /// The payload, whatever its kind.
-    #[must_use]
-    pub const fn as_bytes(&self) -> &'m [u8] {
-        match self {
-            Self::Text(text) => text.as_bytes(),
-            Self::Binary(bytes) => bytes,
-        }
-    }
-}
-
-impl<'m> From<&'m str> for Message<'m> {
-    fn from(text: &'m str) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl<'m> From<&'m [u8]> for Message<'m> {
-    fn from(bytes: &'m [u8]) -> Self {
-        Self::Binary(bytes)
-    }
-}
-
-impl<'m, const N: usize> From<&'m [u8; N]> for Message<'m> {
-    fn from(bytes: &'m [u8; N]) -> Self {
-        Self::Binary(bytes)
-    }
-}
-
-/// A part of a message, lent before the message, or even its frame, is complete.
+/// What ended the connection early: the peer broke a rule, refused, fell silent or went away.
 ///
-/// Where the parts lie depends on how the stream was cut; joined, they are the message. The last one may be empty.
-#[derive(Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Piece<'p> {
-    /// The part itself.
-    pub part: Part<'p>,
-    /// Whether a message begins with it.
-    pub first: bool,
-    /// Whether the message ends with it.
-    pub last: bool,
-}
-
-/// The payload of a [`Piece`].
-#[derive(Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub enum Part<'p> {
-    /// A part of a text message, which ends on a character's boundary.
-    Text {
-        /// A character that two slices of the input shared: it comes ahead of `text`.
-        lead: Option<char>,
-        /// What lies in place.
-        text: &'p str,
-    },
-    /// A part of a binary message, in place: it may be changed there.
-    Binary(&'p mut [u8]),
-}
-
-/// A fragment to be sent: one frame of a message (RFC 6455 section 5.4). A received [`Piece`] becomes one by
-/// reference, so that it can be sent on as it is.
+/// It comes as [`Event::Error`](crate::Event::Error), at most once, and `Event::Close` follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fragment<'f> {
-    pub(crate) lead: Option<char>,
-    pub(crate) message: Message<'f>,
-    pub(crate) last: bool,
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub enum Error<'e> {
+    /// A frame, or a message, broke a rule of RFC 6455. A Close frame with this error's code is owed to the peer.
+    Protocol(ProtocolError),
+    /// A request is no opening handshake. A response with this error's status is owed to the peer.
+    Request(RequestError),
+    /// A response with status 101 does not complete the opening handshake.
+    Response(ResponseError),
+    /// The server answered the opening handshake with another status than 101: a redirect, a 401, any refusal.
+    Refused(Response<'e>),
+    /// The opening handshake was not completed in time.
+    HandshakeTimeout,
+    /// The peer has sent nothing since an idle Ping, for as long as a Pong may take.
+    PongTimeout,
+    /// The stream ended without a Close frame from the peer (section 7.1.5: 1006).
+    EndOfStream,
 }
 
-impl<'f> Fragment<'f> {
-    /// A fragment of a text message or of a binary one; `last` ends the message.
-    pub fn new(part: impl Into<Message<'f>>, last: bool) -> Self {
-        Self { lead: None, message: part.into(), last }
+impl Error<'_> {
+    /// The code of the Close frame that this error sends to the peer; `None` where none is sent.
+    #[must_use]
+    pub const fn close_code(&self) -> Option<CloseCode> {
+        match self {
+            Self::Protocol(error) => Some(error.close_code()),
+            _ => None,
+        }
+    }
+
+    /// The status of the HTTP response that this error sends to the peer; `None` where none is sent.
+    #[must_use]
+    pub const fn status(&self) -> Option<u16> {
+        match self {
+            Self::Request(error) => Some(error.status()),
+            _ => None,
+        }
     }
 }
 
-impl<'f> From<&'f Piece<'_>> for Fragment<'f> {
-    fn from(piece: &'f Piece<'_>) -> Self {
-        let (lead, message) = match &piece.part {
-            Part::Text { lead, text } => (*lead, Message::Text(text)),
-            Part::Binary(bytes) => (None, Message::Binary(bytes)),
-        };
-        Self { lead, message, last: piece.last }
+impl fmt::Display for Error<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Protocol(error) => write!(f, "{error} (close code {})", error.close_code()),
+            Self::Request(error) => write!(f, "{error} (status {})", error.status()),
+            Self::Response(error) => error.fmt(f),
+            Self::Refused(response) => write!(f, "the server refused with status {}", response.status()),
+            Self::HandshakeTimeout => f.write_str("the opening handshake took too long"),
+            Self::PongTimeout => f.write_str("the peer has not answered a Ping"),
+            Self::EndOfStream => f.write_str("the stream ended without a Close frame"),
+        }
     }
 }
+
+impl error::Error for Error<'_> {}
 
 /// How a connection ended (RFC 6455 sections 7.1.4 to 7.1.6).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,8 +146,8 @@ impl Ready {
 /// What an event will be made of. Data in place lies from `start` to where [`Ready::consumed`] ends.
 #[derive(Clone, Copy, Debug)]
 pub enum What {
-    Request(crate::handshake::Asked),
-    Open(crate::handshake::Chosen),
+    Request(Asked),
+    Open(Chosen),
     /// A whole message, in place.
     Message {
         kind: Kind,
@@ -242,17 +174,44 @@ pub enum What {
 /// [`Error`] before it borrows.
 #[derive(Clone, Copy, Debug)]
 pub enum Fault {
-    Protocol(crate::ProtocolError),
-    Request(crate::RequestError),
-    Response(crate::ResponseError),
+    Protocol(ProtocolError),
+    Request(RequestError),
+    Response(ResponseError),
     Refused,
     HandshakeTimeout,
     PongTimeout,
     EndOfStream,
 }
 
-impl From<crate::ProtocolError> for Fault {
-    fn from(error: crate::ProtocolError) -> Self {
+impl From<ProtocolError> for Fault {
+    fn from(error: ProtocolError) -> Self {
         Self::Protocol(error)
+    }
+}
+
+impl From<RequestError> for Fault {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl From<ResponseError> for Fault {
+    fn from(error: ResponseError) -> Self {
+        Self::Response(error)
+    }
+}
+
+impl From<Asked> for What {
+    fn from(asked: Asked) -> Self {
+        Self::Request(asked)
+    }
+}
+
+impl From<Answered> for What {
+    fn from(answered: Answered) -> Self {
+        match answered {
+            Answered::Open(chosen) => Self::Open(chosen),
+            Answered::Refused => Self::Error(Fault::Refused),
+        }
     }
 }

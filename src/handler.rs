@@ -1,9 +1,10 @@
 //! The callback face: a handler is told of each event and replies through a [`Sender`].
 
-use crate::event::{Close, ControlPayload, Event, Fragment, Message, Piece};
+use crate::data::{ControlPayload, Fragment, Message, Piece};
+use crate::event::{Close, Error, Event};
 use crate::handshake::{Accept, Open, Reject, Request};
 use crate::role::Role;
-use crate::{AnswerError, Buffer, CloseCode, CloseError, Error, OutboxFull, SendError, State, WebSocket};
+use crate::{AnswerError, Buffer, CloseCode, CloseError, OutboxFull, SendError, State, WebSocket};
 
 /// Told of each event by [`WebSocket::dispatch`]. Every method has a default that does nothing.
 ///

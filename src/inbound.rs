@@ -1,7 +1,7 @@
 //! What is received: bytes to parts of messages and to control frames, with the rules of fragmentation
 //! (RFC 6455 sections 5.2 to 5.5 and 10.4).
 
-use crate::event::{ControlPayload, Kind};
+use crate::data::{ControlPayload, Kind};
 use crate::frame::{self, Header, MAX_CONTROL, MAX_HEADER, Mask, Opcode};
 use crate::{Config, ProtocolError};
 

@@ -170,6 +170,7 @@ extern crate std;
 
 mod buffer;
 mod config;
+mod data;
 mod error;
 mod event;
 pub mod frame;
@@ -186,13 +187,12 @@ mod websocket;
 pub use buffer::Inbox;
 pub use buffer::{Buffer, FixedInbox, Slice, TextInbox};
 pub use config::{Config, Delivery};
+pub use data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Piece};
 pub use error::{
-    AnswerError, CloseError, ConnectError, Error, HeadError, OutboxFull, ProtocolError, RequestError,
-    ResponseError, SendError,
+    AnswerError, CloseError, ConnectError, HeadError, OutboxFull, ProtocolError, RequestError, ResponseError,
+    SendError,
 };
-pub use event::{
-    Close, CloseReason, ControlPayload, Event, Fragment, Kind, Message, Part, Piece, Ready, State,
-};
+pub use event::{Close, Error, Event, Ready, State};
 pub use frame::CloseCode;
 pub use handler::{Handler, Sender};
 pub use handshake::{Accept, Connect, Open, Reject, Request, Response};

@@ -1,6 +1,7 @@
 //! Parts of messages to messages: assembly in the inbox, and text that is UTF-8 (RFC 6455 sections 5.4, 5.6, 8.1).
 
-use crate::event::{Kind, What};
+use crate::data::Kind;
+use crate::event::What;
 use crate::inbound::Part;
 use crate::utf8::{self, Unfinished};
 use crate::{Buffer, ProtocolError};

@@ -1,8 +1,8 @@
 //! What is sent: messages to frames, and what is owed (RFC 6455 sections 5.1, 5.4, 5.5 and 6.1).
 
-use crate::event::{ControlPayload, Fragment, Kind};
+use crate::data::{ControlPayload, Fragment, Kind, Message};
 use crate::frame::{self, Header, MAX_CONTROL, Opcode, header_size};
-use crate::{Buffer, CloseCode, Message, OutboxFull, Role, SendError, handshake};
+use crate::{Buffer, CloseCode, OutboxFull, Role, SendError, handshake};
 
 /// The sending half of an open connection.
 #[derive(Debug, Default)]

@@ -1,7 +1,8 @@
 //! The two roles, as types: what only one of them has lives in its type.
 
+use crate::event::{Fault, What};
 use crate::frame::{Mask, MaskingKey};
-use crate::handshake::{ClientOpening, ServerOpening};
+use crate::handshake::{ClientOpening, Opening, ServerOpening};
 use rand_core::CryptoRng;
 
 /// [`Server`] or [`Client`]; there is no other.
@@ -39,7 +40,7 @@ pub(crate) mod sealed {
     /// What the machine asks of a role.
     pub trait Role {
         /// What is known of the peer's part of the opening handshake.
-        type Opening: crate::handshake::Opening;
+        type Opening: Opening<Head: Into<What>, Error: Into<Fault>>;
         /// What a frame is masked with.
         type Mask;
         const IS_SERVER: bool;

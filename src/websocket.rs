@@ -1,9 +1,7 @@
 //! The machine: the states of a connection and everything that changes them (RFC 6455 sections 4 to 7).
 
-use crate::event::{
-    Close, CloseReason, ControlPayload, Event, Fault, Fragment, Kind, Message, Part, Piece, Ready, State,
-    What,
-};
+use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Piece};
+use crate::event::{Close, Error, Event, Fault, Ready, State, What};
 use crate::frame::{self, Opcode};
 use crate::handshake::{
     self, Accept, Chosen, Connect, Open, Opening, Progress, Reader, Reject, Request, Response, ServerOpening,
@@ -13,8 +11,8 @@ use crate::message::Assembly;
 use crate::outbound::{Idle, Outbound, Owed, Phase, Shared};
 use crate::role::{Client, Role, Server, sealed};
 use crate::{
-    AnswerError, Buffer, CloseCode, CloseError, Config, ConnectError, Delivery, Error, OutboxFull,
-    ProtocolError, SendError, utf8,
+    AnswerError, Buffer, CloseCode, CloseError, Config, ConnectError, Delivery, OutboxFull, ProtocolError,
+    SendError, utf8,
 };
 use core::{fmt, mem, time::Duration};
 use rand_core::CryptoRng;
@@ -365,15 +363,15 @@ impl<R: Role> WebSocket<R> {
         let what = loop {
             let Some(line) = reader
                 .next_line(&mut rest, inbox, &self.config)
-                .map_err(|error| R::Opening::fault(error, reader.is_in_first_line()))?
+                .map_err(|error| R::Opening::fault(error, reader.is_in_first_line()).into())?
             else {
                 return Ok(None);
             };
             let octets = inbox.bytes().get(line.clone()).unwrap_or_default();
-            match opening.line(octets, line.start, &self.config)? {
+            match opening.line(octets, line.start, &self.config).map_err(Into::into)? {
                 Progress::More => {}
                 Progress::Restart => reader.restart(inbox),
-                Progress::Complete(what) => break what,
+                Progress::Complete(head) => break head.into(),
             }
         };
         *at = input.len() - rest.len();

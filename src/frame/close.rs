@@ -1,6 +1,7 @@
 //! Close codes and the payload of a Close frame (RFC 6455 sections 5.5.1 and 7.4).
 
-use crate::{CloseReason, ProtocolError};
+use crate::ProtocolError;
+use crate::data::CloseReason;
 use core::fmt;
 
 /// A close code (RFC 6455 section 7.4): any number of 16 bits, with names for those that the RFC and IANA's registry

@@ -4,6 +4,7 @@
 
 use super::MaskingKey;
 use crate::ProtocolError;
+use crate::data::Kind;
 
 /// What a frame is (section 5.2). The discriminants are the codes on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +22,15 @@ impl Opcode {
     /// Control frames have the most significant bit of the opcode set (section 5.5).
     pub(crate) const fn is_control(self) -> bool {
         self as u8 & 0x8 != 0
+    }
+}
+
+impl From<Kind> for Opcode {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Text => Self::Text,
+            Kind::Binary => Self::Binary,
+        }
     }
 }
 

@@ -10,7 +10,8 @@ pub(crate) use header::{Header, MAX_CONTROL, MAX_HEADER, Opcode, first, header_s
 pub use close::CloseCode;
 pub use mask::Mask;
 
-use crate::{Buffer, Message, OutboxFull};
+use crate::data::Message;
+use crate::{Buffer, OutboxFull};
 
 /// The key that a client masks a frame with (section 5.3).
 pub(crate) type MaskingKey = [u8; 4];

@@ -2,7 +2,6 @@
 
 use super::head::{self, Head};
 use super::{AcceptValue, Chosen, Headers, Opening, Progress, accept_value, are_allowed, write_headers};
-use crate::event::{Fault, What};
 use crate::{Config, ConnectError, HeadError, ResponseError};
 use base64ct::{Base64, Encoding};
 
@@ -288,8 +287,20 @@ impl ClientOpening {
         }
         Ok(self.chosen.unwrap_or_default())
     }
+}
 
-    fn take(&mut self, line: &[u8], at: usize) -> Result<Progress, ResponseError> {
+/// What a final response says.
+#[derive(Clone, Copy, Debug)]
+pub enum Answered {
+    Open(Chosen),
+    Refused,
+}
+
+impl Opening for ClientOpening {
+    type Head = Answered;
+    type Error = ResponseError;
+
+    fn line(&mut self, line: &[u8], at: usize, _: &Config) -> Result<Progress<Answered>, ResponseError> {
         if self.status == 0 {
             let (version, status) = status_line(line).ok_or(ResponseError::InvalidStatusLine)?;
             self.status = status;
@@ -307,22 +318,16 @@ impl ClientOpening {
             return Ok(Progress::More);
         }
         match core::mem::take(&mut self.status) {
-            101 => Ok(Progress::Complete(What::Open(self.finish()?))),
+            101 => Ok(Progress::Complete(Answered::Open(self.finish()?))),
             // "A client MUST be able to parse one or more 1xx responses received prior to a final response"
             // (RFC 9110 section 15.2)
             100..200 => Ok(Progress::Restart),
-            _ => Ok(Progress::Complete(What::Error(Fault::Refused))),
+            _ => Ok(Progress::Complete(Answered::Refused)),
         }
     }
-}
 
-impl Opening for ClientOpening {
-    fn line(&mut self, line: &[u8], at: usize, _: &Config) -> Result<Progress, Fault> {
-        self.take(line, at).map_err(Fault::Response)
-    }
-
-    fn fault(error: HeadError, _: bool) -> Fault {
-        Fault::Response(ResponseError::Head(error))
+    fn fault(error: HeadError, _: bool) -> ResponseError {
+        ResponseError::Head(error)
     }
 }
 

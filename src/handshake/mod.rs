@@ -8,7 +8,7 @@ mod client;
 mod head;
 mod server;
 
-pub(crate) use client::{ClientOpening, Key};
+pub(crate) use client::{Answered, ClientOpening, Key};
 pub(crate) use head::Reader;
 pub(crate) use opening::{Opening, Progress};
 pub(crate) use server::{Asked, ServerOpening, refuse};
@@ -67,26 +67,34 @@ pub struct Chosen {
 }
 
 mod opening {
-    use crate::event::{Fault, What};
     use crate::{Config, HeadError};
 
     /// What a role knows of the peer's head so far.
     pub trait Opening {
+        /// What the complete head says.
+        type Head;
+        /// A rule that the head breaks.
+        type Error;
         /// Takes a line, which begins at `at` in the head.
-        fn line(&mut self, line: &[u8], at: usize, config: &Config) -> Result<Progress, Fault>;
+        fn line(
+            &mut self,
+            line: &[u8],
+            at: usize,
+            config: &Config,
+        ) -> Result<Progress<Self::Head>, Self::Error>;
         /// What a fault of the head as such is called; `first_line` tells whether it is in the first line.
-        fn fault(error: HeadError, first_line: bool) -> Fault;
+        fn fault(error: HeadError, first_line: bool) -> Self::Error;
     }
 
     /// What a line of the head leads to.
     #[derive(Debug)]
-    pub enum Progress {
+    pub enum Progress<H> {
         /// More lines.
         More,
         /// The lines so far do not count.
         Restart,
         /// The head is complete.
-        Complete(What),
+        Complete(H),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::head::{self, Decimal, Head};
 use super::{AcceptValue, Chosen, Headers, Opening, Progress, accept_value, are_allowed, write_headers};
-use crate::event::{Fault, What};
 use crate::{AnswerError, Config, HeadError, RequestError};
 use core::fmt;
 
@@ -368,8 +367,13 @@ impl ServerOpening {
         }
         Ok(Asked { key: self.key })
     }
+}
 
-    fn take(&mut self, line: &[u8], at: usize, config: &Config) -> Result<Progress, RequestError> {
+impl Opening for ServerOpening {
+    type Head = Asked;
+    type Error = RequestError;
+
+    fn line(&mut self, line: &[u8], at: usize, config: &Config) -> Result<Progress<Asked>, RequestError> {
         if !self.started {
             // "a server SHOULD ignore at least one empty line received prior to the request-line" (RFC 9112 2.2)
             if line.is_empty() && !core::mem::replace(&mut self.blank, true) {
@@ -379,25 +383,19 @@ impl ServerOpening {
             return Ok(Progress::More);
         }
         if line.is_empty() {
-            return Ok(Progress::Complete(What::Request(self.finish(config.plain_requests)?)));
+            return Ok(Progress::Complete(self.finish(config.plain_requests)?));
         }
         let (name, value) = head::field(line)?;
         let offset = Head::new(line).offset_of(value);
         self.field(name, value, at + usize::from(offset))?;
         Ok(Progress::More)
     }
-}
 
-impl Opening for ServerOpening {
-    fn line(&mut self, line: &[u8], at: usize, config: &Config) -> Result<Progress, Fault> {
-        self.take(line, at, config).map_err(Fault::Request)
-    }
-
-    fn fault(error: HeadError, first_line: bool) -> Fault {
-        Fault::Request(match error {
+    fn fault(error: HeadError, first_line: bool) -> RequestError {
+        match error {
             HeadError::TooLong if first_line => RequestError::TargetTooLong,
             error => RequestError::Head(error),
-        })
+        }
     }
 }
 
