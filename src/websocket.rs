@@ -203,7 +203,8 @@ impl<R: Role> WebSocket<R> {
     ///
     /// The payload is unmasked in place. A message that lies whole in the input is lent from there; one that spans
     /// several calls is collected in the inbox, which the machine clears when it needs to, and which must stay the same
-    /// from call to call. The caller may stop between two events and hand in the rest later.
+    /// from call to call; after a message it may be another one, so that a large one's memory need not be kept. The caller
+    /// may stop between two events and hand in the rest later.
     ///
     /// It cannot fail: what the peer does wrong is an [`Event::Error`], then an [`Event::Close`]; later input is
     /// dropped. The one case in which `None` leaves input behind: while [`awaits_caller`](Self::awaits_caller), none is
@@ -531,7 +532,11 @@ impl<R: Role> WebSocket<R> {
     /// acts on the one that has run out. Events that it causes are taken with the next [`receive`](Self::receive), whose
     /// input may be empty; what it owes, an idle Ping, with the next [`transmit`](Self::transmit).
     ///
-    /// It may be called at any time. Whoever never calls it has no timeouts.
+    /// Receive first what has come: the timers of an open connection measure the peer's silence, and bytes that have been
+    /// read but not received are none. A loop that reads, receives and then tells the time cannot go wrong, nor can one that
+    /// tells it only when a read has brought nothing, and always while [`state`](Self::state) is not `Open`: the handshakes
+    /// must end in time whatever comes. What has come arms the timer anew, so that [`poll_timeout`](Self::poll_timeout) says
+    /// "at once" after it. Whoever never calls it has no timeouts.
     pub fn handle_timeout(&mut self, now: Duration) {
         match self.timer {
             Timer::Off => {}
@@ -645,7 +650,7 @@ impl<R: Role> WebSocket<R> {
     /// Starts the closing handshake: appends a Close frame with a code and a reason of up to 123 bytes, which may be empty.
     ///
     /// Messages that the peer sends until its own Close frame are still delivered (a browser drops them); none can be sent
-    /// any more. An unfinished fragmented message stays unfinished.
+    /// any more, a reply to them neither. An unfinished fragmented message stays unfinished.
     ///
     /// # Errors
     /// [`CloseError`]; nothing has changed.

@@ -1,0 +1,280 @@
+//! Sends every message back: blocking sockets, one thread a connection.
+//!
+//! ```text
+//! echo_server ADDR [--fixed | --heap] [--pieces] [--protocol P]... [--origin O]... [--bye WORD]
+//! ```
+//!
+//! - `--heap`, the default: growing buffers, messages up to 64 MiB.
+//! - `--fixed`: buffers of fixed size, messages up to 4096 bytes.
+//! - `--pieces`: each message is sent back piece by piece while it arrives, however large it is.
+//! - `--protocol P`: a subprotocol to speak, the one that it likes best first.
+//! - `--origin O`: only pages of these origins may connect.
+//! - `--bye WORD`: this text message is answered by closing (not with `--pieces`).
+
+use sansocket::{
+    Accept, Buffer, CloseCode, Config, Delivery, Event, FixedInbox, Inbox, Message, Reject, Request, Server,
+    State, WebSocket,
+};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// The largest message with `--fixed`, and the largest that is copied into the outbox without it.
+const SMALL: usize = 4096;
+/// Room for a small message behind a header of 4 bytes, and for a Pong.
+const OUTBOX: usize = SMALL + 4 + 127;
+/// The largest message with `--heap`.
+const LARGE: u64 = 64 << 20;
+/// A read waits at most this long, and at least a millisecond: a timeout of zero is an error.
+const WAIT: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(60));
+/// A peer that takes nothing for this long is dropped.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a closed connection waits for the peer to end the stream.
+const LINGER: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let Some((address, options)) = Options::parse(std::env::args().skip(1)) else {
+        eprintln!(
+            "usage: echo_server ADDR [--fixed | --heap] [--pieces] [--protocol P]... [--origin O]... [--bye WORD]"
+        );
+        return ExitCode::from(2);
+    };
+    match listen(&address, &Arc::new(options)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{address}: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn listen(address: &str, options: &Arc<Options>) -> io::Result<()> {
+    let listener = TcpListener::bind(address)?;
+    println!("listening on {}", listener.local_addr()?);
+    io::stdout().flush()?;
+    loop {
+        let (stream, peer) = match listener.accept() {
+            Ok(accepted) => accepted,
+            // Too many open files, for example: later there may be fewer.
+            Err(error) => {
+                eprintln!("accept: {error}");
+                thread::sleep(Duration::from_millis(100));
+                continue;
+            }
+        };
+        let options = Arc::clone(options);
+        let serving = thread::Builder::new().spawn(move || {
+            if let Err(error) = serve(&stream, &options) {
+                eprintln!("{peer}: {error}");
+            }
+        });
+        if let Err(error) = serving {
+            eprintln!("{peer}: {error}");
+        }
+    }
+}
+
+fn serve(stream: &TcpStream, options: &Options) -> Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    if options.fixed {
+        let outbox = heapless::Vec::<u8, OUTBOX>::new();
+        converse(stream, options, &mut [0; SMALL], FixedInbox::<SMALL>::new(), outbox)?;
+    } else {
+        converse(stream, options, &mut vec![0; 64 << 10], Inbox::new(), Vec::new())?;
+    }
+    Ok(linger(stream)?)
+}
+
+/// One connection, from the request to the last byte that is owed. The largest piece is as long as `buffer`.
+fn converse<I: Buffer + Default, O: Buffer>(
+    stream: &TcpStream,
+    options: &Options,
+    buffer: &mut [u8],
+    mut inbox: I,
+    outbox: O,
+) -> Result<()> {
+    let peer = stream.peer_addr()?;
+    let started = Instant::now();
+    let mut ws = WebSocket::server(options.config());
+    let mut out = Outgoing { stream, outbox };
+    let mut filled = 0;
+    loop {
+        let mut input = &mut buffer[..filled];
+        while let Some(event) = ws.receive(&mut input, &mut inbox) {
+            // Messages that come after our own Close frame are still delivered, but nothing can be sent any more.
+            let open = ws.state() == State::Open;
+            match event {
+                Event::Request(request) => match options.answer(&request) {
+                    Ok(accept) => out.put(|outbox| ws.accept(accept, outbox))?,
+                    Err(reject) => out.put(|outbox| ws.reject(reject, outbox))?,
+                },
+                Event::Message(Message::Text(text)) if open && options.bye.as_deref() == Some(text) => {
+                    out.put(|outbox| ws.close(CloseCode::NORMAL, text, outbox))?;
+                }
+                Event::Message(message) if open => {
+                    out.echo(&mut ws, message)?;
+                    if message.as_bytes().len() > SMALL {
+                        // Once it has been taken, the memory of a large message need not be kept.
+                        inbox = I::default();
+                    }
+                }
+                Event::Piece(piece) if open => out.put(|outbox| ws.send_piece(&piece, outbox))?,
+                Event::Error(error) => eprintln!("{peer}: {error}"),
+                Event::Close(close) => eprintln!("{peer}: closed: {close}"),
+                Event::Open(_) | Event::Message(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
+            }
+            out.put(|outbox| ws.transmit(outbox))?;
+        }
+        out.put(|outbox| ws.transmit(outbox))?;
+        out.flush()?;
+        if ws.is_closed() {
+            return Ok(());
+        }
+        filled = read(stream, &mut ws, buffer, started)?;
+    }
+}
+
+/// Reads until something comes or a timer of the machine's runs out.
+fn read(
+    mut stream: &TcpStream,
+    ws: &mut WebSocket<Server>,
+    buffer: &mut [u8],
+    started: Instant,
+) -> io::Result<usize> {
+    let (shortest, longest) = WAIT;
+    let wait = ws.poll_timeout().map_or(longest, |at| at.saturating_sub(started.elapsed()));
+    stream.set_read_timeout(Some(wait.clamp(shortest, longest)))?;
+    let filled = match stream.read(buffer) {
+        Ok(0) => {
+            ws.receive_eof();
+            0
+        }
+        Ok(filled) => filled,
+        Err(error) if is_timeout(&error) => 0,
+        Err(error) => return Err(error),
+    };
+    // The timers of an open connection measure the peer's silence: whoever has just read something has none to tell of.
+    // The opening and the closing handshake have to end in time whatever comes.
+    if filled == 0 || ws.state() != State::Open {
+        ws.handle_timeout(started.elapsed());
+    }
+    Ok(filled)
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
+
+/// Ends our side of the stream and waits for the peer to end its own: to drop a socket with unread input makes the
+/// kernel reset the connection, and our last bytes may be lost.
+fn linger(mut stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    let deadline = Instant::now() + LINGER;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut [0; 4096]) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if is_timeout(&error) => {}
+            Err(_) => return Ok(()),
+        }
+    }
+}
+
+/// Where the bytes to be sent go.
+struct Outgoing<'s, O> {
+    stream: &'s TcpStream,
+    outbox: O,
+}
+
+impl<O: Buffer> Outgoing<'_, O> {
+    /// Has `call` append to the outbox. A call that fails has changed nothing, so that it can be repeated with an empty
+    /// outbox; whatever is wrong but the room comes out again.
+    fn put<E>(&mut self, mut call: impl FnMut(&mut O) -> std::result::Result<(), E>) -> Result<()>
+    where
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        if call(&mut self.outbox).is_err() {
+            self.flush()?;
+            call(&mut self.outbox)?;
+        }
+        Ok(())
+    }
+
+    /// Small messages share a write; a large one is sent from where it lies, so that it is not held twice.
+    fn echo(&mut self, ws: &mut WebSocket<Server>, message: Message<'_>) -> Result<()> {
+        let payload = message.as_bytes();
+        if payload.len() <= SMALL {
+            return self.put(|outbox| ws.send(message, outbox));
+        }
+        self.put(|outbox| ws.send_header(message.kind(), payload.len() as u64, outbox))?;
+        self.flush()?;
+        self.stream.write_all(payload)?;
+        Ok(ws.payload_sent(payload.len() as u64)?)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.write_all(self.outbox.bytes())?;
+        self.outbox.clear();
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Options {
+    fixed: bool,
+    pieces: bool,
+    protocols: Vec<String>,
+    origins: Vec<String>,
+    bye: Option<String>,
+}
+
+impl Options {
+    fn parse(mut args: impl Iterator<Item = String>) -> Option<(String, Self)> {
+        let mut options = Self::default();
+        let mut address = None;
+        while let Some(arg) = args.next() {
+            match arg.as_str() {
+                "--fixed" => options.fixed = true,
+                "--heap" => options.fixed = false,
+                "--pieces" => options.pieces = true,
+                "--protocol" => options.protocols.push(args.next()?),
+                "--origin" => options.origins.push(args.next()?),
+                // It has to fit into a Close frame.
+                "--bye" => options.bye = Some(args.next().filter(|word| word.len() <= 123)?),
+                _ if address.is_none() && !arg.starts_with('-') => address = Some(arg),
+                _ => return None,
+            }
+        }
+        Some((address?, options))
+    }
+
+    fn config(&self) -> Config {
+        match (self.pieces, self.fixed) {
+            (true, _) => Config::new().delivery(Delivery::Pieces).max_frame(u64::MAX).max_message(u64::MAX),
+            (false, true) => Config::new().max_frame(SMALL as u64).max_message(SMALL as u64),
+            (false, false) => Config::new().max_frame(LARGE).max_message(LARGE),
+        }
+    }
+
+    /// "If the server does not validate the origin, it will accept connections from anywhere" (RFC 6455 section 10.2):
+    /// whoever serves browsers that carry cookies should name the pages which may connect.
+    fn answer(&self, request: &Request<'_>) -> std::result::Result<Accept<'_>, Reject<'static>> {
+        let known = |origin: &[u8]| self.origins.iter().any(|known| known.as_bytes() == origin);
+        if !self.origins.is_empty() && !request.origin().is_some_and(known) {
+            return Err(Reject::status(403).body(b"this origin may not connect\n"));
+        }
+        let preferred: Vec<&str> = self.protocols.iter().map(String::as_str).collect();
+        Ok(request.select(&preferred).unwrap_or_else(|| request.accept()))
+    }
+}

@@ -1,0 +1,161 @@
+//! A page and its WebSocket on one port: `page_and_socket ADDR`, then open `http://ADDR/` in a browser.
+
+use sansocket::{Config, Event, Inbox, Reject, Request, Server, State, WebSocket};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
+use std::time::{Duration, Instant};
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+const PAGE: &[u8] = br#"<!DOCTYPE html>
+<html lang="en">
+<meta charset="utf-8">
+<title>A page and its socket</title>
+<form><input autofocus placeholder="say something"> <button>Send</button></form>
+<pre></pre>
+<script>
+const say = (line) => document.querySelector("pre").append(line + "\n");
+const socket = new WebSocket(location.origin.replace("http", "ws") + "/socket");
+socket.onopen = () => say("open");
+socket.onmessage = (event) => say("echo: " + event.data);
+socket.onclose = (event) => say("closed: " + event.code);
+document.querySelector("form").onsubmit = (event) => {
+  event.preventDefault();
+  const input = document.querySelector("input");
+  socket.send(input.value);
+  input.value = "";
+};
+</script>
+</html>
+"#;
+
+fn main() -> Result<()> {
+    let address = std::env::args().nth(1).ok_or("usage: page_and_socket ADDR")?;
+    let listener = TcpListener::bind(address)?;
+    println!("listening on {}", listener.local_addr()?);
+    io::stdout().flush()?;
+    for stream in listener.incoming() {
+        let stream = match stream {
+            Ok(stream) => stream,
+            // Too many open files, for example: later there may be fewer.
+            Err(error) => {
+                eprintln!("accept: {error}");
+                thread::sleep(Duration::from_millis(100));
+                continue;
+            }
+        };
+        thread::Builder::new().spawn(move || {
+            if let Err(error) = serve(stream) {
+                eprintln!("{error}");
+            }
+        })?;
+    }
+    Ok(())
+}
+
+fn serve(mut stream: TcpStream) -> Result<()> {
+    stream.set_nodelay(true)?;
+    stream.set_write_timeout(Some(Duration::from_secs(10)))?;
+    let started = Instant::now();
+    // A message has to fit into the memory that we are willing to give to it.
+    let mut ws = WebSocket::server(Config::new().plain_requests(true).max_message(1 << 20));
+    let (mut buffer, mut inbox, mut outbox) = ([0; 4096], Inbox::new(), Vec::new());
+    let mut filled = 0;
+    loop {
+        let mut input = &mut buffer[..filled];
+        while let Some(event) = ws.receive(&mut input, &mut inbox) {
+            match event {
+                Event::Request(request) => answer(&mut ws, &request, &mut outbox)?,
+                Event::Message(message) => ws.send(message, &mut outbox)?,
+                Event::Error(error) => eprintln!("{error}"),
+                // Also after a page: then it says 1006, as there has been no WebSocket.
+                Event::Close(_) => {}
+                Event::Open(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
+            }
+            ws.transmit(&mut outbox)?;
+            stream.write_all(&outbox)?;
+            outbox.clear();
+        }
+        ws.transmit(&mut outbox)?;
+        stream.write_all(&outbox)?;
+        outbox.clear();
+        if ws.is_closed() {
+            return Ok(linger(&stream)?);
+        }
+        filled = read(&stream, &mut ws, &mut buffer, started)?;
+    }
+}
+
+/// One function answers both: the page is the refusal of a WebSocket that nobody has asked for, with status 200.
+fn answer(ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Vec<u8>) -> Result<()> {
+    let path = request.target().split('?').next();
+    match (path, request.is_upgrade()) {
+        (Some("/socket"), true) if is_from_our_page(request) => ws.accept(request.accept(), outbox)?,
+        (Some("/socket"), true) => ws.reject(Reject::status(403), outbox)?,
+        (Some("/socket"), false) => ws.reject(Reject::status(426), outbox)?,
+        (Some("/"), _) => {
+            let html = Reject::status(200).headers(&[("Content-Type", "text/html; charset=utf-8")]);
+            ws.reject(html.body(PAGE), outbox)?;
+        }
+        _ => ws.reject(Reject::status(404).body(b"there is only /\n"), outbox)?,
+    }
+    Ok(())
+}
+
+/// A browser says which page asks; others need not say anything.
+fn is_from_our_page(request: &Request<'_>) -> bool {
+    let host = request.host().as_bytes();
+    request.origin().is_none_or(|origin| origin.strip_prefix(b"http://").is_some_and(|page| page == host))
+}
+
+/// Reads until something comes or a timer of the machine's runs out.
+fn read(
+    mut stream: &TcpStream,
+    ws: &mut WebSocket<Server>,
+    buffer: &mut [u8],
+    started: Instant,
+) -> io::Result<usize> {
+    let wait = ws.poll_timeout().map(|at| at.saturating_sub(started.elapsed()));
+    // A timeout of zero is an error.
+    stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
+    let filled = match stream.read(buffer) {
+        Ok(0) => {
+            ws.receive_eof();
+            0
+        }
+        Ok(filled) => filled,
+        Err(error) if is_timeout(&error) => 0,
+        Err(error) => return Err(error),
+    };
+    // The timers of an open connection measure the peer's silence: whoever has just read something has none to tell of.
+    // The opening and the closing handshake have to end in time whatever comes.
+    if filled == 0 || ws.state() != State::Open {
+        ws.handle_timeout(started.elapsed());
+    }
+    Ok(filled)
+}
+
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
+}
+
+/// Ends our side of the stream and waits for the peer to end its own: to drop a socket with unread input makes the
+/// kernel reset the connection, and our last bytes may be lost.
+fn linger(mut stream: &TcpStream) -> io::Result<()> {
+    stream.shutdown(Shutdown::Write)?;
+    let deadline = Instant::now() + Duration::from_secs(2);
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(());
+        }
+        stream.set_read_timeout(Some(left))?;
+        match stream.read(&mut [0; 4096]) {
+            Ok(0) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if is_timeout(&error) => {}
+            Err(_) => return Ok(()),
+        }
+    }
+}

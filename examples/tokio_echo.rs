@@ -1,0 +1,77 @@
+//! Sends every message back, on tokio: `tokio_echo ADDR`.
+//!
+//! A client may introduce itself with `/?token=NAME`. Its request is answered once a look-up on another task has ended.
+
+#[path = "wrapper/mod.rs"]
+mod wrapper;
+
+use sansocket::{Config, Event, Reject, SendError, State, WebSocket};
+use std::io::Write;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use wrapper::Connection;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let address = std::env::args().nth(1).ok_or("usage: tokio_echo ADDR")?;
+    let listener = TcpListener::bind(address).await?;
+    println!("listening on {}", listener.local_addr()?);
+    std::io::stdout().flush()?;
+    loop {
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                tokio::spawn(async move {
+                    if let Err(error) = serve(stream).await {
+                        eprintln!("{peer}: {error}");
+                    }
+                });
+            }
+            // Too many open files, for example: later there may be fewer.
+            Err(error) => {
+                eprintln!("accept: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+async fn serve(stream: TcpStream) -> Result<()> {
+    stream.set_nodelay(true)?;
+    let peer = stream.peer_addr()?;
+    let mut connection = Connection::new(stream, WebSocket::server(Config::default()));
+    while let Some((event, reply)) = connection.next().await {
+        match event {
+            Event::Request(request) => {
+                let token = request.target().split_once("token=").map(|(_, token)| token.to_owned());
+                // The acceptance borrows nothing: it can wait anywhere until it is wanted. Meanwhile the machine takes no
+                // input, and frames that the client has sent behind its request stay where they are.
+                let accept = request.accept();
+                match tokio::spawn(lookup(token)).await? {
+                    Some(name) => reply.ws.accept(accept.headers(&[("X-Name", &name)]), reply.outbox)?,
+                    None => reply.ws.reject(Reject::status(401).body(b"who are you?\n"), reply.outbox)?,
+                }
+            }
+            // After our own Close frame, messages still come.
+            Event::Message(message) => match reply.ws.send(message, reply.outbox) {
+                Err(SendError::NotOpen) if reply.ws.state() != State::Open => {}
+                sent => sent?,
+            },
+            Event::Error(error) => eprintln!("{peer}: {error}"),
+            Event::Close(close) => eprintln!("{peer}: closed: {close}"),
+            Event::Open(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
+        }
+    }
+    connection.error.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Asks a database, say.
+async fn lookup(token: Option<String>) -> Option<String> {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    match token.as_deref() {
+        None => Some("guest".to_owned()),
+        Some("alice" | "bob") => token,
+        Some(_) => None,
+    }
+}

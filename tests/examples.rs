@@ -1,0 +1,284 @@
+//! The examples, run for real: each a child process of its own, over loopback.
+
+#[path = "interop/process.rs"]
+#[allow(dead_code)]
+mod process;
+
+use process::Process;
+use std::env;
+use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant};
+
+const REQUEST: &str = "GET /socket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
+
+/// The path of one of our examples; all are built once, as this test was, and not within any test's deadline.
+fn example(name: &str) -> PathBuf {
+    static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
+    EXAMPLES.get_or_init(build_examples).join(name)
+}
+
+fn build_examples() -> PathBuf {
+    // target directory / profile / "deps" / this test
+    let test = env::current_exe().unwrap();
+    let [profile_dir, target_dir] = [2, 3].map(|n| test.ancestors().nth(n).unwrap());
+    let profile = match profile_dir.file_name().unwrap().to_str() {
+        Some("debug") => "dev",
+        other => other.unwrap(),
+    };
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--examples", "--profile", profile]);
+    cargo.arg("--target-dir").arg(target_dir);
+    cargo.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
+    let mut build = Process::start(&mut cargo, Instant::now() + Duration::from_secs(300)).unwrap();
+    assert!(build.exit().success(), "the examples do not build");
+    profile_dir.join("examples")
+}
+
+fn start(name: &str, args: &[&str]) -> Process {
+    let program = example(name);
+    Process::start(Command::new(program).args(args), Instant::now() + Duration::from_secs(20)).unwrap()
+}
+
+/// A server that listens, and its address.
+fn serve(name: &str, flags: &[&str]) -> (Process, String) {
+    let server = start(name, &[&["127.0.0.1:0"], flags].concat());
+    let address = server.output.listening();
+    (server, address)
+}
+
+fn client(address: &str, path: &str, flags: &[&str]) -> Process {
+    start("client", &[&[&*format!("ws://{address}{path}")], flags].concat())
+}
+
+/// Sends `request` and reads until `done`, or to the end of the stream.
+fn exchange(address: &str, request: &[u8], done: impl Fn(&[u8]) -> bool) -> Vec<u8> {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    stream.write_all(request).unwrap();
+    let (mut received, mut buffer) = (Vec::new(), [0; 4096]);
+    while !done(&received) {
+        match stream.read(&mut buffer).unwrap() {
+            0 => break,
+            len => received.extend_from_slice(&buffer[..len]),
+        }
+    }
+    received
+}
+
+#[test]
+fn echo_server_and_client_understand_each_other() {
+    for flags in [&["--heap"][..], &["--fixed"], &["--pieces"], &["--fixed", "--pieces"]] {
+        let (_server, address) = serve("echo_server", flags);
+        let mut client = client(&address, "/", &[]);
+        // Typed ahead of the opening handshake.
+        client.send("aé€😀");
+        client.output.expect("open");
+        client.output.expect("text: aé€😀");
+        client.send("");
+        client.output.expect("text: ");
+        client.send("/binary 00fF7f");
+        client.output.expect("binary: 00ff7f");
+        client.send("/binary ");
+        client.output.expect("binary: ");
+        client.send("/fragments one two three");
+        client.output.expect("text: onetwothree");
+        client.send("/ping a b\u{7}");
+        client.output.expect("pong: a b\\x07");
+        client.send("/close 4321 that is all");
+        // The code is echoed, the reason is not.
+        client.output.expect("close: 4321 (clean)");
+        assert!(client.exit().success());
+    }
+}
+
+#[test]
+fn the_client_sends_a_file_in_fragments_and_takes_it_back_at_the_same_time() {
+    // More than the buffers of the sockets hold: both sides have to read while they write.
+    let bytes: Vec<u8> = (0..6 << 20).map(|at| (at % 251) as u8).collect();
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples-file");
+    fs::write(&path, &bytes).unwrap();
+    let table: Vec<String> = (0..=255).map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = bytes.iter().map(|byte| table[usize::from(*byte)].as_str()).collect();
+    for flags in [&["--pieces"][..], &[]] {
+        let (_server, address) = serve("echo_server", flags);
+        let mut client = client(&address, "/", &[]);
+        client.output.expect("open");
+        client.send(format!("/file {}", path.display()));
+        client.output.expect(&format!("binary: {hex}"));
+        client.end_input();
+        client.output.expect("close: 1000 (clean)");
+        assert!(client.exit().success());
+    }
+}
+
+#[test]
+fn a_malformed_command_is_reported_and_the_client_goes_on() {
+    let (_server, address) = serve("echo_server", &[]);
+    let mut client = client(&address, "/", &[]);
+    client.output.expect("open");
+    let (too_long, reason) = ("x".repeat(126), "x".repeat(124));
+    for malformed in [
+        "/close one",
+        "/close 1005",
+        "/close 99999",
+        &*format!("/close 1000 {reason}"),
+        &*format!("/ping {too_long}"),
+        "/binary 0",
+        "/binary 0g",
+        "/binary é",
+        "/file /no/such/file",
+        "/fragments",
+        "/fly",
+    ] {
+        client.send(malformed);
+    }
+    client.send("still here");
+    client.output.expect("text: still here");
+    client.end_input();
+    client.output.expect("close: 1000 (clean)");
+    assert!(client.exit().success());
+    assert_eq!(client.output.log().lines().count(), 3 + 11, "a line each: {}", client.output.log());
+}
+
+#[test]
+fn the_client_exits_by_itself_when_the_server_closes() {
+    let (_server, address) = serve("echo_server", &["--bye", "enough"]);
+    let mut client = client(&address, "/", &[]);
+    client.output.expect("open");
+    client.send("enough");
+    client.output.expect("close: 1000 enough (clean)");
+    // Its input is still open.
+    assert!(client.exit().success());
+}
+
+#[test]
+fn the_client_fails_when_it_is_refused_or_finds_nobody_or_is_asked_for_tls() {
+    let (server, address) = serve("echo_server", &["--origin", "http://good.example"]);
+    let mut refused = client(&address, "/", &["--header", "Origin: http://bad.example"]);
+    refused.output.expect("error: the server refused with status 403");
+    refused.output.expect("close: 1006 (not clean)");
+    assert_eq!(refused.exit().code(), Some(1));
+    let mut welcome = client(&address, "/", &["--header", "Origin: http://good.example"]);
+    welcome.output.expect("open");
+    drop(server);
+    // Killed without a Close frame.
+    assert_eq!(welcome.exit().code(), Some(1));
+
+    for url in [format!("ws://{address}/"), "wss://localhost/".into(), "http://localhost/".into()] {
+        let mut client = start("client", &[&url]);
+        assert_eq!(client.exit().code(), Some(1));
+        let log = client.output.log();
+        assert_eq!(log.lines().count(), 1, "{log}");
+        assert!(!url.starts_with("wss") || log.contains("TLS"), "{log}");
+    }
+}
+
+#[test]
+fn the_echo_server_selects_what_it_likes_best() {
+    let (_server, address) = serve("echo_server", &["--protocol", "v2", "--protocol", "v1"]);
+    for (offered, line) in [
+        (&["--protocol", "v1", "--protocol", "v2"][..], "open protocol=v2"),
+        (&["--protocol", "v1"], "open protocol=v1"),
+        (&["--protocol", "v3"], "open"),
+        (&[], "open"),
+    ] {
+        let mut client = client(&address, "/", offered);
+        client.output.expect(line);
+        client.end_input();
+        client.output.expect("close: 1000 (clean)");
+        assert!(client.exit().success());
+    }
+}
+
+#[test]
+fn a_message_that_exceeds_fixed_buffers_is_refused_with_1009() {
+    let (_server, address) = serve("echo_server", &["--fixed"]);
+    let mut client = client(&address, "/", &[]);
+    client.output.expect("open");
+    client.send("x".repeat(4096));
+    client.output.expect(&format!("text: {}", "x".repeat(4096)));
+    client.send("x".repeat(4097));
+    client.output.expect("close: 1009 (clean)");
+    assert!(client.exit().success());
+}
+
+#[test]
+fn tokio_echo_answers_a_request_after_a_look_up() {
+    let (_server, address) = serve("tokio_echo", &[]);
+    let mut guest = client(&address, "/", &[]);
+    guest.output.expect("open");
+    let large = "aé€😀".repeat(100_000);
+    guest.send(&*large);
+    guest.output.expect(&format!("text: {large}"));
+    guest.send("/close");
+    guest.output.expect("close: 1005 (clean)");
+    assert!(guest.exit().success());
+    let mut unknown = client(&address, "/?token=mallory", &[]);
+    unknown.output.expect("error: the server refused with status 401");
+    unknown.output.expect("close: 1006 (not clean)");
+    assert_eq!(unknown.exit().code(), Some(1));
+
+    let glued = [REQUEST.replace("/socket", "/?token=alice").as_bytes(), b"\r\n", GLUED].concat();
+    let received = exchange(&address, &glued, |received| received.ends_with(b"\x81\x05glued"));
+    let received = String::from_utf8_lossy(&received).into_owned();
+    assert!(
+        received.starts_with("HTTP/1.1 101 ") && received.contains("\r\nX-Name: alice\r\n"),
+        "{received}"
+    );
+    assert!(received.ends_with("glued"), "{received}");
+}
+
+/// A text message from a client, its masking key 0.
+const GLUED: &[u8] = b"\x81\x85\0\0\0\0glued";
+
+#[test]
+fn a_page_and_its_socket_share_a_port() {
+    let (_server, address) = serve("page_and_socket", &[]);
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
+    let page = exchange(&address, get("/").as_bytes(), |_| false);
+    let page = String::from_utf8(page).unwrap();
+    let (head, body) = page.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n"), "{head}");
+    assert!(head.contains("\r\nContent-Type: text/html; charset=utf-8"), "{head}");
+    assert!(head.contains(&format!("\r\nContent-Length: {}", body.len())), "{head}");
+    assert!(body.contains("new WebSocket(") && body.ends_with("</html>\n"));
+
+    for (request, status) in [(get("/other"), 404), (get("/socket"), 426)] {
+        let response = exchange(&address, request.as_bytes(), |_| false);
+        assert!(
+            response.starts_with(format!("HTTP/1.1 {status} ").as_bytes()),
+            "{}",
+            response.escape_ascii()
+        );
+    }
+    let foreign = format!("{REQUEST}Origin: http://elsewhere\r\n\r\n");
+    let response = exchange(&address, foreign.as_bytes(), |_| false);
+    assert!(response.starts_with(b"HTTP/1.1 403 "), "{}", response.escape_ascii());
+
+    let own = format!("{REQUEST}Origin: http://a\r\n\r\n");
+    let glued = [own.as_bytes(), GLUED].concat();
+    let response = exchange(&address, &glued, |received| received.ends_with(b"\x81\x05glued"));
+    assert!(response.starts_with(b"HTTP/1.1 101 "), "{}", response.escape_ascii());
+    assert!(response.ends_with(b"\r\n\r\n\x81\x05glued"), "{}", response.escape_ascii());
+
+    let mut client = client(&address, "/socket", &[]);
+    client.send("hello");
+    client.output.expect("open");
+    client.output.expect("text: hello");
+    client.end_input();
+    client.output.expect("close: 1000 (clean)");
+    assert!(client.exit().success());
+}
+
+#[test]
+fn the_examples_that_need_no_socket_succeed() {
+    for name in ["smoltcp_loopback", "broadcast"] {
+        assert!(start(name, &[]).exit().success(), "{name}");
+    }
+}

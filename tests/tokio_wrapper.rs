@@ -1,0 +1,385 @@
+//! The wrapper for tokio in `examples/wrapper/`: a dropped `next` loses and doubles nothing.
+
+#[path = "../examples/wrapper/mod.rs"]
+#[allow(dead_code)]
+mod wrapper;
+
+use futures_util::FutureExt;
+use rand::{SeedableRng, rngs::StdRng};
+use sansocket::{
+    Accept, Client, CloseCode, Config, Connect, Error, Event, Message, Reject, Role, Server, State, WebSocket,
+};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::sync::mpsc;
+use tokio::task::yield_now;
+use tokio::time::timeout;
+use wrapper::Connection;
+
+type ClientConnection = Connection<DuplexStream, Client<StdRng>>;
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+fn client(stream: DuplexStream, uri: &str) -> ClientConnection {
+    let ws = WebSocket::client(Config::default(), StdRng::seed_from_u64(6455));
+    let mut connection = Connection::new(stream, ws);
+    let reply = connection.reply();
+    reply.ws.connect(Connect::from_uri(uri).unwrap(), reply.outbox).unwrap();
+    connection
+}
+
+fn server(stream: DuplexStream) -> Connection<DuplexStream, Server> {
+    Connection::new(stream, WebSocket::server(Config::default()))
+}
+
+/// A message that tells its number; text and binary, of many sizes.
+fn payload(number: usize) -> String {
+    format!("{number}:{}", "aé€😀".repeat(number * 7 % 60))
+}
+
+fn message(number: usize, payload: &str) -> Message<'_> {
+    if number.is_multiple_of(2) { Message::Text(payload) } else { Message::Binary(payload.as_bytes()) }
+}
+
+/// Polls `next` once and drops it: if it is not ready, it is cancelled at the await that it has reached.
+macro_rules! next_or_cancel {
+    ($connection:expr, $cancelled:expr) => {
+        match $connection.next().now_or_never() {
+            Some(next) => next,
+            None => {
+                $cancelled += 1;
+                yield_now().await;
+                continue;
+            }
+        }
+    };
+}
+
+/// Sends messages back until the connection ends; returns how often `next` was cancelled.
+async fn echo<R: Role>(mut connection: Connection<DuplexStream, R>, accept: Accepting<R>) -> usize {
+    let mut cancelled = 0;
+    loop {
+        let Some((event, reply)) = next_or_cancel!(connection, cancelled) else { return cancelled };
+        match event {
+            Event::Request(request) => accept(reply, request.accept()),
+            Event::Message(message) => reply.ws.send(message, reply.outbox).unwrap(),
+            Event::Error(error) => panic!("{error}"),
+            _ => {}
+        }
+    }
+}
+
+type Accepting<R> = fn(wrapper::Reply<'_, R>, Accept<'_>);
+
+fn accept_now(reply: wrapper::Reply<'_, Server>, accept: Accept<'_>) {
+    reply.ws.accept(accept, reply.outbox).unwrap();
+}
+
+#[tokio::test]
+async fn thousands_of_cancellations_at_every_await_lose_and_double_nothing() {
+    const COUNT: usize = 1000;
+    // A stream so narrow that no head and hardly any frame passes it in one go.
+    let (near, far) = duplex(7);
+    let server = tokio::spawn(echo(server(far), accept_now));
+    let mut client = client(near, "ws://a/");
+    let (mut cancelled, mut sent, mut received, mut pongs, mut closed) = (0, 0, 0, 0, None);
+    let exchange = async {
+        loop {
+            // A few messages are under way at a time, in both directions.
+            let reply = client.reply();
+            while reply.ws.state() == State::Open && sent < COUNT && sent < received + 4 {
+                reply.ws.send(message(sent, &payload(sent)), reply.outbox).unwrap();
+                if sent % 10 == 0 {
+                    reply.ws.ping(&sent.to_be_bytes(), reply.outbox).unwrap();
+                }
+                sent += 1;
+            }
+            let Some((event, reply)) = next_or_cancel!(client, cancelled) else { break };
+            match event {
+                Event::Message(got) => {
+                    let expected = payload(received);
+                    assert_eq!(got, message(received, &expected));
+                    received += 1;
+                    if received == COUNT {
+                        reply.ws.close(CloseCode::NORMAL, "done", reply.outbox).unwrap();
+                    }
+                }
+                Event::Pong(payload) => {
+                    let number = usize::from_be_bytes(payload[..].try_into().unwrap());
+                    assert!(number >= pongs, "Pongs come in order, and each once");
+                    pongs = number + 1;
+                }
+                Event::Error(error) => panic!("{error}"),
+                Event::Close(close) => assert!(closed.replace(close).is_none(), "a second Close"),
+                _ => {}
+            }
+        }
+    };
+    timeout(DEADLINE, exchange).await.expect("in time");
+    let by_server = timeout(DEADLINE, server).await.expect("in time").unwrap();
+    assert_eq!((sent, received), (COUNT, COUNT));
+    assert!(closed.is_some_and(|close| close.clean));
+    assert!(cancelled > 5000 && by_server > 5000, "{cancelled}, {by_server}");
+    // The end of the connection is a state: asked again, it says the same.
+    assert!(client.next().await.is_none());
+}
+
+#[tokio::test]
+async fn select_between_events_and_messages_from_elsewhere_loses_nothing() {
+    const COUNT: usize = 2000;
+    let (near, far) = duplex(64);
+    let (sender, mut to_push) = mpsc::channel::<usize>(1);
+    // The server pushes what another task hands to it, while it echoes.
+    let serving = tokio::spawn(async move {
+        let mut server = server(far);
+        let mut pushes = 0;
+        loop {
+            let pushed = tokio::select! {
+                biased;
+                Some(number) = to_push.recv() => number,
+                next = server.next() => {
+                    let Some((event, reply)) = next else { return pushes };
+                    match event {
+                        Event::Request(request) => reply.ws.accept(request.accept(), reply.outbox).unwrap(),
+                        Event::Message(message) => reply.ws.send(message, reply.outbox).unwrap(),
+                        Event::Error(error) => panic!("{error}"),
+                        _ => {}
+                    }
+                    continue;
+                }
+            };
+            let reply = server.reply();
+            reply.ws.send(&*format!("pushed {pushed}"), reply.outbox).unwrap();
+            pushes += 1;
+        }
+    });
+    let mut client = client(near, "ws://a/");
+    let (mut echoed, mut pushed) = (0, 0);
+    let exchange = async {
+        while let Some((event, reply)) = client.next().await {
+            match event {
+                Event::Open(_) => {
+                    let sender = sender.clone();
+                    tokio::spawn(async move {
+                        for number in 0..COUNT {
+                            sender.send(number).await.unwrap();
+                        }
+                    });
+                    reply.ws.send("0", reply.outbox).unwrap();
+                }
+                Event::Message(Message::Text(text)) => match text.strip_prefix("pushed ") {
+                    Some(number) => {
+                        assert_eq!(number, pushed.to_string());
+                        pushed += 1;
+                    }
+                    None => {
+                        assert_eq!(text, echoed.to_string());
+                        echoed += 1;
+                        if echoed < COUNT {
+                            reply.ws.send(&*echoed.to_string(), reply.outbox).unwrap();
+                        }
+                    }
+                },
+                Event::Error(error) => panic!("{error}"),
+                _ => {}
+            }
+            let reply = client.reply();
+            if (echoed, pushed) == (COUNT, COUNT) && reply.ws.state() == State::Open {
+                reply.ws.close_without_code(reply.outbox).unwrap();
+            }
+        }
+    };
+    timeout(DEADLINE, exchange).await.expect("in time");
+    assert_eq!((echoed, pushed), (COUNT, COUNT));
+    assert_eq!(timeout(DEADLINE, serving).await.expect("in time").unwrap(), COUNT);
+}
+
+#[tokio::test]
+async fn a_request_can_be_accepted_later_and_what_came_behind_it_is_kept() {
+    let (mut near, far) = duplex(1 << 16);
+    // The request, and a message glued behind it.
+    let request = "GET /?token=alice HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                   Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+    let glued = [&[0x81, 0x85, 0, 0, 0, 0][..], b"glued"].concat();
+    near.write_all(&[request.as_bytes(), &glued].concat()).await.unwrap();
+
+    let mut server = server(far);
+    let accept = match server.next().await {
+        Some((Event::Request(request), _)) => request.accept(),
+        other => panic!("{:?}", other.map(|(event, _)| event)),
+    };
+    // The look-up takes its time; `next` meanwhile says nothing, and can be dropped as often as one likes.
+    let mut look_up = tokio::spawn(async {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        true
+    });
+    let mut cancelled = 0;
+    let known = loop {
+        tokio::select! {
+            known = &mut look_up => break known.unwrap(),
+            next = server.next() => panic!("{:?}", next.map(|(event, _)| event)),
+            () = tokio::time::sleep(Duration::from_millis(1)) => cancelled += 1,
+        }
+    };
+    assert!(known && cancelled > 5, "{cancelled}");
+    let reply = server.reply();
+    assert!(reply.ws.awaits_caller());
+    reply.ws.accept(accept, reply.outbox).unwrap();
+
+    assert!(matches!(server.next().await, Some((Event::Open(_), _))));
+    match server.next().await {
+        Some((Event::Message(message), reply)) => {
+            assert_eq!(message, Message::Text("glued"));
+            reply.ws.send(message, reply.outbox).unwrap();
+        }
+        other => panic!("{:?}", other.map(|(event, _)| event)),
+    }
+    // What was answered goes out with the next `next`, also if that is dropped.
+    assert!(server.next().now_or_never().is_none());
+    let mut response = vec![0; 4096];
+    let len = near.read(&mut response).await.unwrap();
+    assert!(response.starts_with(b"HTTP/1.1 101 ") && response[..len].ends_with(b"\x81\x05glued"));
+}
+
+#[tokio::test]
+async fn a_request_can_be_rejected_and_the_connection_ends() {
+    let (near, far) = duplex(64);
+    let serving = tokio::spawn(async move {
+        let mut server = server(far);
+        let mut events = 0;
+        while let Some((event, reply)) = server.next().await {
+            if let Event::Request(_) = event {
+                reply.ws.reject(Reject::status(401).body(b"who are you?"), reply.outbox).unwrap();
+            }
+            events += 1;
+        }
+        events
+    });
+    let mut client = client(near, "ws://a/");
+    match client.next().await {
+        Some((Event::Error(error), _)) => assert!(error.to_string().contains("401"), "{error}"),
+        other => panic!("{:?}", other.map(|(event, _)| event)),
+    }
+    assert!(matches!(client.next().await, Some((Event::Close(_), _))));
+    assert!(client.next().await.is_none());
+    assert_eq!(timeout(DEADLINE, serving).await.unwrap().unwrap(), 2, "Request and Close");
+}
+
+#[tokio::test]
+async fn a_peer_that_does_not_read_is_not_answered_without_end_and_loses_nothing_when_it_does() {
+    const COUNT: usize = 1000;
+    let (near, far) = duplex(1024);
+    let serving = tokio::spawn(async move {
+        let mut server = server(far);
+        let mut most = 0;
+        while let Some((event, reply)) = server.next().await {
+            match event {
+                Event::Request(request) => reply.ws.accept(request.accept(), reply.outbox).unwrap(),
+                Event::Message(message) => reply.ws.send(message, reply.outbox).unwrap(),
+                Event::Error(error) => panic!("{error}"),
+                _ => {}
+            }
+            most = most.max(server.unsent());
+        }
+        most
+    });
+    // A client without the wrapper, so that it can write without reading.
+    let mut ws = WebSocket::client(Config::default(), StdRng::seed_from_u64(1));
+    let (mut inbox, mut outbox, mut buffer) = (Vec::new(), Vec::new(), vec![0; 512]);
+    let (mut reader, mut writer) = tokio::io::split(near);
+    ws.connect(Connect::new("a", "/"), &mut outbox).unwrap();
+    writer.write_all(&outbox).await.unwrap();
+    while ws.state() != State::Open {
+        let len = reader.read(&mut buffer).await.unwrap();
+        let mut input = &mut buffer[..len];
+        while ws.receive(&mut input, &mut inbox).is_some() {}
+    }
+    outbox.clear();
+    let body = vec![b'x'; 1000];
+    (0..COUNT).for_each(|_| ws.send(&body[..], &mut outbox).unwrap());
+    ws.close(CloseCode::NORMAL, "", &mut outbox).unwrap();
+    let total = outbox.len();
+    let (progress, mut written) = tokio::sync::watch::channel(0);
+    let writing = tokio::spawn(async move {
+        let mut at = 0;
+        while at < outbox.len() {
+            at += writer.write(&outbox[at..]).await.unwrap();
+            progress.send(at).unwrap();
+        }
+    });
+    // It comes to a halt long before the end.
+    while let Ok(changed) = timeout(Duration::from_millis(200), written.changed()).await {
+        changed.unwrap();
+    }
+    let halted = *written.borrow();
+    assert!(halted < total / 2, "{halted} of {total} bytes were taken though no answer was read");
+    // Then it reads, and slowly.
+    let mut received = 0;
+    let reading = async {
+        loop {
+            let len = reader.read(&mut buffer).await.unwrap();
+            if len == 0 {
+                ws.receive_eof();
+            }
+            let mut input = &mut buffer[..len];
+            while let Some(event) = ws.receive(&mut input, &mut inbox) {
+                match event {
+                    Event::Message(message) => {
+                        assert!(message.as_bytes() == body);
+                        received += 1;
+                    }
+                    Event::Close(close) => assert!(close.clean),
+                    other => panic!("{other:?}"),
+                }
+            }
+            if len == 0 {
+                break;
+            }
+            yield_now().await;
+        }
+    };
+    timeout(DEADLINE, reading).await.expect("in time");
+    assert_eq!(received, COUNT);
+    writing.await.unwrap();
+    drop(reader);
+    let most = timeout(DEADLINE, serving).await.expect("in time").unwrap();
+    assert!(most < 80_000, "{most} bytes of answers were held");
+}
+
+#[tokio::test]
+async fn a_peer_that_answers_pings_stays_and_one_that_is_silent_does_not() {
+    let brief = |millis| Some(Duration::from_millis(millis));
+    let config = Config::new().idle_ping(brief(20)).pong_timeout(brief(100));
+    let (near, far) = duplex(7);
+    let mut server = Connection::new(far, WebSocket::server(config));
+    let mut client = client(near, "ws://a/");
+    // As long as the client is driven, it answers.
+    let mut pongs = 0;
+    let talking = async {
+        loop {
+            tokio::select! {
+                Some((event, reply)) = server.next() => match event {
+                    Event::Request(request) => reply.ws.accept(request.accept(), reply.outbox).unwrap(),
+                    Event::Pong(_) => pongs += 1,
+                    Event::Open(_) => {}
+                    other => panic!("{other:?}"),
+                },
+                Some((event, _)) = client.next() => assert!(matches!(event, Event::Open(_) | Event::Ping(_))),
+            }
+            if pongs == 5 {
+                break;
+            }
+        }
+    };
+    timeout(DEADLINE, talking).await.expect("in time");
+    // Now it is not.
+    let ending = async {
+        match server.next().await {
+            Some((Event::Error(Error::PongTimeout), _)) => {}
+            other => panic!("{:?}", other.map(|(event, _)| event)),
+        }
+        assert!(matches!(server.next().await, Some((Event::Close(_), _))));
+        assert!(server.next().await.is_none());
+    };
+    timeout(DEADLINE, ending).await.expect("in time");
+}
