@@ -1,6 +1,6 @@
 //! The machine alone, in memory: receiving, sending, echoing, and the opening handshake.
 //!
-//! `cargo bench --bench machine`. Each received stream is copied into the buffer that is read into, as a socket would
+//! `cargo bench --manifest-path benches/Cargo.toml`. Each received stream is copied into the buffer that is read into, as a socket would
 //! do it: that copy is part of the time.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

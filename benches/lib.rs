@@ -1,0 +1,1 @@
+//! Benches of `sansocket`; this package has no library of its own.
