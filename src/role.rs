@@ -7,6 +7,11 @@ use rand_core::CryptoRng;
 
 /// [`Server`] or [`Client`]; there is no other.
 ///
+/// ```compile_fail,E0277
+/// struct Proxy;
+/// impl sansocket::Role for Proxy {}
+/// ```
+///
 /// `Role::Mask` is what [`send_header`](crate::WebSocket::send_header) hands out: a client's [`Mask`], and `()` for a
 /// server.
 pub trait Role: sealed::Role {}

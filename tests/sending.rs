@@ -4,8 +4,8 @@ mod common;
 
 use common::*;
 use sansocket::{
-    CloseCode, CloseError, Config, Fragment, Kind, Message, OutboxFull, Part, Piece, SendError, Server,
-    State, WebSocket, frame,
+    CloseCode, CloseError, Config, Event, Fragment, Kind, Message, OutboxFull, Part, Piece, SendError,
+    Server, State, WebSocket, frame,
 };
 
 #[test]
@@ -210,4 +210,30 @@ fn k3_a_broadcast_is_encoded_once_and_received_by_every_client() {
         peer.receive(&outbox);
         assert_eq!(peer.seen, [Seen::Text("to all".into())]);
     }
+}
+
+#[test]
+fn a_message_that_did_not_fit_is_sent_again_inside_the_arm() {
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let (mut inbox, mut outbox) = (Vec::new(), heapless::Vec::<u8, 12>::new());
+    let mut wire = Vec::new();
+    let mut bytes = [masked(0x81, b"message one"), masked(0x01, b"message"), masked(0x80, b" two")].concat();
+    for slice in bytes.chunks_mut(20) {
+        let mut input = slice;
+        while let Some(event) = ws.receive(&mut input, &mut inbox) {
+            let Event::Message(message) = event else { panic!("{event:?}") };
+            let mut small = heapless::Vec::<u8, 12>::new();
+            assert_eq!(ws.send(message, &mut small), Err(SendError::OutboxFull(OutboxFull { needed: 13 })));
+            // In fragments it fits.
+            let (one, two) = message.as_bytes().split_at(6);
+            for (part, last) in [(one, false), (two, true)] {
+                ws.send_piece(Fragment::new(core::str::from_utf8(part).unwrap(), last), &mut outbox).unwrap();
+                wire.extend_from_slice(&outbox);
+                outbox.clear();
+            }
+        }
+    }
+    let mut peer = client(Config::default());
+    peer.receive(&wire);
+    assert_eq!(peer.seen, [Seen::Text("message one".into()), Seen::Text("message two".into())]);
 }

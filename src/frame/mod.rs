@@ -58,15 +58,29 @@ pub(crate) fn append<B: Buffer + ?Sized>(header: &Header, parts: &[&[u8]], outbo
     }
 }
 
+/// How much of a payload is masked at a time on its way into the outbox. A 32-bit core has little stack, and no vector
+/// instructions to keep busy.
+const BLOCK: usize = if cfg!(target_pointer_width = "64") { 1024 } else { 64 };
+
 /// Masks while copying: block by block through the stack, so that the payload is read and written once.
 fn append_masked<B: Buffer + ?Sized>(payload: &[u8], mask: &mut Mask, outbox: &mut B) {
-    let (blocks, tail) = payload.as_chunks::<64>();
+    let (blocks, tail) = payload.as_chunks::<BLOCK>();
     for block in blocks {
         let mut copy = *block;
         mask.apply(&mut copy);
         outbox.append(&copy);
     }
-    let mut copy = [0; 64];
+    match tail.len() {
+        0 => {}
+        // A small block costs little to make.
+        1..=64 => append_masked_tail::<64, B>(tail, mask, outbox),
+        _ => append_masked_tail::<BLOCK, B>(tail, mask, outbox),
+    }
+}
+
+/// The last octets of a payload, at most `N`.
+fn append_masked_tail<const N: usize, B: Buffer + ?Sized>(tail: &[u8], mask: &mut Mask, outbox: &mut B) {
+    let mut copy = [0; N];
     for (copy, octet) in copy.iter_mut().zip(tail) {
         *copy = *octet;
     }
