@@ -130,6 +130,9 @@ pub type Inbox = TextInbox<alloc::string::String>;
 
 /// An inbox of `N` bytes that keeps text as text, so that a text message which spans several reads is validated once,
 /// piece by piece, and not a second time at its end.
+///
+/// Between one [`clear`](Buffer::clear) and the next it takes bytes, or text: behind text, bytes that are not UTF-8 are
+/// not appended. (The machine never mixes them.)
 pub type FixedInbox<const N: usize> = TextInbox<heapless::String<N>>;
 
 /// What [`FixedInbox`] and `Inbox` are: bytes or text, whichever came first into the empty buffer.
@@ -179,8 +182,14 @@ impl<T: Text> Buffer for TextInbox<T> {
         }
     }
     fn append(&mut self, bytes: &[u8]) {
-        if let Kept::Text(text) = &mut self.0 {
-            self.0 = Kept::Bytes(T::bytes(text));
+        // Empty memory changes its kind where it lies: moved, it would take as much stack.
+        match &mut self.0 {
+            Kept::Text(text) if text.as_str().is_empty() => self.0 = Kept::Bytes(T::empty_bytes(text)),
+            Kept::Text(text) => match T::into_bytes(text) {
+                Some(bytes) => self.0 = Kept::Bytes(bytes),
+                None => return text.append(core::str::from_utf8(bytes).unwrap_or_default()),
+            },
+            Kept::Bytes(_) => {}
         }
         if let Kept::Bytes(kept) = &mut self.0 {
             kept.append(bytes);
@@ -193,12 +202,12 @@ impl<T: Text> Buffer for TextInbox<T> {
         }
     }
     fn append_text(&mut self, text: &str) {
+        if let Kept::Bytes(bytes) = &mut self.0
+            && bytes.bytes().is_empty()
+        {
+            self.0 = Kept::Text(T::empty_text(bytes));
+        }
         match &mut self.0 {
-            Kept::Bytes(bytes) if bytes.bytes().is_empty() => {
-                let mut empty = T::empty(bytes);
-                empty.append(text);
-                self.0 = Kept::Text(empty);
-            }
             Kept::Bytes(bytes) => bytes.append(text.as_bytes()),
             Kept::Text(kept) => kept.append(text),
         }
@@ -219,10 +228,12 @@ mod text {
     /// What keeps text, and what keeps bytes in the same memory.
     pub trait Text: Default + core::fmt::Debug {
         type Bytes: Buffer + Default + core::fmt::Debug;
-        /// Empty text, in the memory of `bytes`, which are empty.
-        fn empty(bytes: &mut Self::Bytes) -> Self;
-        /// The bytes of `text`, in its memory.
-        fn bytes(text: &mut Self) -> Self::Bytes;
+        /// Empty text, with the memory of `bytes`, which are empty.
+        fn empty_text(bytes: &mut Self::Bytes) -> Self;
+        /// No bytes, with the memory of `text`, which is empty.
+        fn empty_bytes(text: &mut Self) -> Self::Bytes;
+        /// The bytes of `text`, in its memory, if that goes without moving them.
+        fn into_bytes(text: &mut Self) -> Option<Self::Bytes>;
         fn as_str(&self) -> &str;
         fn room(&self) -> usize;
         fn append(&mut self, text: &str);
@@ -232,11 +243,14 @@ mod text {
     #[cfg(feature = "alloc")]
     impl Text for alloc::string::String {
         type Bytes = alloc::vec::Vec<u8>;
-        fn empty(bytes: &mut Self::Bytes) -> Self {
+        fn empty_text(bytes: &mut Self::Bytes) -> Self {
             Self::from_utf8(core::mem::take(bytes)).unwrap_or_default()
         }
-        fn bytes(text: &mut Self) -> Self::Bytes {
+        fn empty_bytes(text: &mut Self) -> Self::Bytes {
             core::mem::take(text).into_bytes()
+        }
+        fn into_bytes(text: &mut Self) -> Option<Self::Bytes> {
+            Some(core::mem::take(text).into_bytes())
         }
         fn as_str(&self) -> &str {
             self
@@ -254,13 +268,17 @@ mod text {
 
     impl<const N: usize> Text for heapless::String<N> {
         type Bytes = heapless::Vec<u8, N>;
-        fn empty(_: &mut Self::Bytes) -> Self {
+        #[inline(always)]
+        fn empty_text(_: &mut Self::Bytes) -> Self {
             Self::new()
         }
-        fn bytes(text: &mut Self) -> Self::Bytes {
-            let mut bytes = Self::Bytes::new();
-            bytes.append(text.as_bytes());
-            bytes
+        #[inline(always)]
+        fn empty_bytes(_: &mut Self) -> Self::Bytes {
+            Self::Bytes::new()
+        }
+        #[inline(always)]
+        fn into_bytes(_: &mut Self) -> Option<Self::Bytes> {
+            None
         }
         fn as_str(&self) -> &str {
             self
@@ -298,9 +316,8 @@ mod tests {
         buffer.append_text("tex");
         buffer.append_text("t€");
         assert_eq!(buffer.text(), Ok("text€"));
-        buffer.append(b"\xFF");
-        assert_eq!(buffer.bytes(), b"text\xE2\x82\xAC\xFF");
-        assert!(buffer.text().is_err());
+        buffer.append(b"!");
+        assert_eq!(buffer.bytes(), "text€!".as_bytes());
         buffer.clear();
         assert_eq!(buffer.text(), Ok(""));
         buffer.append(b"\xFF");

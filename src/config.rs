@@ -5,13 +5,15 @@ use core::time::Duration;
 /// How messages are handed over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Delivery {
     /// Each message whole, as [`Event::Message`](crate::Event::Message): in place where it lies in one slice of the
     /// input, else from the inbox.
     #[default]
     Whole,
-    /// Each message piece by piece, as [`Event::Piece`](crate::Event::Piece), always in place: messages of any size
-    /// in constant memory. The inbox serves the opening handshake alone.
+    /// Each message piece by piece, as [`Event::Piece`](crate::Event::Piece), in place, in constant memory. The inbox
+    /// serves the opening handshake alone. For messages of any size, raise [`Config::max_frame`] and
+    /// [`Config::max_message`] too: they stay bounded by default.
     Pieces,
 }
 
@@ -29,7 +31,7 @@ pub enum Delivery {
 /// | [`closing_timeout`](Self::closing_timeout) | 5 s |
 ///
 /// A message, and a head, must also fit into the inbox. Timeouts work only for who calls
-/// [`handle_timeout`](crate::WebSocket::handle_timeout); they are kept in whole milliseconds, up to 49 days.
+/// [`handle_timeout`](crate::WebSocket::handle_timeout); they are kept in whole milliseconds, rounded up, to 49 days.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     pub(crate) max_frame: u64,
@@ -100,9 +102,9 @@ impl Config {
         Self { delivery, ..self }
     }
 
-    /// Server: whether a GET that asks for no upgrade is lent as a [`Request`](crate::Request) too, to be answered by
-    /// [`reject`](crate::WebSocket::reject) with any status and body, 200 included. Otherwise the machine refuses it
-    /// with 426.
+    /// Server: whether a GET that asks for no upgrade is lent as a [`Request`](crate::Request) too, one of HTTP/1.0
+    /// included, to be answered by [`reject`](crate::WebSocket::reject) with any status and body, 200 included. Otherwise
+    /// the machine refuses it with 426. (A HEAD gets 405 either way.)
     #[must_use]
     pub const fn plain_requests(self, lend: bool) -> Self {
         Self { plain_requests: lend, ..self }
@@ -150,8 +152,8 @@ impl Millis {
         match timeout {
             None => Self(u32::MAX),
             Some(timeout) => {
-                let millis = timeout.as_millis();
-                // More than fits is the most that fits.
+                // Rounded up: some time is not none. More than fits is the most that fits.
+                let millis = timeout.as_nanos().div_ceil(1_000_000);
                 Self(if millis < u32::MAX as u128 { millis as u32 } else { u32::MAX - 1 })
             }
         }
@@ -171,7 +173,8 @@ mod tests {
         let kept = |timeout| Millis::new(timeout).get();
         assert_eq!(kept(None), None);
         assert_eq!(kept(Some(Duration::ZERO)), Some(Duration::ZERO));
-        assert_eq!(kept(Some(Duration::from_micros(1_500))), Some(Duration::from_millis(1)));
+        assert_eq!(kept(Some(Duration::from_micros(1_500))), Some(Duration::from_millis(2)));
+        assert_eq!(kept(Some(Duration::from_nanos(1))), Some(Duration::from_millis(1)));
         assert_eq!(kept(Some(Duration::MAX)), Some(Duration::from_millis(u64::from(u32::MAX) - 1)));
     }
 }

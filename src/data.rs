@@ -64,6 +64,20 @@ impl<'m, const N: usize> From<&'m [u8; N]> for Message<'m> {
     }
 }
 
+#[cfg(feature = "alloc")]
+impl<'m> From<&'m alloc::string::String> for Message<'m> {
+    fn from(text: &'m alloc::string::String) -> Self {
+        Self::Text(text)
+    }
+}
+
+#[cfg(feature = "alloc")]
+impl<'m> From<&'m alloc::vec::Vec<u8>> for Message<'m> {
+    fn from(bytes: &'m alloc::vec::Vec<u8>) -> Self {
+        Self::Binary(bytes)
+    }
+}
+
 /// A part of a message, lent before the message, or even its frame, is complete.
 ///
 /// Where the parts lie depends on how the stream was cut; joined, they are the message. The last one may be empty.

@@ -389,11 +389,13 @@ pub enum AnswerError {
     NoRequest,
     /// `accept` for a request that asks for no upgrade.
     NotAnUpgrade,
+    /// `accept` with the [`Accept`](crate::Accept) of another connection's request.
+    OtherRequest,
     /// A header's name is no token or is one that the machine writes, or its value holds a control character.
     InvalidHeader,
     /// A status that refuses nothing: below 200 or over 599.
     InvalidStatus,
-    /// A body with a status that has none (204, 304).
+    /// A body with a status that has none (204, 205, 304).
     BodyNotAllowed,
 }
 
@@ -403,6 +405,7 @@ impl fmt::Display for AnswerError {
             Self::OutboxFull(full) => return full.fmt(f),
             Self::NoRequest => "there is no request to answer",
             Self::NotAnUpgrade => "the request asks for no upgrade",
+            Self::OtherRequest => "this is the acceptance of another request",
             Self::InvalidHeader => "a header is not allowed here",
             Self::InvalidStatus => "the status is not from 200 to 599",
             Self::BodyNotAllowed => "a response with this status has no body",
@@ -425,13 +428,14 @@ impl From<OutboxFull> for AnswerError {
 pub enum ConnectError {
     /// The outbox has not enough room.
     OutboxFull(OutboxFull),
-    /// The opening handshake was sent before.
+    /// The opening handshake was sent before, or the connection has ended.
     AlreadySent,
     /// The URI is not `ws://` or `wss://` with a host (RFC 6455 section 3), or has a fragment or user information.
     InvalidUri,
     /// The host is not a host and, perhaps, a port.
     InvalidHost,
-    /// The path does not begin with `/`, or holds white space, a `#` or what is not ASCII.
+    /// The path begins neither with `/` nor, where it is a query alone, with `?`, or it holds white space, a `#` or what is
+    /// not ASCII.
     InvalidPath,
     /// A subprotocol is no token, or is offered twice (section 4.1).
     InvalidProtocol,
@@ -445,7 +449,7 @@ impl fmt::Display for ConnectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::OutboxFull(full) => return full.fmt(f),
-            Self::AlreadySent => "the opening handshake was sent before",
+            Self::AlreadySent => "the opening handshake was sent before, or the connection has ended",
             Self::InvalidUri => "not a ws:// or wss:// URI",
             Self::InvalidHost => "the host is malformed",
             Self::InvalidPath => "the path is malformed",

@@ -7,6 +7,8 @@ use crate::handshake::{Answered, Asked, Chosen, Open, Request, Response};
 use core::{error, fmt};
 
 /// What has happened. It borrows the input or the inbox, never the machine.
+///
+/// There will be no other events: a match need no wildcard.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event<'e> {
@@ -35,8 +37,10 @@ pub enum Event<'e> {
 /// It comes as [`Event::Error`](crate::Event::Error), at most once, and `Event::Close` follows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[non_exhaustive]
 pub enum Error<'e> {
-    /// A frame, or a message, broke a rule of RFC 6455. A Close frame with this error's code is owed to the peer.
+    /// A frame, or a message, broke a rule of RFC 6455. A Close frame with this error's code is owed to the peer, unless
+    /// our own had gone out before.
     Protocol(ProtocolError),
     /// A request is no opening handshake. A response with this error's status is owed to the peer.
     Request(RequestError),
@@ -46,14 +50,15 @@ pub enum Error<'e> {
     Refused(Response<'e>),
     /// The opening handshake was not completed in time.
     HandshakeTimeout,
-    /// The peer has sent nothing since an idle Ping, for as long as a Pong may take.
+    /// The peer has sent nothing since an idle Ping was due, for as long as a Pong may take.
     PongTimeout,
     /// The stream ended without a Close frame from the peer (section 7.1.5: 1006).
     EndOfStream,
 }
 
 impl Error<'_> {
-    /// The code of the Close frame that this error sends to the peer; `None` where none is sent.
+    /// The code of the Close frame that this error sends to the peer, unless our own Close frame had gone out before;
+    /// `None` where none is sent.
     #[must_use]
     pub const fn close_code(&self) -> Option<CloseCode> {
         match self {

@@ -26,7 +26,8 @@ use crate::{AnswerError, Buffer, CloseCode, CloseError, OutboxFull, SendError, S
 #[allow(unused_variables)]
 pub trait Handler {
     /// A client asks for a WebSocket. A request that no handler accepts, rejects or [defers](Sender::defer) is accepted,
-    /// without a subprotocol, and one that asks for no upgrade is refused with status 426.
+    /// without a subprotocol, and one that asks for no upgrade is refused with status 426. One whose answer has failed, and
+    /// that nobody has answered since, is refused with status 500.
     fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {}
     /// The opening handshake is complete.
     fn on_open(&mut self, open: Open<'_>, sender: &mut Sender<'_>) {}
@@ -48,7 +49,17 @@ pub trait Handler {
 #[allow(missing_debug_implementations)]
 pub struct Sender<'s> {
     machine: &'s mut dyn Machine,
-    deferred: bool,
+    answer: Answer,
+}
+
+/// What has become of a request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Answer {
+    /// It has been answered, or nobody has tried.
+    Untried,
+    /// An answer was tried and could not be written.
+    Failed,
+    Deferred,
 }
 
 impl Sender<'_> {
@@ -84,12 +95,21 @@ impl Sender<'_> {
         self.machine.close(code, reason)
     }
 
+    /// [`WebSocket::close_without_code`].
+    ///
+    /// # Errors
+    /// [`CloseError`]; nothing has changed.
+    pub fn close_without_code(&mut self) -> Result<(), CloseError> {
+        self.machine.close_without_code()
+    }
+
     /// [`WebSocket::accept`].
     ///
     /// # Errors
     /// [`AnswerError`]; nothing has changed. A client has [no request](AnswerError::NoRequest).
     pub fn accept(&mut self, accept: Accept<'_>) -> Result<(), AnswerError> {
-        self.machine.accept(accept)
+        let answered = self.machine.accept(accept);
+        self.note(answered)
     }
 
     /// [`WebSocket::reject`].
@@ -97,14 +117,32 @@ impl Sender<'_> {
     /// # Errors
     /// [`AnswerError`]; nothing has changed. A client has [no request](AnswerError::NoRequest).
     pub fn reject(&mut self, reject: Reject<'_>) -> Result<(), AnswerError> {
-        self.machine.reject(reject)
+        let answered = self.machine.reject(reject);
+        self.note(answered)
     }
 
     /// Leaves the request unanswered: the caller will call [`WebSocket::accept`] or [`WebSocket::reject`] later.
     pub fn defer(&mut self) {
-        self.deferred = true;
+        self.answer = Answer::Deferred;
+    }
+
+    /// Where the connection stands.
+    #[must_use]
+    pub fn state(&self) -> State {
+        self.machine.state()
+    }
+
+    /// An answer that fails must not end in the opposite one.
+    fn note(&mut self, answered: Result<(), AnswerError>) -> Result<(), AnswerError> {
+        if answered.is_err_and(|error| error != AnswerError::NoRequest) {
+            self.answer = Answer::Failed;
+        }
+        answered
     }
 }
+
+/// Room for the answer to a request that no handler answers.
+const ANSWER: usize = 160;
 
 impl<R: Role> WebSocket<R> {
     /// Transmits what is owed, then receives one event and tells `handler` of it: `Ok(true)`. `Ok(false)` once the input is
@@ -113,8 +151,8 @@ impl<R: Role> WebSocket<R> {
     /// The caller can flush the outbox after each call.
     ///
     /// # Errors
-    /// [`OutboxFull`] where what is owed does not fit, or, while a request may come, its acceptance would not; no event has
-    /// been taken. Flush the outbox and call again.
+    /// [`OutboxFull`] where what is owed does not fit, or, while a request may come, an answer to it would not: 160 bytes, the
+    /// least that an outbox must take. No event has been taken. Flush the outbox and call again.
     pub fn dispatch<I, O, H>(
         &mut self,
         input: &mut &mut [u8],
@@ -128,23 +166,23 @@ impl<R: Role> WebSocket<R> {
         H: Handler + ?Sized,
     {
         self.transmit(outbox)?;
-        // Room for the answer to a request that no handler answers.
-        const ANSWER: usize = 160;
-        if R::IS_SERVER && self.state() == State::Connecting && outbox.room() < ANSWER {
+        let may_ask = R::IS_SERVER && self.state() == State::Connecting && !self.awaits_caller();
+        if may_ask && outbox.room() < ANSWER {
             return Err(OutboxFull { needed: ANSWER });
         }
         let Some(event) = self.receive(input, inbox) else { return Ok(false) };
         let mut connection = Connection { ws: self, outbox };
-        let mut sender = Sender { machine: &mut connection, deferred: false };
+        let mut sender = Sender { machine: &mut connection, answer: Answer::Untried };
         match event {
             Event::Request(request) => {
                 handler.on_request(request, &mut sender);
-                if !sender.deferred && request.is_upgrade() {
-                    // Its errors: a handler has answered, or has filled the outbox; then the caller answers.
-                    let _ = sender.accept(request.accept());
-                } else if !sender.deferred {
-                    let _ = sender.reject(Reject::status(426));
-                }
+                // Where a handler has answered, these find no request. There is room for each.
+                let _ = match sender.answer {
+                    Answer::Deferred => Ok(()),
+                    Answer::Failed => sender.machine.reject(Reject::status(500)),
+                    Answer::Untried if request.is_upgrade() => sender.machine.accept(request.accept()),
+                    Answer::Untried => sender.machine.reject(Reject::status(426)),
+                };
             }
             Event::Open(open) => handler.on_open(open, &mut sender),
             Event::Message(message) => handler.on_message(message, &mut sender),
@@ -166,6 +204,8 @@ trait Machine {
     fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), CloseError>;
     fn accept(&mut self, accept: Accept<'_>) -> Result<(), AnswerError>;
     fn reject(&mut self, reject: Reject<'_>) -> Result<(), AnswerError>;
+    fn close_without_code(&mut self) -> Result<(), CloseError>;
+    fn state(&self) -> State;
 }
 
 struct Connection<'c, R: Role, B: ?Sized> {
@@ -191,6 +231,12 @@ impl<R: Role, B: Buffer + ?Sized> Machine for Connection<'_, R, B> {
     }
     fn reject(&mut self, reject: Reject<'_>) -> Result<(), AnswerError> {
         self.ws.reject_request(reject, self.outbox)
+    }
+    fn close_without_code(&mut self) -> Result<(), CloseError> {
+        self.ws.close_without_code(self.outbox)
+    }
+    fn state(&self) -> State {
+        self.ws.state()
     }
 }
 

@@ -11,27 +11,11 @@ use crate::{Buffer, ProtocolError};
 pub(crate) struct Assembly {
     /// The character that the last part of a text left unfinished.
     unfinished: Unfinished,
-    /// The inbox holds a head or a message that has been lent: it is cleared before anything else goes there.
-    lent: bool,
     /// A piece of the message has been lent.
     begun: bool,
 }
 
 impl Assembly {
-    /// After a handshake, whose head is in the inbox, or with an inbox that may hold anything.
-    pub(crate) fn new() -> Self {
-        Self { lent: true, ..Self::default() }
-    }
-
-    /// Takes back what has been lent from the inbox.
-    #[inline]
-    pub(crate) fn reclaim<B: Buffer + ?Sized>(&mut self, inbox: &mut B) {
-        if self.lent {
-            self.lent = false;
-            inbox.clear();
-        }
-    }
-
     /// What becomes of a part where messages are delivered whole: nothing, until the last part.
     #[inline]
     pub(crate) fn collect<B: Buffer + ?Sized>(
@@ -45,12 +29,15 @@ impl Assembly {
             // Text is validated where it turns into a `&str`: in `event`.
             return Ok(Some(What::Message { kind, start }));
         }
+        if first {
+            // It may hold a head, a message that was lent, or whatever the caller left there.
+            inbox.clear();
+        }
         match kind {
             Kind::Binary if payload.len() > inbox.room() => return Err(ProtocolError::MessageTooBig),
             Kind::Binary => inbox.append(payload),
             Kind::Text => self.append_text(payload, last, inbox)?,
         }
-        self.lent = last;
         Ok(last.then_some(What::Collected(kind)))
     }
 

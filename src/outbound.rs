@@ -266,7 +266,7 @@ impl Outbound {
 
     /// Whether a whole message may be sent now: not inside another one (section 5.4).
     #[inline]
-    fn check_whole(&self, shared: &Shared) -> Result<(), SendError> {
+    pub(crate) fn check_whole(&self, shared: &Shared) -> Result<(), SendError> {
         self.check(shared)?;
         if self.message.is_some() { Err(SendError::InsideMessage) } else { Ok(()) }
     }

@@ -1,7 +1,7 @@
 //! The two roles, as types: what only one of them has lives in its type.
 
 use crate::event::{Fault, What};
-use crate::frame::{Mask, MaskingKey};
+use crate::frame::{Mask, Masking, MaskingKey};
 use crate::handshake::{ClientOpening, Opening, ServerOpening};
 use rand_core::CryptoRng;
 
@@ -13,7 +13,7 @@ use rand_core::CryptoRng;
 /// ```
 ///
 /// `Role::Mask` is what [`send_header`](crate::WebSocket::send_header) hands out: a client's [`Mask`], and `()` for a
-/// server.
+/// server. Both are [`Masking`].
 pub trait Role: sealed::Role {}
 
 /// The server's role: its frames are not masked, and it has no source of randomness.
@@ -47,7 +47,7 @@ pub(crate) mod sealed {
         /// What is known of the peer's part of the opening handshake.
         type Opening: Opening<Head: Into<What>, Error: Into<Fault>>;
         /// What a frame is masked with.
-        type Mask;
+        type Mask: Masking;
         const IS_SERVER: bool;
         /// What the next frame is masked with.
         fn mask(&mut self) -> Self::Mask;

@@ -4,7 +4,8 @@ use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Pi
 use crate::event::{Close, Error, Event, Fault, Ready, State, What};
 use crate::frame::{self, Opcode};
 use crate::handshake::{
-    self, Accept, Chosen, Connect, Open, Opening, Progress, Reader, Reject, Request, Response, ServerOpening,
+    self, Accept, Chosen, Connect, Open, Opening, Progress, Reader, Reject, Request, RequestKey, Response,
+    ServerOpening,
 };
 use crate::inbound::{Found, Inbound, Rules};
 use crate::message::Assembly;
@@ -36,8 +37,8 @@ pub struct WebSocket<R: Role> {
 
 /// What the next bytes of input are.
 enum Receiving<R: sealed::Role> {
-    /// Nothing yet: the caller has to connect, or to answer a request, which may ask for an upgrade.
-    Waiting { upgrade: bool },
+    /// Nothing yet: the caller has to connect, or to answer a request, which has a key if it asks for an upgrade.
+    Waiting { key: Option<RequestKey> },
     /// A request's or a response's head.
     Head(handshake::Reader, R::Opening),
     /// Frames.
@@ -77,8 +78,9 @@ impl WebSocket<Server> {
         ws
     }
 
-    /// A server's side of a connection that is open already: something else has done the opening handshake
-    /// ([`check_request`](crate::handshake::check_request), HTTP/2, HTTP/3). There is no [`Event::Open`].
+    /// A server's side of a connection that is open already: something else has done the opening handshake, an HTTP/1.1
+    /// stack (see [`check_request`](crate::handshake::check_request)) or one for HTTP/2 or HTTP/3. There is no
+    /// [`Event::Open`].
     #[must_use]
     pub fn open(config: Config) -> Self {
         Self::new_open(Server, config)
@@ -114,11 +116,12 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
     /// `rng`.
     #[must_use]
     pub fn client(config: Config, rng: G) -> Self {
-        Self::new(Client { rng }, config, Receiving::Waiting { upgrade: false })
+        Self::new(Client { rng }, config, Receiving::Waiting { key: None })
     }
 
-    /// A client's side of a connection that is open already: something else has done the opening handshake
-    /// ([`check_response`](crate::handshake::check_response), HTTP/2, HTTP/3). There is no [`Event::Open`].
+    /// A client's side of a connection that is open already: something else has done the opening handshake, an HTTP/1.1
+    /// stack (see [`check_response`](crate::handshake::check_response)) or one for HTTP/2 or HTTP/3. There is no
+    /// [`Event::Open`].
     #[must_use]
     pub fn open(config: Config, rng: G) -> Self {
         Self::new_open(Client { rng }, config)
@@ -173,12 +176,14 @@ impl<R: Role> WebSocket<R> {
     {
         match self.receiving {
             _ if !R::IS_SERVER => return Err(AnswerError::NoRequest),
-            Receiving::Waiting { upgrade: true } => {}
-            Receiving::Waiting { upgrade: false } => return Err(AnswerError::NotAnUpgrade),
+            Receiving::Waiting { key: Some(key) } if key == accept.key() => {}
+            Receiving::Waiting { key: Some(_) } => return Err(AnswerError::OtherRequest),
+            Receiving::Waiting { key: None } => return Err(AnswerError::NotAnUpgrade),
             _ => return Err(AnswerError::NoRequest),
         }
         accept.check()?;
-        handshake::append(outbox, |write| accept.write(write))?;
+        let value = accept.value();
+        handshake::append(outbox, |write| accept.write(&value, write))?;
         self.start();
         self.due.open = Some(accept.chosen());
         Ok(())
@@ -235,7 +240,7 @@ impl<R: Role> WebSocket<R> {
     /// `input` up to the next event, and says how many those are, without borrowing. `None`: all used up, or
     /// [`awaits_caller`](Self::awaits_caller).
     ///
-    /// Hand a `Ready` to [`event`](Self::event), with the same `input` and inbox, before the next call.
+    /// Hand a `Ready` to [`event`](Self::event), with the same `input` and inbox, before any other call.
     #[inline]
     pub fn poll<B>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready>
     where
@@ -340,6 +345,10 @@ impl<R: Role> WebSocket<R> {
     /// Fails on text in place: its event is the error instead.
     #[cold]
     fn fail_text<'e>(&mut self) -> Option<Event<'e>> {
+        if !matches!(self.receiving, Receiving::Frames(..)) {
+            // The connection has ended since `poll`, or the same `Ready` has failed it before.
+            return None;
+        }
         self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
         self.due.error = None;
         Some(Event::Error(Error::Protocol(ProtocolError::InvalidUtf8)))
@@ -378,7 +387,7 @@ impl<R: Role> WebSocket<R> {
         *at = input.len() - rest.len();
         match what {
             What::Request(asked) => {
-                self.receiving = Receiving::Waiting { upgrade: asked.key.is_some() };
+                self.receiving = Receiving::Waiting { key: asked.key(inbox.bytes()) };
                 // From here on it is the caller who takes the time.
                 self.timer = Timer::Off;
             }
@@ -398,12 +407,10 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        let Receiving::Frames(inbound, assembly) = &mut self.receiving else { return Ok(None) };
-        if self.shared.phase == Phase::Open && self.timer != Timer::Off && !input.is_empty() {
-            self.timer = Timer::Armed;
-            self.shared.idle = Idle::Quiet;
+        if !input.is_empty() {
+            self.heard();
         }
-        assembly.reclaim(inbox);
+        let Receiving::Frames(inbound, assembly) = &mut self.receiving else { return Ok(None) };
         let config = &self.config;
         let max_message = match config.delivery {
             Delivery::Pieces => config.max_message,
@@ -429,8 +436,7 @@ impl<R: Role> WebSocket<R> {
                 }
                 Found::Control(Opcode::Close) => {
                     let (code, _) = frame::parse_close(&inbound.control)?;
-                    let control = mem::take(&mut inbound.control);
-                    self.closed_by_peer(code, control);
+                    self.closed_by_peer(code);
                     return Ok(Some(What::Closed));
                 }
                 Found::Control(_) => Some(What::Pong),
@@ -444,14 +450,14 @@ impl<R: Role> WebSocket<R> {
 
     /// The opening handshake is complete.
     fn start(&mut self) {
-        self.receiving = Receiving::Frames(Inbound::default(), Assembly::new());
+        self.receiving = Receiving::Frames(Inbound::default(), Assembly::default());
         self.shared.phase = Phase::Open;
         self.arm();
     }
 
     /// The peer's Close frame has come: "If an endpoint receives a Close frame and did not previously send a Close frame,
     /// the endpoint MUST send a Close frame in response", which echoes the code (section 5.5.1).
-    fn closed_by_peer(&mut self, code: CloseCode, control: ControlPayload) {
+    fn closed_by_peer(&mut self, code: CloseCode) {
         match self.shared.phase {
             Phase::CloseSent => self.end(if R::IS_SERVER { Phase::Closed } else { Phase::BothClosed }),
             _ => {
@@ -459,7 +465,6 @@ impl<R: Role> WebSocket<R> {
                 self.shared.owed = Owed::Close((code != CloseCode::NO_STATUS).then_some(code));
             }
         }
-        self.receiving = Receiving::Over(control);
     }
 
     /// Fails the connection (section 7.1.7): an Error and a Close event are due, and where the peer is to be told, a Close
@@ -478,11 +483,20 @@ impl<R: Role> WebSocket<R> {
         self.due = Due { open: self.due.open, error: Some(fault), dropped: true, wrong_text: false };
     }
 
-    /// No more input is looked at; what was owed no longer is.
+    /// No more input is looked at; what was owed no longer is. The last control frame's payload may still be asked for.
     fn end(&mut self, phase: Phase) {
-        self.receiving = Receiving::Over(ControlPayload::new());
+        self.receiving = Receiving::Over(self.control().clone());
         self.shared = Shared { phase, owed: Owed::Nothing, idle: Idle::Quiet };
         self.arm();
+    }
+
+    /// The peer of an open connection has given a sign of life.
+    #[inline]
+    fn heard(&mut self) {
+        if self.shared.phase == Phase::Open && self.timer != Timer::Off {
+            self.timer = Timer::Armed;
+            self.shared.idle = Idle::Quiet;
+        }
     }
 
     /// Starts the timer of the phase.
@@ -633,7 +647,12 @@ impl<R: Role> WebSocket<R> {
     /// # Errors
     /// [`SendError::PayloadExceeded`] where that is more than is owed; nothing has changed.
     pub fn payload_sent(&mut self, len: u64) -> Result<(), SendError> {
-        self.outbound.payload_sent(len)
+        self.outbound.payload_sent(len)?;
+        if len > 0 {
+            // No Ping can be sent within a frame: while the peer takes what is sent, it is not silent.
+            self.heard();
+        }
+        Ok(())
     }
 
     /// Appends a Ping with up to 125 bytes of payload, which the peer's Pong brings back.
@@ -691,6 +710,13 @@ impl<R: Role> WebSocket<R> {
         self.shared.idle = Idle::Quiet;
         self.arm();
         Ok(())
+    }
+
+    /// Whether a message, or a broadcast's frame, can be sent now: the connection is open, no fragmented message is
+    /// unfinished and no payload owed.
+    #[must_use]
+    pub fn can_send(&self) -> bool {
+        self.outbound.check_whole(&self.shared).is_ok()
     }
 
     /// Where the connection stands.

@@ -65,6 +65,7 @@ fn d1_d2_d3_d4_d7_a_right_response_opens() {
     );
     opened(&response(&[UPGRADE, "Connection: close", CONNECTION, ACCEPT, "Server: x"]), None);
     opened(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("101 Switching Protocols", "101 "), None);
+    opened(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("101 Switching Protocols", "101"), None);
     opened(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("HTTP/1.1", "HTTP/1.2"), None);
 }
 
@@ -120,13 +121,15 @@ fn d1_r1_another_status_is_lent_with_its_headers() {
     for status in ["200 OK", "401 ", "403 Forbidden", "426 ", "500 x", "999 y"] {
         refused(&format!("HTTP/1.1 {status}\r\n\r\n"), &status[..3]);
     }
+    // A folded header does not keep the status from the caller: RFC 9112 section 5.2.
+    refused("HTTP/1.1 401 x\r\nWWW-Authenticate: Basic\r\n realm=a\r\n\r\n", "401");
 }
 
 #[test]
 fn d9_q3_the_response_is_strict_http() {
     refused(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("HTTP/1.1", "HTTP/1.0"), "older than 1.1");
     for line in
-        ["HTTP/1.1 101", "HTTP/1.1  101 x", "HTTP/2 101 x", "101 x", "", "HTTP/1.1 01 x", "GET / HTTP/1.1"]
+        ["HTTP/1.1 ", "HTTP/1.1  101 x", "HTTP/2 101 x", "101 x", "", "HTTP/1.1 01 x", "GET / HTTP/1.1"]
     {
         refused(&format!("{line}\r\n\r\n"), "status line");
     }

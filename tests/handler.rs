@@ -176,3 +176,41 @@ fn a_client_is_dispatched_the_same_way() {
     dispatch(&mut server, &outbox, &mut log);
     assert_eq!(log.0, ["ping 1", "message Text(\"hello\")", "close 1000 (clean)"]);
 }
+
+#[test]
+fn r2_an_answer_that_fails_does_not_end_in_acceptance() {
+    struct Refusing(&'static [(&'static str, &'static str)], &'static [u8]);
+    impl Handler for Refusing {
+        fn on_request(&mut self, _: Request<'_>, sender: &mut Sender<'_>) {
+            assert_eq!(sender.state(), sansocket::State::Connecting);
+            let refused = sender.reject(Reject::status(403).headers(self.0).body(self.1));
+            assert!(refused.is_err());
+        }
+    }
+    for mut handler in [Refusing(&[("X", "a\nb")], b""), Refusing(&[], &[b'x'; 600])] {
+        let mut ws = WebSocket::server(Config::default());
+        let mut bytes = request("").into_bytes();
+        let mut input = &mut bytes[..];
+        let (mut inbox, mut outbox) = (Vec::new(), heapless::Vec::<u8, 512>::new());
+        while ws.dispatch(&mut input, &mut inbox, &mut outbox, &mut handler).unwrap() {}
+        assert!(outbox.starts_with(b"HTTP/1.1 500 "), "{}", outbox.escape_ascii());
+        assert!(ws.is_closed());
+    }
+}
+
+#[test]
+fn a_deferred_request_asks_for_no_room() {
+    struct Later;
+    impl Handler for Later {
+        fn on_request(&mut self, _: Request<'_>, sender: &mut Sender<'_>) {
+            sender.defer();
+        }
+    }
+    let mut ws = WebSocket::server(Config::default());
+    let mut bytes = request("").into_bytes();
+    let mut input = &mut bytes[..];
+    let mut inbox = Vec::new();
+    assert_eq!(ws.dispatch(&mut input, &mut inbox, &mut Vec::new(), &mut Later), Ok(true));
+    let mut none = heapless::Vec::<u8, 0>::new();
+    assert_eq!(ws.dispatch(&mut input, &mut inbox, &mut none, &mut Later), Ok(false));
+}

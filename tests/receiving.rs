@@ -427,3 +427,50 @@ fn poll_and_event_with_another_input_give_nonsense_or_nothing_but_no_panic() {
         }
     }
 }
+
+#[test]
+fn an_inbox_that_holds_something_else_is_cleared_before_a_message_is_collected() {
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let mut one = Vec::new();
+    let mut whole = masked(0x81, b"hi");
+    assert!(ws.receive(&mut &mut whole[..], &mut one).is_some());
+    let mut two = b"of another connection".to_vec();
+    let mut stream = masked(0x82, b"abcd");
+    let (first, rest) = stream.split_at_mut(8);
+    assert!(ws.receive(&mut &mut *first, &mut two).is_none());
+    let event = ws.receive(&mut &mut *rest, &mut two);
+    assert_eq!(event, Some(Event::Message(Message::Binary(b"abcd"))));
+}
+
+#[test]
+fn l14_what_an_event_says_is_kept_while_other_calls_come_between_poll_and_event() {
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+    let mut stream = masked(0x88, &close_body(4001, "why"));
+    let ready = ws.poll(&mut stream, &mut inbox).unwrap();
+    ws.transmit(&mut outbox).unwrap();
+    ws.receive_eof();
+    let event = ws.event(ready, &mut stream, &mut inbox).unwrap();
+    assert_eq!(Seen::new(&event), Seen::Close(4001, "why".into(), true));
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let mut stream = masked(0x89, b"abc");
+    let ready = ws.poll(&mut stream, &mut inbox).unwrap();
+    ws.receive_eof();
+    assert_eq!(Seen::new(&ws.event(ready, &mut stream, &mut inbox).unwrap()), Seen::Ping(b"abc".into()));
+}
+
+#[test]
+fn an_event_that_is_taken_twice_does_not_end_the_connection_twice() {
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let mut inbox = Vec::new();
+    let mut stream = masked(0x81, b"\xFF");
+    let ready = ws.poll(&mut stream, &mut inbox).unwrap();
+    let mut events = 0;
+    for _ in 0..2 {
+        events += usize::from(ws.event(ready, &mut stream, &mut inbox).is_some());
+        while ws.receive(&mut &mut [][..], &mut inbox).is_some() {
+            events += 1;
+        }
+    }
+    assert_eq!(events, 2, "one Error and one Close");
+}

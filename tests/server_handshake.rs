@@ -213,10 +213,14 @@ fn r7_n1_n2_n4_f10_extensions_are_read_strictly_and_none_is_agreed_to() {
     let response =
         accepted(&request("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"));
     assert_eq!(header(&response, "Sec-WebSocket-Extensions"), None);
-    for malformed in ["", "a;", "a;b=", "a b", "a;b=\"c d\"", ";"] {
+    for malformed in ["a;", "a;b=", "a b", "a;b=\"c d\"", ";"] {
         let head = request(&format!("Sec-WebSocket-Extensions: {malformed}\r\n"));
         refused(head.as_bytes(), 400, "Sec-WebSocket-Extensions");
     }
+    // An empty line is an empty element of the list that all of them are (s9).
+    accepted(&request(
+        "Sec-WebSocket-Extensions:\r\nSec-WebSocket-Extensions: x\r\nSec-WebSocket-Protocol: \r\n",
+    ));
     // What was only offered is not in use: RSV1 is an error.
     let mut peer = server(Config::default());
     peer.receive(&masked(0xC1, b"a"));
@@ -451,10 +455,10 @@ fn r14_what_accept_and_reject_are_given_is_checked_and_a_refusal_to_send_it_chan
     for status in [0, 100, 101, 199, 600, u16::MAX] {
         assert_eq!(peer.ws.reject(Reject::status(status), &mut peer.outbox), Err(AnswerError::InvalidStatus));
     }
-    assert_eq!(
-        peer.ws.reject(Reject::status(204).body(b"x"), &mut peer.outbox),
-        Err(AnswerError::BodyNotAllowed)
-    );
+    for status in [204, 205, 304] {
+        let reject = Reject::status(status).body(b"x");
+        assert_eq!(peer.ws.reject(reject, &mut peer.outbox), Err(AnswerError::BodyNotAllowed));
+    }
     let mut small = heapless::Vec::<u8, 100>::new();
     assert_eq!(peer.ws.accept(accept, &mut small), Err(AnswerError::OutboxFull(OutboxFull { needed: 129 })));
     assert!(small.is_empty() && peer.outbox.is_empty());
@@ -491,6 +495,12 @@ fn a_port_serves_pages_too() {
     let (seen, response) = page(&request(""));
     assert_eq!(seen, [Seen::Request("/chat".into()), Seen::Open(None)]);
     assert!(response.starts_with("HTTP/1.1 101"));
+    // A request of HTTP/1.0 can ask for a page, but for no upgrade.
+    let (seen, response) = page("GET /page HTTP/1.0\r\n\r\n");
+    assert_eq!(seen, [Seen::Request("/page".into()), Seen::Close(1006, String::new(), false)]);
+    assert!(response.ends_with("<p>page</p>"));
+    assert!(page(&request("").replace("HTTP/1.1", "HTTP/1.0")).1.ends_with("<p>page</p>"));
+    refused_by(config, b"GET /page HTTP/0.9\r\n\r\n", 400, "older than 1.1");
     refused_by(config, b"POST /page HTTP/1.1\r\nHost: a\r\n\r\n", 405, "not GET");
     refused_by(config, b"GET /page HTTP/1.1\r\n\r\n", 400, "no Host");
 }
@@ -524,4 +534,41 @@ fn an_inbox_may_hold_anything_before_the_first_byte() {
     let mut head = request("").into_bytes();
     let event = ws.receive(&mut &mut head[..], &mut inbox);
     assert!(matches!(event, Some(Event::Request(request)) if request.target() == "/chat"));
+}
+
+#[test]
+fn r6_r8_the_acceptance_of_another_connections_request_is_refused() {
+    let asking = |key: &str| {
+        let mut peer = connecting(Config::default());
+        let mut accept = None;
+        let head = request("").replace("dGhlIHNhbXBsZSBub25jZQ==", key);
+        peer.receive_with(head.as_bytes(), |_, event, _| {
+            let Event::Request(request) = event else { panic!() };
+            accept = Some(request.accept());
+        });
+        (peer, accept.unwrap())
+    };
+    let (mut one, accept_one) = asking("dGhlIHNhbXBsZSBub25jZQ==");
+    let (_, accept_two) = asking("AQIDBAUGBwgJCgsMDQ4PEC==");
+    assert_eq!(one.ws.accept(accept_two, &mut one.outbox), Err(AnswerError::OtherRequest));
+    assert!(one.outbox.is_empty());
+    one.ws.accept(accept_one, &mut one.outbox).unwrap();
+}
+
+#[test]
+fn an_inbox_that_is_cleared_within_a_head_is_a_fault_and_no_panic() {
+    for kept in [0, 1, 15] {
+        for cut in 1..60 {
+            let mut ws = WebSocket::server(Config::default());
+            let mut inbox = Vec::new();
+            let mut head = request("").into_bytes();
+            let (first, rest) = head.split_at_mut(cut);
+            assert!(ws.receive(&mut &mut *first, &mut inbox).is_none());
+            inbox.truncate(kept);
+            assert!(matches!(
+                ws.receive(&mut &mut *rest, &mut inbox),
+                Some(Event::Error(_) | Event::Request(_))
+            ));
+        }
+    }
 }

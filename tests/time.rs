@@ -174,3 +174,18 @@ fn a_deadline_at_the_end_of_time_does_not_overflow() {
     peer.ws.handle_timeout(Duration::MAX);
     assert_eq!(peer.ws.poll_timeout(), Some(Duration::MAX));
 }
+
+#[test]
+fn a_peer_that_takes_a_large_payload_is_not_silent() {
+    let mut peer = server(config());
+    peer.ws.send_header(sansocket::Kind::Binary, 1 << 30, &mut peer.outbox).unwrap();
+    for now in 0..200 {
+        peer.ws.payload_sent(1 << 20).unwrap();
+        peer.ws.handle_timeout(seconds(now));
+        assert!(!is_closed(&peer));
+    }
+    // But one that takes nothing any more is.
+    peer.ws.handle_timeout(seconds(230));
+    peer.ws.handle_timeout(seconds(250));
+    assert!(is_closed(&peer));
+}

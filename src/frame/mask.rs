@@ -2,6 +2,22 @@
 
 use super::MaskingKey;
 
+/// What the payload of a frame is masked with: a client's [`Mask`], or `()`, a server's, which changes nothing.
+pub trait Masking {
+    /// Masks the next part of the payload in place.
+    fn apply(&mut self, part: &mut [u8]);
+}
+
+impl Masking for () {
+    fn apply(&mut self, _: &mut [u8]) {}
+}
+
+impl Masking for Mask {
+    fn apply(&mut self, part: &mut [u8]) {
+        Self::apply(self, part);
+    }
+}
+
 /// The masking key of a frame whose payload is masked part by part: it goes on where the last part ended.
 ///
 /// A client gets one from [`send_header`](crate::WebSocket::send_header) and applies it to the payload, in order,

@@ -8,7 +8,7 @@ pub(crate) use close::parse as parse_close;
 pub(crate) use header::{Header, MAX_CONTROL, MAX_HEADER, Opcode, first, header_size, length, second};
 
 pub use close::CloseCode;
-pub use mask::Mask;
+pub use mask::{Mask, Masking};
 
 use crate::data::Message;
 use crate::{Buffer, OutboxFull};
@@ -19,7 +19,7 @@ pub(crate) type MaskingKey = [u8; 4];
 /// Appends `message` to `outbox` as one unmasked frame, as a server sends it.
 ///
 /// A server's frame is the same for every peer: encode a broadcast once and write the same bytes to thousands of
-/// sockets, between the frames that their own machines send.
+/// sockets, between the frames that their own machines send, wherever [`can_send`](crate::WebSocket::can_send) says so.
 ///
 /// # Errors
 /// [`OutboxFull`], and nothing was appended.

@@ -206,11 +206,13 @@ impl<'r> Response<'r> {
     }
 }
 
-/// The version's digits and the status of `HTTP/x.y STATUS REASON` (RFC 9112 section 4); the reason may be empty.
+/// The version's digits and the status of `HTTP/x.y STATUS REASON` (RFC 9112 section 4); the reason may be empty, and as
+/// some servers have it even the space before it absent.
 fn status_line(line: &[u8]) -> Option<((u8, u8), u16)> {
     let (version, rest) = line.split_at_checked(8)?;
     match rest {
-        [b' ', hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b' ', ..] => {
+        [b' ', hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9']
+        | [b' ', hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b' ', ..] => {
             let digit = |octet: &u8| u16::from(octet - b'0');
             Some((head::http_version(version)?, digit(hundreds) * 100 + digit(tens) * 10 + digit(ones)))
         }
@@ -310,10 +312,13 @@ impl Opening for ClientOpening {
             return Ok(Progress::More);
         }
         if !line.is_empty() {
-            let (name, value) = head::field(line)?;
             if self.status == 101 {
-                let offset = Head::new(line).offset_of(value);
-                self.field(name, value, at + usize::from(offset))?;
+                let (name, value, offset) = head::field(line)?;
+                self.field(name, value, at + offset)?;
+            } else if !head::is_folded(line) {
+                // "A user agent that receives an obs-fold in a response message [...] MUST replace" it (RFC 9112 5.2): here
+                // the line that it folds is cut off, and the status still reaches the caller.
+                head::field(line)?;
             }
             return Ok(Progress::More);
         }
@@ -331,22 +336,34 @@ impl Opening for ClientOpening {
     }
 }
 
+/// What a response agrees to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Agreed<'h> {
+    protocol: Option<&'h str>,
+}
+
+impl<'h> Agreed<'h> {
+    /// The subprotocol that the server has chosen, if any.
+    #[must_use]
+    pub const fn protocol(&self) -> Option<&'h str> {
+        self.protocol
+    }
+}
+
 /// Checks the headers of a response with status 101 that other software has parsed, as the machine checks those it
-/// reads itself: `key` is the `Sec-WebSocket-Key` that was sent, `offered` the subprotocols. No extensions may have been
-/// offered.
+/// reads itself: `connect` is what was asked for, and `key` the `Sec-WebSocket-Key` that was sent with it.
 ///
-/// The subprotocol that the server chose comes back, if it chose one. The connection then starts with
-/// [`WebSocket::<Client<_>>::open`](crate::WebSocket::open).
+/// The connection then starts with [`WebSocket::<Client<_>>::open`](crate::WebSocket::open).
 ///
 /// # Errors
-/// The first rule that the headers break; [`ConnectError`]s of the offer count as
-/// [`UnofferedProtocol`](ResponseError::UnofferedProtocol).
+/// The first rule that the headers break. (Of a `connect` that could not have been sent, no subprotocol counts as
+/// offered.)
 pub fn check_response<'h>(
     headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
     key: &str,
-    offered: &[&str],
-) -> Result<Option<&'h str>, ResponseError> {
-    let mut opening = Connect::new("a", "/").protocols(offered).check().unwrap_or_default();
+    connect: &Connect<'_>,
+) -> Result<Agreed<'h>, ResponseError> {
+    let mut opening = connect.check().unwrap_or_default();
     opening.accept = accept_value(key.as_bytes());
     let mut protocol = None;
     for (name, value) in headers {
@@ -357,7 +374,7 @@ pub fn check_response<'h>(
         }
     }
     opening.finish()?;
-    Ok(protocol)
+    Ok(Agreed { protocol })
 }
 
 #[cfg(test)]
@@ -432,10 +449,11 @@ mod tests {
     fn d9_a_status_line_is_a_version_three_digits_and_a_reason() {
         assert_eq!(status_line(b"HTTP/1.1 101 Switching Protocols"), Some(((b'1', b'1'), 101)));
         assert_eq!(status_line(b"HTTP/1.0 404 "), Some(((b'1', b'0'), 404)));
+        assert_eq!(status_line(b"HTTP/1.1 403"), Some(((b'1', b'1'), 403)));
         for invalid in [
             "",
             "HTTP/1.1",
-            "HTTP/1.1 101",
+            "HTTP/1.1 ",
             "HTTP/1.1 10 a",
             "HTTP/1.1  101 a",
             "http/1.1 101 a",
@@ -454,7 +472,9 @@ mod tests {
             ("sec-websocket-protocol", b"b"),
         ];
         let check = |headers: &[(&'static str, &'static [u8])], offered: &[&str]| {
-            check_response(headers.iter().copied(), "dGhlIHNhbXBsZSBub25jZQ==", offered)
+            let connect = Connect::new("a", "/").protocols(offered);
+            check_response(headers.iter().copied(), "dGhlIHNhbXBsZSBub25jZQ==", &connect)
+                .map(|agreed| agreed.protocol())
         };
         assert_eq!(check(valid, &["a", "b"]), Ok(Some("b")));
         assert_eq!(check(&valid[..3], &["a", "b"]), Ok(None));

@@ -44,7 +44,9 @@ impl Reader {
                 self.take(1, input, inbox, config)?;
                 self.after_cr = false;
                 let end = inbox.bytes().len();
-                let line = core::mem::replace(&mut self.line, end)..end - 2;
+                // Less than was put there: the caller has cleared the inbox, and the head with it.
+                let last = end.checked_sub(2).filter(|last| *last >= self.line).ok_or(HeadError::TooLong)?;
+                let line = core::mem::replace(&mut self.line, end)..last;
                 if !line.is_empty() && self.lines > config.max_headers {
                     return Err(HeadError::TooManyHeaders);
                 }
@@ -107,6 +109,10 @@ impl<'h> Head<'h> {
         Self { octets }
     }
 
+    pub(crate) const fn octets(&self) -> &'h [u8] {
+        self.octets
+    }
+
     fn lines(&self) -> impl Iterator<Item = &'h [u8]> + use<'h> {
         // No other LF is in a head, and each has a CR before it.
         self.octets.split(|&octet| octet == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
@@ -117,7 +123,7 @@ impl<'h> Head<'h> {
     }
 
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&'h str, &'h [u8])> + use<'h> {
-        self.lines().skip(1).filter_map(|line| field(line).ok())
+        self.lines().skip(1).filter_map(|line| field(line).ok()).map(|(name, value, _)| (name, value))
     }
 
     /// The values of each header with this name, in order; names are compared without case.
@@ -137,9 +143,9 @@ impl fmt::Debug for Head<'_> {
     }
 }
 
-/// The name and the value of a header line (RFC 9112 section 5).
-pub(crate) fn field(line: &[u8]) -> Result<(&str, &[u8]), HeadError> {
-    if let [b' ' | b'\t', ..] = line {
+/// The name and the value of a header line (RFC 9112 section 5), and where the value begins in it.
+pub(crate) fn field(line: &[u8]) -> Result<(&str, &[u8], usize), HeadError> {
+    if is_folded(line) {
         return Err(HeadError::Folded);
     }
     let colon = line.iter().position(|&octet| octet == b':').ok_or(HeadError::NoColon)?;
@@ -148,7 +154,13 @@ pub(crate) fn field(line: &[u8]) -> Result<(&str, &[u8]), HeadError> {
         return Err(HeadError::SpaceBeforeColon);
     }
     let name = token(name).ok_or(HeadError::InvalidName)?;
-    Ok((name, value.strip_prefix(b":").unwrap_or(value).trim_ascii()))
+    let value = value.strip_prefix(b":").unwrap_or(value).trim_ascii_start();
+    Ok((name, value.trim_ascii_end(), line.len() - value.len()))
+}
+
+/// Whether a line goes on with the one before (obs-fold, RFC 9112 section 5.2).
+pub(crate) const fn is_folded(line: &[u8]) -> bool {
+    matches!(line, [b' ' | b'\t', ..])
 }
 
 /// The elements of a comma-separated list; empty ones are ignored (RFC 9110 section 5.6.1).
@@ -343,9 +355,9 @@ mod tests {
 
     #[test]
     fn s15_s17_a_header_line_is_a_token_a_colon_and_a_value() {
-        assert_eq!(field(b"Host: a"), Ok(("Host", &b"a"[..])));
-        assert_eq!(field(b"X:"), Ok(("X", &b""[..])));
-        assert_eq!(field(b"X:\t a:b \xFF \t"), Ok(("X", &b"a:b \xFF"[..])));
+        assert_eq!(field(b"Host: a"), Ok(("Host", &b"a"[..], 6)));
+        assert_eq!(field(b"X:"), Ok(("X", &b""[..], 2)));
+        assert_eq!(field(b"X:\t a:b \xFF \t"), Ok(("X", &b"a:b \xFF"[..], 4)));
         assert_eq!(field(b"X : a"), Err(HeadError::SpaceBeforeColon));
         assert_eq!(field(b" X: a"), Err(HeadError::Folded));
         assert_eq!(field(b"\tX: a"), Err(HeadError::Folded));

@@ -1,8 +1,9 @@
 //! The opening handshake (RFC 6455 section 4): heads, the accept value, negotiation.
 //!
-//! The machine reads and writes HTTP/1.1 heads itself. Where something else speaks HTTP, [`check_request`] and
+//! The machine reads and writes HTTP/1.1 heads itself. Where other software speaks HTTP/1.1, [`check_request`] and
 //! [`check_response`] apply the same rules to headers that it has parsed, and the connection then starts with
-//! [`WebSocket::<Server>::open`](crate::WebSocket::open).
+//! [`WebSocket::<Server>::open`](crate::WebSocket::open). Over HTTP/2 and HTTP/3, where the handshake has other rules
+//! (RFC 8441, RFC 9220), it starts there too.
 
 mod client;
 mod head;
@@ -11,9 +12,9 @@ mod server;
 pub(crate) use client::{Answered, ClientOpening, Key};
 pub(crate) use head::Reader;
 pub(crate) use opening::{Opening, Progress};
-pub(crate) use server::{Asked, ServerOpening, refuse};
+pub(crate) use server::{Asked, RequestKey, ServerOpening, refuse};
 
-pub use client::{Connect, Response, check_response};
+pub use client::{Agreed, Connect, Response, check_response};
 pub use server::{Accept, Reject, Request, check_request};
 
 use crate::{Buffer, OutboxFull};
@@ -24,7 +25,7 @@ use head::Head;
 pub type Headers<'h> = &'h [(&'h str, &'h str)];
 
 /// The value of `Sec-WebSocket-Accept`: 20 octets in base64.
-pub(crate) type AcceptValue = [u8; 28];
+pub type AcceptValue = [u8; 28];
 
 /// A complete opening handshake: what was agreed on, and the peer's head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,11 +17,21 @@ pub struct Request<'r> {
     asked: Asked,
 }
 
+/// The value of a request's `Sec-WebSocket-Key`.
+pub(crate) type RequestKey = [u8; 24];
+
 /// Where the request's key lies in the head; `None` where it asks for no upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Asked {
-    pub(crate) key: Option<u16>,
+    key: Option<u16>,
+}
+
+impl Asked {
+    /// The key, in this head.
+    pub(crate) fn key(self, octets: &[u8]) -> Option<RequestKey> {
+        octets.get(usize::from(self.key?)..)?.first_chunk().copied()
+    }
 }
 
 impl<'r> Request<'r> {
@@ -80,10 +90,9 @@ impl<'r> Request<'r> {
     }
 
     /// The acceptance of this request, without a subprotocol. It borrows nothing, and can be given to
-    /// [`accept`](crate::WebSocket::accept) now or later.
+    /// [`accept`](crate::WebSocket::accept), of this connection and no other, now or later.
     pub fn accept(&self) -> Accept<'static> {
-        let key = self.header("Sec-WebSocket-Key").unwrap_or_default();
-        Accept { value: accept_value(key), protocol: None, chosen: Chosen::default(), headers: &[] }
+        Accept::new(self.asked.key(self.head.octets()).unwrap_or_default())
     }
 
     /// The acceptance of this request with the first of `preferred` that the client offers too; `None` where it
@@ -121,22 +130,30 @@ fn split_target(target: &str) -> (Option<&str>, &str) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a request is accepted by WebSocket::accept"]
 pub struct Accept<'a> {
-    value: AcceptValue,
+    key: RequestKey,
     protocol: Option<&'a str>,
     chosen: Chosen,
     headers: Headers<'a>,
 }
 
 impl<'a> Accept<'a> {
+    const fn new(key: RequestKey) -> Self {
+        Self { key, protocol: None, chosen: Chosen { start: 0, len: 0 }, headers: &[] }
+    }
+
     /// Adds headers to the response, cookies for example; they replace those given before.
     pub const fn headers(self, headers: Headers<'a>) -> Self {
         Self { headers, ..self }
     }
 
-    /// The value of `Sec-WebSocket-Accept`.
+    /// The value of `Sec-WebSocket-Accept`: 28 characters.
     #[must_use]
-    pub fn value(&self) -> &str {
-        core::str::from_utf8(&self.value).unwrap_or_default()
+    pub fn value(&self) -> AcceptValue {
+        accept_value(&self.key)
+    }
+
+    pub(crate) const fn key(&self) -> RequestKey {
+        self.key
     }
 
     pub(crate) const fn chosen(&self) -> Chosen {
@@ -148,12 +165,12 @@ impl<'a> Accept<'a> {
     }
 
     /// Section 4.2.2.
-    pub(crate) fn write(&self, write: &mut dyn FnMut(&[u8])) {
+    pub(crate) fn write(&self, value: &AcceptValue, write: &mut dyn FnMut(&[u8])) {
         write(
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: ",
         );
-        write(&self.value);
+        write(value);
         write(b"\r\n");
         if let Some(protocol) = self.protocol {
             write_headers(&[("Sec-WebSocket-Protocol", protocol)], write);
@@ -179,7 +196,7 @@ pub struct Reject<'a> {
 impl<'a> Reject<'a> {
     /// A response with this status, from 200 to 599, and an empty body.
     ///
-    /// It carries `Content-Length` and `Connection: close`; with 405 `Allow: GET`, and with 426 `Upgrade: websocket`
+    /// It carries `Connection: close` and, but for 204 and 304, `Content-Length`; with 405 `Allow: GET`, and with 426 `Upgrade: websocket`
     /// and `Sec-WebSocket-Version: 13` (section 4.4).
     pub const fn status(status: u16) -> Self {
         Self { status, headers: &[], body: &[] }
@@ -199,18 +216,13 @@ impl<'a> Reject<'a> {
         if !(200..=599).contains(&self.status) {
             return Err(AnswerError::InvalidStatus);
         }
-        if !self.has_body() && !self.body.is_empty() {
+        if matches!(self.status, 204 | 205 | 304) && !self.body.is_empty() {
             return Err(AnswerError::BodyNotAllowed);
         }
         if !are_allowed(self.headers, if self.status == 405 { "Allow" } else { "" }) {
             return Err(AnswerError::InvalidHeader);
         }
         Ok(())
-    }
-
-    /// RFC 9110 sections 15.3.5 and 15.4.5.
-    const fn has_body(&self) -> bool {
-        !matches!(self.status, 204 | 304)
     }
 
     pub(crate) fn write(&self, write: &mut dyn FnMut(&[u8])) {
@@ -224,7 +236,8 @@ impl<'a> Reject<'a> {
             426 => b"\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             _ => b"\r\nConnection: close\r\n",
         });
-        if self.has_body() {
+        // RFC 9110 section 8.6: a 204 has none, and a 304 would tell that of another response.
+        if !matches!(self.status, 204 | 304) {
             write(b"Content-Length: ");
             write(Decimal::new(self.body.len()).as_bytes());
             write(b"\r\n");
@@ -271,6 +284,8 @@ pub struct ServerOpening {
     started: bool,
     /// An empty line has come before it.
     blank: bool,
+    /// It is a request of HTTP/1.0, which knows no upgrade.
+    old: bool,
     host: bool,
     upgrade: bool,
     connection: bool,
@@ -280,7 +295,7 @@ pub struct ServerOpening {
 
 impl ServerOpening {
     /// The request line (section 4.2.1 point 1, RFC 9112 section 3).
-    fn request_line(&mut self, line: &[u8]) -> Result<(), RequestError> {
+    fn request_line(&mut self, line: &[u8], plain_requests: bool) -> Result<(), RequestError> {
         self.started = true;
         let mut parts = line.split(|&octet| octet == b' ');
         let (Some(method), Some(target), Some(version), None) =
@@ -290,7 +305,8 @@ impl ServerOpening {
         };
         let version = head::http_version(version).ok_or(RequestError::InvalidRequestLine)?;
         let method = head::token(method).ok_or(RequestError::InvalidRequestLine)?;
-        if !head::is_new_enough(version) {
+        self.old = !head::is_new_enough(version);
+        if self.old && !(plain_requests && version == (b'1', b'0')) {
             return Err(RequestError::HttpTooOld);
         }
         if method != "GET" {
@@ -337,7 +353,9 @@ impl ServerOpening {
             let valid = head::list(value).all(|protocol| head::token(protocol).is_some());
             if valid { Ok(()) } else { Err(RequestError::InvalidProtocols) }
         } else if is("Sec-WebSocket-Extensions") {
-            if head::are_extensions(value) { Ok(()) } else { Err(RequestError::InvalidExtensions) }
+            // An empty line is an empty element of the list that all such headers together are.
+            let valid = head::list(value).next().is_none() || head::are_extensions(value);
+            if valid { Ok(()) } else { Err(RequestError::InvalidExtensions) }
         } else if is("Transfer-Encoding") || is("Content-Length") && !is_zero(value) {
             Err(RequestError::Body)
         } else {
@@ -347,10 +365,10 @@ impl ServerOpening {
 
     /// What the complete head asks for.
     fn finish(&self, plain_requests: bool) -> Result<Asked, RequestError> {
-        if !self.host {
+        if !self.host && !self.old {
             return Err(RequestError::NoHost);
         }
-        if plain_requests && !(self.upgrade && self.connection) {
+        if plain_requests && (self.old || !(self.upgrade && self.connection)) {
             return Ok(Asked { key: None });
         }
         if !self.upgrade {
@@ -379,15 +397,14 @@ impl Opening for ServerOpening {
             if line.is_empty() && !core::mem::replace(&mut self.blank, true) {
                 return Ok(Progress::Restart);
             }
-            self.request_line(line)?;
+            self.request_line(line, config.plain_requests)?;
             return Ok(Progress::More);
         }
         if line.is_empty() {
             return Ok(Progress::Complete(self.finish(config.plain_requests)?));
         }
-        let (name, value) = head::field(line)?;
-        let offset = Head::new(line).offset_of(value);
-        self.field(name, value, at + usize::from(offset))?;
+        let (name, value, offset) = head::field(line)?;
+        self.field(name, value, at + offset)?;
         Ok(Progress::More)
     }
 
@@ -423,16 +440,18 @@ pub fn check_request<'h>(
     headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
 ) -> Result<Accept<'static>, RequestError> {
     let mut opening = ServerOpening::default();
-    let mut key: &[u8] = &[];
+    let mut key = RequestKey::default();
     for (name, value) in headers {
         let value = value.trim_ascii();
         opening.field(name, value, 0)?;
-        if name.eq_ignore_ascii_case("Sec-WebSocket-Key") {
-            key = value;
+        if name.eq_ignore_ascii_case("Sec-WebSocket-Key")
+            && let Some(value) = value.first_chunk()
+        {
+            key = *value;
         }
     }
     opening.finish(false)?;
-    Ok(Accept { value: accept_value(key), protocol: None, chosen: Chosen::default(), headers: &[] })
+    Ok(Accept::new(key))
 }
 
 impl fmt::Display for Request<'_> {
@@ -480,7 +499,7 @@ mod tests {
             ("sec-websocket-version", b"13"),
         ];
         let accept = check_request(valid.iter().copied()).unwrap();
-        assert_eq!(accept.value(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(&accept.value(), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         let missing = [
             RequestError::NoHost,
             RequestError::NoUpgrade,
