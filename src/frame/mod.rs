@@ -98,14 +98,14 @@ mod tests {
     fn f7_a_broadcast_frame_is_the_message_behind_the_shortest_header() {
         for len in [0, 1, 125, 126, 127, 65_535, 65_536] {
             let payload = std::vec![0x5A; len];
-            let mut outbox = std::vec::Vec::<u8>::new();
+            let mut outbox = heapless::Vec::<u8, 70_000>::new();
             encode(&payload[..], &mut outbox).unwrap();
             let header: &[u8] = match len {
                 0..126 => &[0x82, len as u8],
                 126..=65_535 => &[0x82, 126, (len >> 8) as u8, len as u8],
                 _ => &[0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0],
             };
-            assert_eq!(outbox, [header, &payload].concat());
+            assert_eq!(outbox[..], [header, &payload].concat());
         }
     }
 
