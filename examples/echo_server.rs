@@ -1,7 +1,7 @@
 //! Sends every message back: blocking sockets, one thread a connection.
 //!
 //! ```text
-//! echo_server ADDR [--fixed | --heap] [--pieces] [--protocol P]... [--origin O]... [--bye WORD]
+//! echo_server ADDR [--fixed | --heap] [--pieces] [--protocol P]... [--origin O]... [--bye WORD] [--read BYTES]
 //! ```
 //!
 //! - `--heap`, the default: growing buffers, messages up to 64 MiB.
@@ -10,6 +10,7 @@
 //! - `--protocol P`: a subprotocol to speak, the one that it likes best first.
 //! - `--origin O`: only pages of these origins may connect.
 //! - `--bye WORD`: this text message is answered by closing (not with `--pieces`).
+//! - `--read BYTES`: how much one read takes at most; to see that it makes no difference.
 
 use sansocket::{
     Accept, Buffer, CloseCode, Config, Delivery, Event, FixedInbox, Inbox, Message, Reject, Request, Server,
@@ -40,7 +41,8 @@ const LINGER: Duration = Duration::from_secs(2);
 fn main() -> ExitCode {
     let Some((address, options)) = Options::parse(std::env::args().skip(1)) else {
         eprintln!(
-            "usage: echo_server ADDR [--fixed | --heap] [--pieces] [--protocol P]... [--origin O]... [--bye WORD]"
+            "usage: echo_server ADDR [--fixed | --heap] [--pieces] [--protocol P]... [--origin O]... [--bye WORD] \
+             [--read BYTES]"
         );
         return ExitCode::from(2);
     };
@@ -82,11 +84,12 @@ fn listen(address: &str, options: &Arc<Options>) -> io::Result<()> {
 fn serve(stream: &TcpStream, options: &Options) -> Result<()> {
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    let read = |buffer: usize| buffer.min(options.read.unwrap_or(buffer));
     if options.fixed {
         let outbox = heapless::Vec::<u8, OUTBOX>::new();
-        converse(stream, options, &mut [0; SMALL], FixedInbox::<SMALL>::new(), outbox)?;
+        converse(stream, options, &mut [0; SMALL][..read(SMALL)], FixedInbox::<SMALL>::new(), outbox)?;
     } else {
-        converse(stream, options, &mut vec![0; 64 << 10], Inbox::new(), Vec::new())?;
+        converse(stream, options, &mut vec![0; read(64 << 10)], Inbox::new(), Vec::new())?;
     }
     Ok(linger(stream)?)
 }
@@ -237,6 +240,7 @@ struct Options {
     protocols: Vec<String>,
     origins: Vec<String>,
     bye: Option<String>,
+    read: Option<usize>,
 }
 
 impl Options {
@@ -252,6 +256,7 @@ impl Options {
                 "--origin" => options.origins.push(args.next()?),
                 // It has to fit into a Close frame.
                 "--bye" => options.bye = Some(args.next().filter(|word| word.len() <= 123)?),
+                "--read" => options.read = Some(args.next()?.parse().ok().filter(|bytes| *bytes > 0)?),
                 _ if address.is_none() && !arg.starts_with('-') => address = Some(arg),
                 _ => return None,
             }
