@@ -99,7 +99,9 @@ mod opening {
     }
 }
 
+// Not inlined, so that the panics in the code of its dependencies can be told from the crate's own, which has none.
 /// "Concatenate the key with the GUID, take the SHA-1 hash, base64-encode it" (section 4.2.2).
+#[inline(never)]
 pub(crate) fn accept_value(key: &[u8]) -> AcceptValue {
     let mut sha1 = sha1_smol::Sha1::new();
     sha1.update(key);

@@ -1,0 +1,183 @@
+//! A program that calls everything the crate has, with input that the compiler cannot know, and that has nothing else in
+//! it: what panics remain in it are the crate's own, or a dependency's.
+#![no_std]
+#![no_main]
+
+use core::convert::Infallible;
+use core::hint::black_box;
+use core::time::Duration;
+use sansocket::frame::{self, Masking};
+use sansocket::handshake::{check_request, check_response};
+use sansocket::{
+    Buffer, Client, CloseCode, Config, Connect, Delivery, Error, Event, FixedInbox, Fragment, Handler, Kind,
+    Message, Part, Reject, Request, Role, Sender, Server, Slice, WebSocket,
+};
+
+type Headers<'h> = &'h [(&'h str, &'h str)];
+
+/// Input, and randomness, of which nothing is known.
+struct Opaque;
+
+impl Opaque {
+    fn text(&self) -> &'static str {
+        black_box("opaque")
+    }
+    fn bytes(&self) -> &'static [u8] {
+        black_box(b"opaque")
+    }
+    fn headers(&self) -> Headers<'static> {
+        black_box(&[("a", "b")])
+    }
+    fn number(&self) -> u64 {
+        black_box(7)
+    }
+}
+
+impl rand_core::TryRng for Opaque {
+    type Error = Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(self.number() as u32)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(self.number())
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.iter_mut().for_each(|byte| *byte = self.number() as u8);
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Opaque {}
+
+#[unsafe(no_mangle)]
+extern "C" fn main(_: i32, _: *const *const u8) -> i32 {
+    let mut memory = [0; 4096];
+    let mut inboxes = (FixedInbox::<4096>::new(), heapless::Vec::<u8, 4096>::new(), Slice::new(&mut memory));
+    let mut outbox = heapless::Vec::<u8, 4096>::new();
+    for inbox in [&mut inboxes.0 as &mut dyn Buffer, &mut inboxes.1, &mut inboxes.2] {
+        let delivery = if Opaque.number() > 7 { Delivery::Pieces } else { Delivery::Whole };
+        let timeout = Some(Duration::from_nanos(Opaque.number()));
+        let config = Config::new()
+            .delivery(delivery)
+            .max_head(Opaque.number() as u16)
+            .max_frame(Opaque.number())
+            .max_message(Opaque.number())
+            .idle_ping(timeout)
+            .pong_timeout(timeout)
+            .plain_requests(Opaque.number() > 7);
+        serve(WebSocket::server(config), inbox, &mut outbox);
+        serve(WebSocket::<Server>::open(config), inbox, &mut outbox);
+        ask(WebSocket::client(config, Opaque), inbox, &mut outbox);
+        ask(WebSocket::<Client<Opaque>>::open(config, Opaque), inbox, &mut outbox);
+        let _ = black_box(frame::encode(Opaque.text(), &mut outbox));
+        let headers = || black_box([(Opaque.text(), Opaque.bytes())]);
+        let _ = black_box(check_request(headers()));
+        let connect = Connect::new(Opaque.text(), Opaque.text()).protocol(Opaque.text());
+        let _ = black_box(check_response(headers(), Opaque.text(), &connect));
+    }
+    0
+}
+
+fn serve(mut ws: WebSocket<Server>, inbox: &mut dyn Buffer, outbox: &mut dyn Buffer) {
+    let answer = |ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut dyn Buffer| {
+        black_box((request.target(), request.host(), request.origin(), request.is_upgrade()));
+        for header in request.headers() {
+            black_box(header);
+        }
+        for extension in request.extensions() {
+            black_box(extension);
+        }
+        let accept = request.select(&[Opaque.text()]).unwrap_or(request.accept()).headers(Opaque.headers());
+        let _ = black_box(ws.accept(accept, outbox));
+        let reject = Reject::status(Opaque.number() as u16).headers(Opaque.headers()).body(Opaque.bytes());
+        let _ = black_box(ws.reject(reject, outbox));
+    };
+    drive(&mut ws, inbox, outbox, answer);
+    let mut input = black_box([0; 64]);
+    let _ = black_box(ws.dispatch(&mut &mut input[..], inbox, outbox, &mut (Echo, Echo)));
+}
+
+fn ask(mut ws: WebSocket<Client<Opaque>>, inbox: &mut dyn Buffer, outbox: &mut dyn Buffer) {
+    if let Ok(connect) = Connect::from_uri(Opaque.text()) {
+        black_box((connect.host(), connect.port()));
+        let offer = [Opaque.text()];
+        let _ = black_box(ws.connect(connect.protocols(&offer).headers(Opaque.headers()), outbox));
+    }
+    drive(&mut ws, inbox, outbox, |_, _, _| {});
+}
+
+/// Everything that both roles have.
+fn drive<R: Role>(
+    ws: &mut WebSocket<R>,
+    inbox: &mut dyn Buffer,
+    outbox: &mut dyn Buffer,
+    answer: impl Fn(&mut WebSocket<R>, &Request<'_>, &mut dyn Buffer),
+) {
+    let mut bytes = black_box([0; 1024]);
+    let mut input = bytes.get_mut(..Opaque.number() as usize).unwrap_or_default();
+    while let Some(event) = ws.receive(&mut input, inbox) {
+        match &event {
+            Event::Request(request) => answer(ws, request, outbox),
+            Event::Open(open) => {
+                let _ = black_box((open.protocol(), open.header(Opaque.text())));
+            }
+            Event::Message(message) => {
+                let _ = black_box(ws.send(*message, outbox));
+            }
+            Event::Piece(piece) => {
+                let _ = black_box(ws.send_piece(piece, outbox));
+                if let Part::Text { lead, text } = &piece.part {
+                    black_box((lead, text));
+                }
+            }
+            Event::Ping(payload) | Event::Pong(payload) => {
+                let _ = black_box(payload.as_slice());
+            }
+            Event::Error(error) => {
+                black_box((error.close_code(), error.status()));
+                if let Error::Refused(response) = error {
+                    black_box((response.status(), response.header(Opaque.text())));
+                }
+            }
+            Event::Close(close) => {
+                let _ = black_box((close.code, close.reason.as_str(), close.clean));
+            }
+        }
+        let _ = black_box(ws.transmit(outbox));
+    }
+    let mut bytes = black_box([0; 64]);
+    if let Some(ready) = ws.poll(&mut bytes, inbox) {
+        black_box(ready.consumed());
+        black_box(ws.event(ready, black_box(&mut [0; 9]), inbox));
+    }
+    ws.handle_timeout(Duration::from_nanos(Opaque.number()));
+    black_box((ws.poll_timeout(), ws.state(), ws.is_closed(), ws.awaits_caller(), ws.can_send()));
+    let _ = black_box(ws.send(Message::Binary(Opaque.bytes()), outbox));
+    let _ = black_box(ws.send_piece(Fragment::new(Opaque.text(), Opaque.number() > 7), outbox));
+    if let Ok(mut mask) = ws.send_header(Kind::Binary, Opaque.number(), outbox) {
+        mask.apply(&mut bytes);
+        black_box(&bytes);
+    }
+    let _ = black_box(ws.payload_sent(Opaque.number()));
+    let _ = black_box(ws.ping(Opaque.bytes(), outbox));
+    let _ = black_box(ws.close(CloseCode(Opaque.number() as u16), Opaque.text(), outbox));
+    let _ = black_box(ws.close_without_code(outbox));
+    ws.receive_eof();
+    outbox.clear();
+}
+
+struct Echo;
+
+impl Handler for Echo {
+    fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {
+        let _ = black_box(sender.accept(request.accept()));
+    }
+    fn on_message(&mut self, message: Message<'_>, sender: &mut Sender<'_>) {
+        let _ = black_box(sender.send(message));
+    }
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
