@@ -1,0 +1,254 @@
+//! What an attacker sends, and what it costs: nothing that grows, and the right code each time.
+
+mod common;
+
+use common::*;
+use sansocket::{Buffer, Config, Delivery, Event, FixedInbox, Server, State, WebSocket};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+/// Counts what the current thread has allocated and not freed, and the most that this ever was.
+struct Counting;
+
+thread_local! {
+    static HELD: Cell<isize> = const { Cell::new(0) };
+    static MOST: Cell<isize> = const { Cell::new(0) };
+}
+
+fn count(bytes: isize) {
+    let held = HELD.get() + bytes;
+    HELD.set(held);
+    MOST.set(MOST.get().max(held));
+}
+
+// The tests may do what the crate may not: the allocator's trait asks for it.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count(layout.size() as isize);
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        count(-(layout.size() as isize));
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// How many bytes of heap `attack` needs at most, beyond what is held before it.
+fn heap(attack: impl FnOnce()) -> isize {
+    let before = HELD.get();
+    MOST.set(before);
+    attack();
+    MOST.get() - before
+}
+
+/// Receives a slice that is sent again and again; returns how many times until the connection ended.
+fn repeat<B: Buffer>(
+    ws: &mut WebSocket<Server>,
+    slice: &[u8],
+    times: usize,
+    inbox: &mut B,
+    outbox: &mut B,
+) -> usize {
+    let mut buffer = [0; 4096];
+    for time in 0..times {
+        let input = &mut buffer[..slice.len()];
+        input.copy_from_slice(slice);
+        let mut input = &mut input[..];
+        while let Some(event) = ws.receive(&mut input, inbox) {
+            drop(event);
+        }
+        ws.transmit(outbox).unwrap();
+        if ws.is_closed() {
+            return time + 1;
+        }
+        outbox.clear();
+    }
+    times
+}
+
+#[test]
+fn p8_q7_a_million_pings_and_a_million_empty_fragments_grow_nothing() {
+    let pings = masked(0x89, b"flood").repeat(100);
+    let fragments = [masked(0x01, b""), masked(0x00, b"").repeat(99)].concat();
+    let more = masked(0x00, b"").repeat(100);
+    // Buffers of fixed size: not a byte of heap.
+    let used = heap(|| {
+        let (mut inbox, mut outbox) = (heapless::Vec::<u8, 64>::new(), heapless::Vec::<u8, 64>::new());
+        let mut ws = WebSocket::<Server>::open(Config::default());
+        assert_eq!(repeat(&mut ws, &pings, 10_000, &mut inbox, &mut outbox), 10_000);
+        assert_eq!(ws.state(), State::Open);
+        assert_eq!(repeat(&mut ws, &fragments, 1, &mut inbox, &mut outbox), 1);
+        assert_eq!(repeat(&mut ws, &more, 10_000, &mut inbox, &mut outbox), 10, "after 1,024 of them");
+        assert_eq!(outbox[..], [0x88, 2, 0x03, 0xF0]);
+    });
+    assert_eq!(used, 0);
+    // Buffers that could grow do not.
+    let used = heap(|| {
+        let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+        let mut ws = WebSocket::<Server>::open(Config::default());
+        repeat(&mut ws, &pings, 10_000, &mut inbox, &mut outbox);
+        repeat(&mut ws, &fragments, 1, &mut inbox, &mut outbox);
+        repeat(&mut ws, &more, 10_000, &mut inbox, &mut outbox);
+    });
+    assert!(used < 64, "{used}");
+}
+
+#[test]
+fn q7_f6_a_declared_length_allocates_nothing() {
+    for (length, code) in [(i64::MAX as u64, 1009), (u64::MAX, 1002), ((1 << 32) + 5, 1009), (16 << 20, 0)] {
+        let used = heap(|| {
+            let mut ws = WebSocket::<Server>::open(Config::default());
+            let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+            let mut frame = [0x82, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6];
+            frame[2..10].copy_from_slice(&length.to_be_bytes());
+            let mut input = &mut frame[..];
+            while ws.receive(&mut input, &mut inbox).is_some() {}
+            ws.transmit(&mut outbox).unwrap();
+            let [high, low] = u16::to_be_bytes(code);
+            assert_eq!(outbox, if code == 0 { vec![] } else { vec![0x88, 2, high, low] }, "{length}");
+        });
+        assert!(used < 100, "{length}: {used}");
+    }
+}
+
+#[test]
+fn s11_s18_a_head_that_never_ends_costs_no_more_than_its_limit() {
+    for (piece, lines, status) in
+        [("x", false, 414), ("X: y\r\n", true, 431), ("GET", false, 414), ("A:", true, 431)]
+    {
+        let used = heap(|| {
+            let mut ws = WebSocket::server(Config::default());
+            let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+            if lines {
+                repeat(&mut ws, b"GET / HTTP/1.1\r\nHost: a\r\n", 1, &mut inbox, &mut outbox);
+            }
+            let times = repeat(&mut ws, piece.as_bytes(), 1_000_000, &mut inbox, &mut outbox);
+            assert!(times * piece.len() <= 8192 + piece.len(), "{piece}: {times}");
+            assert!(
+                outbox.starts_with(format!("HTTP/1.1 {status} ").as_bytes()),
+                "{}",
+                outbox.escape_ascii()
+            );
+        });
+        assert!(used < 3 * 8192, "{piece}: {used}");
+    }
+    let used = heap(|| {
+        let mut ws = WebSocket::server(Config::default().max_head(u16::MAX));
+        let (mut inbox, mut outbox) = (FixedInbox::<65_536>::new(), FixedInbox::<65_536>::new());
+        repeat(&mut ws, b"GET / HTTP/1.1\r\n", 1, &mut inbox, &mut outbox);
+        assert_eq!(
+            repeat(&mut ws, b"X: y\r\n", 10_000, &mut inbox, &mut outbox),
+            101,
+            "more than 100 headers"
+        );
+    });
+    assert_eq!(used, 0);
+}
+
+/// What a server answers to a head.
+fn answer(head: &[u8]) -> String {
+    let mut peer = Peer::new(WebSocket::server(Config::default()));
+    peer.receive_with(head, |ws, event, outbox| {
+        if let Event::Request(request) = event {
+            // Whatever is looked up.
+            let looks = (request.target().len(), request.host().len(), request.headers().count());
+            assert!(looks.0 > 0 && looks.1 > 0 && looks.2 > 0);
+            assert!(request.protocols().all(|protocol| !protocol.is_empty()));
+            ws.accept(request.accept(), outbox).unwrap();
+        }
+    });
+    String::from_utf8(peer.take_sent()).unwrap().lines().next().unwrap_or("nothing").to_owned()
+}
+
+#[test]
+fn q3_s16_every_octet_at_every_place_of_a_head_is_taken_or_refused() {
+    let head = request("Origin: http://a\r\nSec-WebSocket-Protocol: chat\r\nX: y\r\n").into_bytes();
+    for place in 0..head.len() {
+        for octet in (0..=255_u8).filter(|octet| *octet != head[place]) {
+            let mut head = head.clone();
+            head[place] = octet;
+            let line = answer(&head);
+            let control = octet.is_ascii_control() && octet != b'\t';
+            let expected: &[&str] = if control { &["400"] } else { &["101", "400", "405", "426"] };
+            assert!(expected.iter().any(|status| line.contains(status)), "{place} {octet:#x}: {line}");
+        }
+    }
+    assert!(answer(&head).contains("101"));
+}
+
+#[test]
+fn f1_f2_f5_g2_g3_k2_every_first_two_octets_in_every_state_end_as_section_5_says() {
+    for first in 0..=255_u8 {
+        for second in 0..=255_u8 {
+            for inside in [false, true] {
+                let mut peer = server(Config::default());
+                if inside {
+                    peer.receive(&masked(0x01, b"a"));
+                }
+                // A length of 126 or 127 is followed by the largest that is too long a form.
+                let extended: &[u8] = match second & 0x7F {
+                    126 => &125_u16.to_be_bytes(),
+                    127 => &65_535_u64.to_be_bytes(),
+                    _ => b"",
+                };
+                peer.receive(&[&[first, second], extended].concat());
+                let (fin, opcode, length) = (first & 0x80 != 0, first & 0xF, second & 0x7F);
+                let fault = first & 0x70 != 0
+                    || !matches!(opcode, 0..=2 | 8..=10)
+                    || opcode >= 8 && (!fin || length > 125 || opcode == 8 && length == 1)
+                    || (opcode == 0) != inside && opcode < 8
+                    || second & 0x80 == 0
+                    || length >= 126;
+                let failed = peer.outbox == unmasked(0x88, &1002_u16.to_be_bytes());
+                assert_eq!(failed, fault, "{first:#x} {second:#x} {inside}");
+                assert_eq!(peer.ws.is_closed(), fault);
+            }
+        }
+    }
+}
+
+#[test]
+fn t1_t3_t6_the_neighbourhood_of_table_3_7_of_the_unicode_standard_is_judged_on_its_octet() {
+    // First octets on both sides of each boundary, and for each the second octets likewise; third and fourth too.
+    let firsts = [
+        0x7F, 0x80, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4,
+        0xF5, 0xFF,
+    ];
+    let others = [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF];
+    for first in firsts {
+        for second in others {
+            for third in others {
+                for fourth in [0x7F, 0x80, 0xBF, 0xC0] {
+                    let text = [b'a', first, second, third, fourth, b'z'];
+                    for delivery in [Delivery::Whole, Delivery::Pieces] {
+                        let mut peer = server(Config::default().delivery(delivery));
+                        let stream = masked(0x81, &text);
+                        let failed_at = stream.iter().position(|octet| {
+                            peer.receive(&[*octet]);
+                            peer.seen.iter().any(|seen| matches!(seen, Seen::Error(_)))
+                        });
+                        // The first octet after which what has come is no beginning of any text.
+                        let wrong = (0..text.len()).find(|&end| {
+                            core::str::from_utf8(&text[..=end])
+                                .is_err_and(|error| error.error_len().is_some())
+                        });
+                        assert_eq!(failed_at, wrong.map(|wrong| wrong + 6), "{text:x?} {delivery:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn g5_l5_l13_l19_closes_within_fragments_and_data_after_a_close() {
+    let mut peer = server(Config::default());
+    let after = [masked(0x00, b"b"), masked(0x80, b"c"), masked(0x81, b"d"), vec![0xFF; 100]].concat();
+    peer.receive(&[masked(0x01, b"a"), masked(0x88, &close_body(1000, "")), after].concat());
+    assert_eq!(peer.seen, [Seen::Close(1000, String::new(), true)]);
+    assert_eq!(peer.outbox, unmasked(0x88, &1000_u16.to_be_bytes()));
+    assert!(is_closed(&peer));
+}
