@@ -1,0 +1,188 @@
+//! Proves that a client takes only a response that RFC 6455 section 4.1 allows for an opened connection, by a naive second
+//! judge and by httparse, that it tells any other status as it is, and that a failed handshake sends nothing more.
+#![no_main]
+
+use sansocket::{Config, Connect, Error, Event, HeadError, Open, ResponseError, WebSocket, handshake};
+use sansocket_fuzz::heads::{self, CLIENT_KEY, Head};
+use sansocket_fuzz::{Choices, FIXED, Peer, Seen, inbox, portion, rng};
+
+const OFFERS: [&[&str]; 2] = [&["chat", "v2"], &[]];
+const SMALL: usize = 190;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let mut choices = Choices(data);
+    let flags = choices.byte();
+    let shape = choices.byte();
+    // One byte for nothing keeps the layout of `server_head`.
+    choices.byte();
+    let accept = heads::accept_of(CLIENT_KEY);
+    let offered = OFFERS[usize::from(flags & 1)];
+    let valid = flags & 0x51 == 0x10 && choices.is_empty() && shape & 3 < 2;
+    let stream = if flags & 0x10 != 0 {
+        heads::edit(&heads::responses(&accept)[usize::from(shape & 3)], choices)
+    } else {
+        choices.0.to_vec()
+    };
+    let portion = if shape >> 2 & 0xF == 0 { usize::MAX } else { portion(shape >> 2).max(1) };
+    let mut config = Config::default();
+    if flags & 0x40 != 0 {
+        config = config.max_head(SMALL as u16).max_headers(4);
+    }
+    let most = if flags & 0x40 != 0 { SMALL } else { 8 << 10 };
+    let judge = Judge {
+        accept: &accept,
+        offered,
+        most: if flags >> 2 & 2 == 0 { most.min(FIXED) } else { most },
+        stream: &stream,
+    };
+
+    let mut peer = Peer::new(WebSocket::client(config, rng()), inbox(flags >> 2));
+    peer.two_steps = flags & 0x80 != 0;
+    peer.ws.connect(Connect::new("a.example", "/").protocols(offered), &mut peer.outbox).unwrap();
+    judge.check_request(&peer.outbox);
+    peer.outbox.clear();
+
+    let mut memory = stream.clone();
+    let mut end = 0;
+    for slice in memory.chunks_mut(portion) {
+        end += slice.len();
+        let left = peer.receive(slice, |ws, event, left, _| {
+            match event {
+                Event::Open(open) => judge.check_open(open, &stream[..end - left]),
+                Event::Error(Error::Refused(response)) => {
+                    let status = response.status();
+                    let octets = judge.check_head(&stream, response.headers());
+                    assert_ne!(status, 101);
+                    assert_eq!(Head::read(octets).0.parts()[1], status.to_string());
+                }
+                Event::Error(Error::Response(error)) => judge.justify(*error),
+                _ => {}
+            }
+            if let Event::Error(Error::Response(_) | Error::Refused(_)) = event {
+                assert!(ws.is_closed(), "closed at once");
+            }
+            true
+        });
+        assert_eq!(left, 0, "every slice is used up");
+    }
+    let opened = matches!(peer.record.seen.first(), Some(Seen::Open(_)));
+    assert!(opened || !valid, "a valid response was refused: {:?}", peer.record);
+    assert!(opened || peer.outbox.is_empty());
+    peer.end();
+});
+
+/// What the response is judged by.
+struct Judge<'j> {
+    accept: &'j str,
+    offered: &'static [&'static str],
+    /// The longest head.
+    most: usize,
+    stream: &'j [u8],
+}
+
+impl Judge<'_> {
+    /// The request has the parts that section 4.1 asks for.
+    fn check_request(&self, octets: &[u8]) {
+        let parsed = heads::parse_request(octets).expect("httparse reads the request");
+        assert_eq!(parsed.len, octets.len());
+        let (head, _) = Head::read(octets);
+        assert_eq!(head.first, "GET / HTTP/1.1");
+        assert_eq!(head.value("host"), Some("a.example"));
+        assert_eq!(head.value("sec-websocket-key"), Some(CLIENT_KEY));
+        assert_eq!(head.value("sec-websocket-version"), Some("13"));
+        assert!(head.lists("upgrade", "websocket") && head.lists("connection", "upgrade"));
+        assert!(self.offered.iter().all(|offer| head.lists("sec-websocket-protocol", offer)));
+    }
+
+    /// The final head in `octets`, behind interim ones: its octets, which httparse reads as the machine does.
+    fn check_head<'o, 'h>(
+        &self,
+        octets: &'o [u8],
+        fields: impl Iterator<Item = (&'h str, &'h [u8])>,
+    ) -> &'o [u8] {
+        let mut rest = octets;
+        loop {
+            let end = rest.windows(4).position(|four| four == b"\r\n\r\n").expect("a complete head") + 4;
+            let (head, after) = rest.split_at(end);
+            let switches = Head::read(head).0.parts()[1] == "101";
+            // A head that opens nothing may fold its lines: what goes on with a line is left out.
+            let lines = if switches { head.to_vec() } else { heads::without_folds(head) };
+            let parsed = heads::parse_response(&lines).expect("httparse reads what is accepted");
+            assert_eq!(parsed.len, lines.len());
+            if !(100..200).contains(&parsed.status) || switches {
+                assert!(octets.len() - after.len() <= self.most);
+                assert!(fields.map(|(name, value)| (name.into(), value.into())).eq(parsed.fields));
+                return head;
+            }
+            rest = after;
+        }
+    }
+
+    /// The checks of section 4.1 on the server's response, each by itself.
+    fn check_open(&self, open: &Open<'_>, octets: &[u8]) {
+        let last = self.check_head(octets, open.headers());
+        assert!(octets.ends_with(last));
+        let (head, complete) = Head::read(last);
+        assert!(complete);
+        // 1: "If the status code received from the server is not 101"
+        assert!(heads::is_new_enough(head.parts()[0]));
+        assert_eq!(head.parts()[1], "101");
+        // 2: "an ASCII case-insensitive match for the value "websocket""
+        let [upgrade] = head.values("upgrade")[..] else { panic!("{head:?}") };
+        assert!(upgrade.eq_ignore_ascii_case(b"websocket"));
+        // 3: "a token that is an ASCII case-insensitive match for the value "Upgrade""
+        assert!(head.lists("connection", "upgrade"));
+        // 4: "the base64-encoded SHA-1"
+        assert_eq!(head.values("sec-websocket-accept"), [self.accept.as_bytes()]);
+        // 5: "an extension that was not present in the client's handshake"
+        assert!(head.values("sec-websocket-extensions").is_empty());
+        // 6: "a subprotocol that was not present in the client's handshake"
+        let protocols = head.values("sec-websocket-protocol");
+        assert!(protocols.len() <= 1);
+        assert_eq!(open.protocol(), head.value("sec-websocket-protocol"));
+        assert!(open.protocol().is_none_or(|protocol| self.offered.contains(&protocol)));
+        let connect = Connect::new("a.example", "/").protocols(self.offered);
+        let agreed = handshake::check_response(open.headers(), CLIENT_KEY, &connect).unwrap();
+        assert_eq!(agreed.protocol(), open.protocol());
+    }
+
+    /// The fault that the error names is there, in some head of the stream.
+    fn justify(&self, error: ResponseError) {
+        use ResponseError as E;
+        let mut rest = self.stream;
+        let head = loop {
+            let (head, complete) = Head::read(rest);
+            let interim =
+                head.parts().get(1).is_some_and(|status| status.len() == 3 && status.starts_with('1'));
+            if !interim || !complete || head.parts()[1] == "101" {
+                break head;
+            }
+            let end = rest.windows(4).position(|four| four == b"\r\n\r\n");
+            rest = &rest[end.unwrap() + 4..];
+        };
+        let there = match error {
+            E::Head(HeadError::TooLong) => self.stream.len() > self.most,
+            E::HttpTooOld => !heads::is_new_enough(head.parts()[0]),
+            E::NoUpgrade => {
+                !matches!(head.values("upgrade")[..], [value] if value.eq_ignore_ascii_case(b"websocket"))
+            }
+            E::NoConnectionUpgrade => !head.lists("connection", "upgrade"),
+            E::NoAccept => head.values("sec-websocket-accept").is_empty(),
+            E::SecondAccept => head.values("sec-websocket-accept").len() > 1,
+            E::WrongAccept => {
+                head.values("sec-websocket-accept").iter().any(|value| *value != self.accept.as_bytes())
+            }
+            E::UnofferedProtocol => head
+                .values("sec-websocket-protocol")
+                .iter()
+                .any(|value| !self.offered.iter().any(|offer| offer.as_bytes() == *value)),
+            E::SecondProtocol => head.values("sec-websocket-protocol").len() > 1,
+            E::UnofferedExtension | E::InvalidExtensions => {
+                !head.values("sec-websocket-extensions").is_empty()
+            }
+            E::SecondExtensions => head.values("sec-websocket-extensions").len() > 1,
+            _ => true,
+        };
+        assert!(there, "{error:?} in {head:?}");
+    }
+}

@@ -1,0 +1,140 @@
+//! Proves that a stream gives the same events (pieces joined), the same bytes sent and the same end, however it is cut,
+//! whichever way its text is kept, in one step or two, and, but for what is lent of a broken message, in both deliveries.
+#![no_main]
+
+use sansocket::{Config, Connect, Delivery, Event, Reject, Server, State, WebSocket};
+use sansocket_fuzz::heads::{self, CLIENT_KEY};
+use sansocket_fuzz::{Choices, Peer, Record, Side, TestClient, inbox, rng};
+
+// Flags in two bytes, the lengths of slices with their number before them, and the stream; or which head to put before it,
+// and what comes after that.
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let mut choices = Choices(data);
+    let (flags, more) = (choices.byte(), choices.byte());
+    let cuts = choices.counted();
+    let mut stream = Vec::new();
+    if flags & 4 != 0 {
+        let head = usize::from(choices.byte() & 3);
+        stream = match flags & 1 {
+            0 => heads::REQUESTS[head].into(),
+            _ => heads::responses(&heads::accept_of(CLIENT_KEY))[head].clone().into_bytes(),
+        };
+    }
+    stream.extend_from_slice(choices.0);
+    let case = Case { flags, more, cuts, stream: &stream };
+    let open = flags & 6 == 0;
+    match (flags & 1, open) {
+        (0, true) => case.compare(Server::open, |_, _, _| {}),
+        (0, false) => case.compare(WebSocket::server, |ws, event, outbox| {
+            if let Event::Request(request) = event {
+                if request.is_upgrade() && more & 2 == 0 {
+                    ws.accept(request.select(&["chat"]).unwrap_or(request.accept()), outbox).unwrap();
+                } else {
+                    ws.reject(Reject::status(404).body(b"no"), outbox).unwrap();
+                }
+            }
+        }),
+        (_, true) => case.compare(TestClient::open, |_, _, _| {}),
+        (_, false) => {
+            let connect = |config| {
+                let mut ws = WebSocket::client(config, rng());
+                ws.connect(Connect::new("a", "/").protocols(&["chat", "v2"]), &mut Vec::new()).unwrap();
+                ws
+            };
+            case.compare(connect, |_, _, _| {});
+        }
+    }
+});
+
+struct Case<'c> {
+    flags: u8,
+    more: u8,
+    cuts: &'c [u8],
+    stream: &'c [u8],
+}
+
+/// What may not depend on the cuts.
+type Outcome = (Record, Vec<u8>, State, Record);
+
+impl Case<'_> {
+    fn compare<R: Side>(
+        &self,
+        make: impl Fn(Config) -> WebSocket<R>,
+        reply: impl Fn(&mut WebSocket<R>, &Event<'_>, &mut Vec<u8>),
+    ) {
+        let whole = self.run(&make, &reply, self.pieces(), self.inbox(), false, &[]);
+        let cut = self.run(&make, &reply, self.pieces(), self.inbox() ^ 1, true, self.cuts);
+        assert_eq!(cut, whole, "cut");
+        let every = vec![1; self.stream.len()];
+        let bytes = self.run(&make, &reply, self.pieces(), self.inbox(), false, &every);
+        assert_eq!(bytes, whole, "byte by byte");
+        // An inbox on the heap bounds nothing, and an echo needs whole messages.
+        if self.inbox() & 2 != 0 && self.more & 1 == 0 {
+            let mut other = self.run(&make, &reply, !self.pieces(), self.inbox(), false, self.cuts);
+            other.0.partial.clone_from(&whole.0.partial);
+            other.3.partial.clone_from(&whole.3.partial);
+            assert_eq!(other, whole, "the other delivery");
+        }
+    }
+
+    fn pieces(&self) -> bool {
+        self.flags & 0x20 != 0
+    }
+
+    fn inbox(&self) -> u8 {
+        self.flags >> 3
+    }
+
+    /// Runs one machine; `cuts` are the lengths of the slices before the last one.
+    fn run<R: Side>(
+        &self,
+        make: &impl Fn(Config) -> WebSocket<R>,
+        reply: &impl Fn(&mut WebSocket<R>, &Event<'_>, &mut Vec<u8>),
+        pieces: bool,
+        kind: u8,
+        two_steps: bool,
+        cuts: &[u8],
+    ) -> Outcome {
+        let mut config = Config::default()
+            .delivery(if pieces { Delivery::Pieces } else { Delivery::Whole })
+            .plain_requests(self.more & 4 != 0);
+        if self.more & 0x10 != 0 {
+            config =
+                config.max_message(150).max_frame(140).max_empty_fragments(3).max_head(300).max_headers(6);
+        }
+        let mut peer = Peer::new(make(config), inbox(kind));
+        peer.two_steps = two_steps;
+        if self.more & 8 != 0 {
+            // While connecting that is an Err which changes nothing.
+            let _ = peer.ws.close(sansocket::CloseCode::GOING_AWAY, "", &mut peer.outbox);
+        }
+        let mut memory = self.stream.to_vec();
+        let mut rest = &mut memory[..];
+        for &len in cuts.iter().chain([&0]) {
+            let (slice, after) = rest.split_at_mut(usize::from(len).min(rest.len()));
+            rest = after;
+            self.receive(&mut peer, slice, reply);
+        }
+        self.receive(&mut peer, rest, reply);
+        let before = peer.record.clone();
+        let state = peer.ws.state();
+        peer.end();
+        (before, peer.outbox, state, peer.record)
+    }
+
+    fn receive<R: Side>(
+        &self,
+        peer: &mut Peer<R>,
+        slice: &mut [u8],
+        reply: &impl Fn(&mut WebSocket<R>, &Event<'_>, &mut Vec<u8>),
+    ) {
+        let left = peer.receive(slice, |ws, event, _, outbox| {
+            reply(ws, event, outbox);
+            if let (Event::Message(message), true) = (event, self.more & 1 != 0) {
+                let _ = ws.send(*message, outbox);
+            }
+            true
+        });
+        assert_eq!(left, 0, "every slice is used up");
+    }
+}

@@ -1,0 +1,282 @@
+//! Proves that a server accepts only what RFC 6455 section 4.2.1 asks for, by a naive second judge and by httparse, that
+//! each refusal is a well-formed response with the status of a fault that is there, and that no header can be smuggled into
+//! a response.
+#![no_main]
+
+use sansocket::{
+    Accept, AnswerError, Config, Event, HeadError, Reject, Request, RequestError, Server, WebSocket,
+    handshake,
+};
+use sansocket_fuzz::heads::{self, Head};
+use sansocket_fuzz::{Choices, FIXED, Peer, Seen, frames, inbox, portion};
+
+/// Flags; which request and in what portions; what the answer is made of; then edits of that request, or a head as it is.
+struct Input<'d> {
+    flags: u8,
+    portion: usize,
+    answer: &'d [u8],
+    stream: Vec<u8>,
+    /// The request is one that must be accepted.
+    valid: bool,
+}
+
+/// How the request was answered.
+#[derive(Debug, PartialEq)]
+enum Answered {
+    Accepted { key: String, protocol: Option<&'static str>, header: bool },
+    Rejected { status: u16, header: bool, body: bool },
+}
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let mut choices = Choices(data);
+    let flags = choices.byte();
+    let shape = choices.byte();
+    let answer = choices.counted();
+    let request = usize::from(shape & 3);
+    let valid = flags & 0x50 == 0x10 && choices.is_empty() && request < 3;
+    let stream =
+        if flags & 0x10 != 0 { heads::edit(heads::REQUESTS[request], choices) } else { choices.0.to_vec() };
+    let portion = if shape >> 2 & 0xF == 0 { usize::MAX } else { portion(shape >> 2) };
+    run(&Input { flags, portion, answer, stream, valid });
+});
+
+const LIMITS: (usize, usize) = (300, 6);
+
+fn run(input: &Input<'_>) {
+    let Input { flags, stream, .. } = input;
+    let mut config = Config::default().plain_requests(flags & 0x20 != 0);
+    if flags & 0x40 != 0 {
+        config = config.max_head(LIMITS.0 as u16).max_headers(LIMITS.1 as u16);
+    }
+    let mut peer = Peer::new(WebSocket::server(config), inbox(flags >> 2));
+    peer.two_steps = flags & 0x80 != 0;
+    let mut answered = None;
+    let mut fault = None;
+    let mut memory = stream.clone();
+    let mut end = 0;
+    for slice in memory.chunks_mut(input.portion.clamp(1, usize::MAX)) {
+        end += slice.len();
+        let left = peer.receive(slice, |ws, event, left, outbox| {
+            match event {
+                Event::Request(request) => {
+                    check(request, &stream[..end - left], input);
+                    answered = Some(answer(ws, request, outbox, input));
+                }
+                Event::Error(error) => fault = error.status().map(|status| (status, error.to_string())),
+                _ => {}
+            }
+            if let Event::Error(sansocket::Error::Request(error)) = event {
+                justify(*error, input);
+            }
+            true
+        });
+        assert_eq!(left, 0, "every slice is used up");
+    }
+    assert!(!input.valid || answered.is_some(), "a valid request was refused: {fault:?}");
+    let sent = peer.outbox.len();
+    assert!(answered.is_some() || fault.is_some() || sent == 0);
+    if let Some(Answered::Accepted { protocol, .. }) = &answered {
+        assert_eq!(peer.record.seen[1], Seen::Open(protocol.map(Into::into)));
+    } else if sent > 0 {
+        assert!(peer.ws.is_closed());
+    }
+    match (&answered, &fault) {
+        (Some(Answered::Accepted { key, protocol, header }), _) => {
+            let rest = check_switching(&peer.outbox, key, *protocol, header.then(|| added(input.answer)));
+            assert_eq!(frames::read(rest).1, 0);
+        }
+        (Some(Answered::Rejected { status, header, body }), None) => {
+            let (head, sent) = heads::check_refusal(&peer.outbox, *status);
+            assert_eq!(sent, if *body { input.answer } else { b"" });
+            check_added(&head, header.then(|| added(input.answer)));
+        }
+        (Some(_), Some(fault)) => panic!("{fault:?} after an answer"),
+        (None, Some((status, _))) => {
+            let (_, body) = heads::check_refusal(&peer.outbox, *status);
+            assert!(body.is_empty());
+            assert_eq!(peer.record.seen.len(), 2);
+        }
+        (None, None) => assert_eq!(sent, 0),
+    }
+    peer.end();
+}
+
+/// A header that the caller adds, made of the fuzzer's bytes.
+fn added(answer: &[u8]) -> (&str, &str) {
+    let text = str::from_utf8(answer).unwrap_or("X:\n");
+    text.split_once(':').unwrap_or(("X", text))
+}
+
+fn answer(
+    ws: &mut WebSocket<Server>,
+    request: &Request<'_>,
+    outbox: &mut Vec<u8>,
+    input: &Input<'_>,
+) -> Answered {
+    let headers = [added(input.answer)];
+    let accepted = |accept: Accept<'_>, protocol, header| Answered::Accepted {
+        key: String::from_utf8(accept.value().into()).unwrap(),
+        protocol,
+        header,
+    };
+    if !request.is_upgrade() {
+        assert_eq!(ws.accept(request.accept(), outbox), Err(AnswerError::NotAnUpgrade));
+    } else if input.flags & 3 == 1 {
+        const PREFERRED: [&str; 2] = ["v2", "chat"];
+        let offered: Vec<&str> = request.protocols().collect();
+        let protocol = PREFERRED.into_iter().find(|protocol| offered.contains(protocol));
+        let accept = request.select(&PREFERRED);
+        assert_eq!(accept.is_some(), protocol.is_some());
+        let accept = accept.unwrap_or(request.accept());
+        ws.accept(accept, outbox).unwrap();
+        return accepted(accept, protocol, false);
+    } else if input.flags & 3 != 2 {
+        let accept = request.accept();
+        let result = ws.accept(accept.headers(&headers), outbox);
+        if result.is_err() {
+            assert_eq!((result, outbox.len()), (Err(AnswerError::InvalidHeader), 0));
+            ws.accept(accept, outbox).unwrap();
+        }
+        return accepted(accept, None, result.is_ok());
+    }
+    let status = 180 + 2 * u16::from(input.answer.first().copied().unwrap_or(100));
+    let body = input.flags & 1 == 0;
+    let reject = Reject::status(status).body(if body { input.answer } else { b"" });
+    match ws.reject(reject.headers(&headers), outbox) {
+        Ok(()) => Answered::Rejected { status, header: true, body },
+        Err(error) => {
+            assert!(outbox.is_empty());
+            match error {
+                AnswerError::InvalidStatus => assert!(!(200..600).contains(&status)),
+                AnswerError::BodyNotAllowed => assert!(matches!(status, 204 | 205 | 304)),
+                error => assert_eq!(error, AnswerError::InvalidHeader),
+            }
+            ws.reject(Reject::status(403), outbox).unwrap();
+            Answered::Rejected { status: 403, header: false, body: false }
+        }
+    }
+}
+
+/// The conditions of section 4.2.1, each by itself, on a request that the server lends.
+fn check(request: &Request<'_>, octets: &[u8], input: &Input<'_>) {
+    assert!(octets.len() <= limit(input));
+    let octets = octets.strip_prefix(b"\r\n").unwrap_or(octets);
+    let (head, complete) = Head::read(octets);
+    assert!(complete && octets.ends_with(b"\r\n\r\n"));
+    assert!(head.fields.len() <= if input.flags & 0x40 != 0 { LIMITS.1 } else { 100 });
+    // 1: "An HTTP/1.1 or higher GET request"
+    let [method, target, version] = head.parts()[..] else { panic!("{head:?}") };
+    assert_eq!(method, "GET");
+    let old = !heads::is_new_enough(version);
+    assert!(!old || version == "HTTP/1.0" && input.flags & 0x20 != 0, "only a plain request may be old");
+    assert!(target.starts_with('/') || target.contains("://"));
+    assert!(target.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'#'));
+    // 2: "A |Host| header field"
+    assert!(head.values("host").len() == 1 || old && head.values("host").is_empty());
+    if target.starts_with('/') {
+        assert_eq!((request.target(), request.host()), (target, head.value("host").unwrap_or("")));
+    }
+    // No body.
+    assert!(head.values("transfer-encoding").is_empty());
+    assert!(head.values("content-length").iter().all(|value| is_zero(value)));
+    // 3 and 4: "An |Upgrade| header field", "A |Connection| header field"
+    let asks = !old && head.lists("upgrade", "websocket") && head.lists("connection", "upgrade");
+    assert_eq!(request.is_upgrade(), asks);
+    if asks {
+        // 5: "a base64-encoded value that, when decoded, is 16 bytes in length"
+        let [key] = head.values("sec-websocket-key")[..] else { panic!("{head:?}") };
+        assert!(heads::is_key(key));
+        // 6: "A |Sec-WebSocket-Version| header field, with a value of 13"
+        assert_eq!(head.values("sec-websocket-version"), [b"13"]);
+        let value = heads::accept_of(str::from_utf8(key).unwrap());
+        assert_eq!(request.accept().value(), *value.as_bytes());
+        assert_eq!(handshake::check_request(request.headers()).unwrap().value(), *value.as_bytes());
+    } else {
+        assert!(input.flags & 0x20 != 0);
+    }
+    // 8 and 9: subprotocols and extensions
+    let offered = head.values("sec-websocket-protocol").join(&b',');
+    let offered: Vec<String> =
+        String::from_utf8(offered).unwrap().split(',').map(|one| one.trim().into()).collect();
+    let offered: Vec<&str> = offered.iter().map(|one| &one[..]).filter(|one| !one.is_empty()).collect();
+    assert_eq!(request.protocols().collect::<Vec<_>>(), offered);
+    assert!(request.extensions().all(|extension| !extension.is_empty()));
+    assert_eq!(request.origin(), head.values("origin").first().copied());
+    // And httparse sees the same.
+    let parsed = heads::parse_request(octets).expect("httparse reads what is accepted");
+    assert_eq!(parsed.len, octets.len());
+    assert!(parsed.fields.iter().map(|(name, value)| (&name[..], &value[..])).eq(request.headers()));
+    assert_eq!(parsed.fields.len(), head.fields.len());
+}
+
+/// Whether a `Content-Length` says that there is no body: `1*DIGIT`, all of them 0.
+fn is_zero(value: &[u8]) -> bool {
+    !value.is_empty() && value.iter().all(|&octet| octet == b'0')
+}
+
+fn limit(input: &Input<'_>) -> usize {
+    let most = if input.flags & 0x40 != 0 { LIMITS.0 } else { 8 << 10 };
+    if input.flags >> 2 & 2 == 0 { most.min(FIXED) } else { most }
+}
+
+/// The fault that the error names is there.
+fn justify(error: RequestError, input: &Input<'_>) {
+    use RequestError as E;
+    let (head, complete) = Head::read(&input.stream);
+    let second = |name| head.values(name).len() > 1;
+    let none = |name| complete && head.values(name).is_empty();
+    let there = match error {
+        E::Head(HeadError::TooLong) => input.stream.len() > limit(input),
+        E::TargetTooLong => input.stream.len() > limit(input),
+        E::Head(HeadError::BareLf) => input.stream.contains(&b'\n'),
+        E::Head(HeadError::BareCr) => input.stream.contains(&b'\r'),
+        E::Head(HeadError::ControlCharacter) => {
+            input.stream.iter().any(|&octet| octet < b' ' || octet == 0x7F)
+        }
+        E::MethodNotAllowed => head.parts()[0] != "GET",
+        E::HttpTooOld => head.parts().get(2).is_none_or(|version| !heads::is_new_enough(version)),
+        E::NoHost => none("host"),
+        E::SecondHost => second("host"),
+        E::Body => {
+            !head.values("transfer-encoding").is_empty()
+                || !head.values("content-length").iter().all(|value| is_zero(value))
+        }
+        E::NoUpgrade => complete && !head.lists("upgrade", "websocket"),
+        E::NoConnectionUpgrade => complete && !head.lists("connection", "upgrade"),
+        E::NoKey => none("sec-websocket-key"),
+        E::SecondKey => second("sec-websocket-key"),
+        E::InvalidKey => head.values("sec-websocket-key").iter().any(|key| !heads::is_key(key)),
+        E::UnsupportedVersion => head.values("sec-websocket-version") != [b"13"],
+        E::SecondVersion => second("sec-websocket-version"),
+        _ => true,
+    };
+    assert!(there, "{error:?} in {head:?}");
+}
+
+/// The response with status 101 (section 4.2.2); returns what comes after it.
+fn check_switching<'o>(
+    octets: &'o [u8],
+    accept: &str,
+    protocol: Option<&str>,
+    header: Option<(&str, &str)>,
+) -> &'o [u8] {
+    let parsed = heads::parse_response(octets).expect("httparse reads the response");
+    let (head, _) = Head::read(octets);
+    assert_eq!((parsed.status, &head.first[..]), (101, "HTTP/1.1 101 Switching Protocols"));
+    assert_eq!(head.values("upgrade"), [b"websocket"]);
+    assert_eq!(head.values("connection"), [b"Upgrade"]);
+    assert_eq!(head.values("sec-websocket-accept"), [accept.as_bytes()]);
+    assert_eq!(head.value("sec-websocket-protocol"), protocol);
+    let expected = 3 + usize::from(protocol.is_some()) + usize::from(header.is_some());
+    assert_eq!((parsed.fields.len(), head.fields.len()), (expected, expected));
+    check_added(&head, header);
+    &octets[parsed.len..]
+}
+
+/// The header that was added is there, and is the one that was given.
+fn check_added(head: &Head, header: Option<(&str, &str)>) {
+    if let Some((name, value)) = header {
+        let value = value.trim_matches([' ', '\t']);
+        assert_eq!(head.values(&name.to_ascii_lowercase()), [value.as_bytes()]);
+    }
+}
