@@ -5,6 +5,7 @@ use crate::event::{Close, Error, Event};
 use crate::handshake::{Accept, Open, Reject, Request};
 use crate::role::Role;
 use crate::{AnswerError, Buffer, CloseCode, CloseError, OutboxFull, SendError, State, WebSocket};
+use core::fmt;
 
 /// Told of each event by [`WebSocket::dispatch`]. Every method has a default that does nothing.
 ///
@@ -46,7 +47,6 @@ pub trait Handler {
 }
 
 /// What a [`Handler`] replies with. It names neither the role nor the buffer.
-#[allow(missing_debug_implementations)]
 pub struct Sender<'s> {
     machine: &'s mut dyn Machine,
     answer: Answer,
@@ -60,6 +60,12 @@ enum Answer {
     /// An answer was tried and could not be written.
     Failed,
     Deferred,
+}
+
+impl fmt::Debug for Sender<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("state", &self.state()).finish_non_exhaustive()
+    }
 }
 
 impl Sender<'_> {
