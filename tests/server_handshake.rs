@@ -140,7 +140,10 @@ fn s4_s5_upgrade_and_connection_are_lists_without_case() {
     for upgrade in ["", "websockets", "web socket", "h2c"] {
         refused(&request_with("Upgrade", &format!("Upgrade: {upgrade}\r\n")), 426, "Upgrade header");
     }
-    refused(&request_with("Connection", "Connection: keep-alive\r\n"), 426, "Connection header");
+    for connection in ["", "keep-alive", "close", "upgrades"] {
+        let head = request_with("Connection", &format!("Connection: {connection}\r\n"));
+        refused(&head, 426, "Connection header");
+    }
 }
 
 #[test]
