@@ -12,12 +12,16 @@
 //! - `--bye WORD`: this text message is answered by closing (not with `--pieces`).
 //! - `--read BYTES`: how much one read takes at most; to see that it makes no difference.
 
+#[path = "blocking/mod.rs"]
+mod blocking;
+
+use blocking::{linger, read};
 use sansocket::{
     Accept, Buffer, CloseCode, Config, Delivery, Event, FixedInbox, Inbox, Message, Reject, Request, Server,
     State, WebSocket,
 };
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::io::{self, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::thread;
@@ -31,13 +35,8 @@ const SMALL: usize = 4096;
 const OUTBOX: usize = SMALL + 4 + 127;
 /// The largest message with `--heap`.
 const LARGE: u64 = 64 << 20;
-/// A read waits at most this long, and at least a millisecond: a timeout of zero is an error.
-const WAIT: (Duration, Duration) = (Duration::from_millis(1), Duration::from_secs(60));
 /// A peer that takes nothing for this long is dropped.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long a closed connection waits for the peer to end the stream.
-const LINGER: Duration = Duration::from_secs(2);
-
 fn main() -> ExitCode {
     let Some((address, options)) = Options::parse(std::env::args().skip(1)) else {
         eprintln!(
@@ -84,12 +83,12 @@ fn listen(address: &str, options: &Arc<Options>) -> io::Result<()> {
 fn serve(stream: &TcpStream, options: &Options) -> Result<()> {
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
-    let read = |buffer: usize| buffer.min(options.read.unwrap_or(buffer));
+    let most = |buffer: usize| buffer.min(options.read.unwrap_or(buffer));
     if options.fixed {
         let outbox = heapless::Vec::<u8, OUTBOX>::new();
-        converse(stream, options, &mut [0; SMALL][..read(SMALL)], FixedInbox::<SMALL>::new(), outbox)?;
+        converse(stream, options, &mut [0; SMALL][..most(SMALL)], FixedInbox::<SMALL>::new(), outbox)?;
     } else {
-        converse(stream, options, &mut vec![0; read(64 << 10)], Inbox::new(), Vec::new())?;
+        converse(stream, options, &mut vec![0; most(64 << 10)], Inbox::new(), Vec::new())?;
     }
     Ok(linger(stream)?)
 }
@@ -140,57 +139,6 @@ fn converse<I: Buffer + Default, O: Buffer>(
             return Ok(());
         }
         filled = read(stream, &mut ws, buffer, started)?;
-    }
-}
-
-/// Reads until something comes or a timer of the machine's runs out.
-fn read(
-    mut stream: &TcpStream,
-    ws: &mut WebSocket<Server>,
-    buffer: &mut [u8],
-    started: Instant,
-) -> io::Result<usize> {
-    let (shortest, longest) = WAIT;
-    let wait = ws.poll_timeout().map_or(longest, |at| at.saturating_sub(started.elapsed()));
-    stream.set_read_timeout(Some(wait.clamp(shortest, longest)))?;
-    let filled = match stream.read(buffer) {
-        Ok(0) => {
-            ws.receive_eof();
-            0
-        }
-        Ok(filled) => filled,
-        Err(error) if is_timeout(&error) => 0,
-        Err(error) => return Err(error),
-    };
-    // The timers of an open connection measure the peer's silence: whoever has just read something has none to tell of.
-    // The opening and the closing handshake have to end in time whatever comes.
-    if filled == 0 || ws.state() != State::Open {
-        ws.handle_timeout(started.elapsed());
-    }
-    Ok(filled)
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
-}
-
-/// Ends our side of the stream and waits for the peer to end its own: to drop a socket with unread input makes the
-/// kernel reset the connection, and our last bytes may be lost.
-fn linger(mut stream: &TcpStream) -> io::Result<()> {
-    stream.shutdown(Shutdown::Write)?;
-    let deadline = Instant::now() + LINGER;
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        stream.set_read_timeout(Some(left))?;
-        match stream.read(&mut [0; 4096]) {
-            Ok(0) => return Ok(()),
-            Ok(_) => {}
-            Err(error) if is_timeout(&error) => {}
-            Err(_) => return Ok(()),
-        }
     }
 }
 

@@ -1,8 +1,12 @@
 //! A page and its WebSocket on one port: `page_and_socket ADDR`, then open `http://ADDR/` in a browser.
 
-use sansocket::{Config, Event, Inbox, Reject, Request, Server, State, WebSocket};
-use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+#[path = "blocking/mod.rs"]
+mod blocking;
+
+use blocking::{linger, read};
+use sansocket::{Config, Event, Inbox, Reject, Request, Server, WebSocket};
+use std::io::{self, Write};
+use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -107,55 +111,4 @@ fn answer(ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Vec<u8
 fn is_from_our_page(request: &Request<'_>) -> bool {
     let host = request.host().as_bytes();
     request.origin().is_none_or(|origin| origin.strip_prefix(b"http://").is_some_and(|page| page == host))
-}
-
-/// Reads until something comes or a timer of the machine's runs out.
-fn read(
-    mut stream: &TcpStream,
-    ws: &mut WebSocket<Server>,
-    buffer: &mut [u8],
-    started: Instant,
-) -> io::Result<usize> {
-    let wait = ws.poll_timeout().map(|at| at.saturating_sub(started.elapsed()));
-    // A timeout of zero is an error.
-    stream.set_read_timeout(wait.map(|wait| wait.max(Duration::from_millis(1))))?;
-    let filled = match stream.read(buffer) {
-        Ok(0) => {
-            ws.receive_eof();
-            0
-        }
-        Ok(filled) => filled,
-        Err(error) if is_timeout(&error) => 0,
-        Err(error) => return Err(error),
-    };
-    // The timers of an open connection measure the peer's silence: whoever has just read something has none to tell of.
-    // The opening and the closing handshake have to end in time whatever comes.
-    if filled == 0 || ws.state() != State::Open {
-        ws.handle_timeout(started.elapsed());
-    }
-    Ok(filled)
-}
-
-fn is_timeout(error: &io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
-}
-
-/// Ends our side of the stream and waits for the peer to end its own: to drop a socket with unread input makes the
-/// kernel reset the connection, and our last bytes may be lost.
-fn linger(mut stream: &TcpStream) -> io::Result<()> {
-    stream.shutdown(Shutdown::Write)?;
-    let deadline = Instant::now() + Duration::from_secs(2);
-    loop {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        stream.set_read_timeout(Some(left))?;
-        match stream.read(&mut [0; 4096]) {
-            Ok(0) => return Ok(()),
-            Ok(_) => {}
-            Err(error) if is_timeout(&error) => {}
-            Err(_) => return Ok(()),
-        }
-    }
 }

@@ -153,8 +153,10 @@ impl Millis {
             None => Self(u32::MAX),
             Some(timeout) => {
                 // Rounded up: some time is not none. More than fits is the most that fits.
-                let millis = timeout.as_nanos().div_ceil(1_000_000);
-                Self(if millis < u32::MAX as u128 { millis as u32 } else { u32::MAX - 1 })
+                // In 64 bits: a division of 128 would be linked into firmware.
+                let fraction = timeout.subsec_nanos().div_ceil(1_000_000) as u64;
+                let millis = timeout.as_secs().saturating_mul(1000).saturating_add(fraction);
+                Self(if millis < u32::MAX as u64 { millis as u32 } else { u32::MAX - 1 })
             }
         }
     }

@@ -244,7 +244,7 @@ impl Outbound {
         outbox: &mut B,
     ) -> Result<(), SendError> {
         self.check(shared)?;
-        let frame = Outgoing { fin: true, opcode, parts };
+        let frame = Outgoing::control(opcode, parts);
         if frame.len() > MAX_CONTROL {
             return Err(SendError::TooLong);
         }

@@ -4,41 +4,17 @@
 #[allow(dead_code)]
 mod process;
 
-use process::Process;
+use process::{Process, example};
 use std::env;
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 const REQUEST: &str = "GET /socket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
-
-/// The path of one of our examples; all are built once, as this test was, and not within any test's deadline.
-fn example(name: &str) -> PathBuf {
-    static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
-    EXAMPLES.get_or_init(build_examples).join(name)
-}
-
-fn build_examples() -> PathBuf {
-    // target directory / profile / "deps" / this test
-    let test = env::current_exe().unwrap();
-    let [profile_dir, target_dir] = [2, 3].map(|n| test.ancestors().nth(n).unwrap());
-    let profile = match profile_dir.file_name().unwrap().to_str() {
-        Some("debug") => "dev",
-        other => other.unwrap(),
-    };
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--examples", "--profile", profile]);
-    cargo.arg("--target-dir").arg(target_dir);
-    cargo.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
-    let mut build = Process::start(&mut cargo, Instant::now() + Duration::from_secs(300)).unwrap();
-    assert!(build.exit().success(), "the examples do not build");
-    profile_dir.join("examples")
-}
 
 fn start(name: &str, args: &[&str]) -> Process {
     let program = example(name);

@@ -93,7 +93,7 @@ impl Reader {
 }
 
 /// A control character other than a tab: none may be in a head, but CR and LF at the end of its lines.
-const fn is_control(octet: u8) -> bool {
+pub(crate) const fn is_control(octet: u8) -> bool {
     octet < b' ' && octet != b'\t' || octet == 0x7F
 }
 

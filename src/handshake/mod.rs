@@ -135,7 +135,7 @@ fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
         head::token(name.as_bytes()).is_some()
             && !prefix.eq_ignore_ascii_case(b"Sec-WebSocket-")
             && !own.iter().any(|own| own.eq_ignore_ascii_case(name))
-            && !value.bytes().any(|octet| octet.is_ascii_control() && octet != b'\t')
+            && !value.bytes().any(head::is_control)
     })
 }
 
