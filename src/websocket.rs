@@ -246,6 +246,33 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
+        match self.whole(input, inbox) {
+            Some(ready) => Some(ready),
+            None => self.next(input, inbox),
+        }
+    }
+
+    /// The short way to a message in one frame that lies whole in the input.
+    #[inline]
+    fn whole<B>(&mut self, input: &mut [u8], inbox: &B) -> Option<Ready>
+    where
+        B: Buffer + ?Sized,
+    {
+        let Receiving::Frames(inbound, _) = &self.receiving else { return None };
+        if !self.due.is_empty() || self.config.delivery != Delivery::Whole {
+            return None;
+        }
+        let (kind, payload) = inbound.whole(input, &Rules::new(R::IS_SERVER, &self.config, inbox))?;
+        self.heard();
+        Some(Ready { consumed: payload.end, what: What::Message { kind, start: payload.start } })
+    }
+
+    /// The way to every event.
+    #[inline(never)]
+    fn next<B>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready>
+    where
+        B: Buffer + ?Sized,
+    {
         if self.due.wrong_text {
             self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
         }
@@ -278,18 +305,26 @@ impl<R: Role> WebSocket<R> {
         B: Buffer + ?Sized,
     {
         let Ready { consumed, what } = ready;
-        let inbox = &*inbox;
+        let What::Message { kind, start } = what else { return self.other_event(ready, input, inbox) };
+        let payload = input.get(start..consumed)?;
+        match kind {
+            Kind::Binary => Some(Event::Message(Message::Binary(payload))),
+            Kind::Text => match utf8::validate(payload) {
+                Ok(text) => Some(Event::Message(Message::Text(text))),
+                Err(_) => self.fail_text(),
+            },
+        }
+    }
+
+    /// Every event but a message in place.
+    #[inline(never)]
+    fn other_event<'e, B>(&mut self, ready: Ready, input: &'e mut [u8], inbox: &'e B) -> Option<Event<'e>>
+    where
+        B: Buffer + ?Sized,
+    {
+        let Ready { consumed, what } = ready;
         Some(match what {
-            What::Message { kind, start } => {
-                let payload = input.get(start..consumed)?;
-                match kind {
-                    Kind::Binary => Event::Message(Message::Binary(payload)),
-                    Kind::Text => match utf8::validate(payload) {
-                        Ok(text) => Event::Message(Message::Text(text)),
-                        Err(_) => return self.fail_text(),
-                    },
-                }
-            }
+            What::Message { .. } => return None,
             What::Collected(Kind::Binary) => Event::Message(Message::Binary(inbox.bytes())),
             What::Collected(Kind::Text) => Event::Message(Message::Text(inbox.text().ok()?)),
             What::Piece { kind, start, lead, first, last } => {
@@ -397,7 +432,6 @@ impl<R: Role> WebSocket<R> {
         Ok(Some(what))
     }
 
-    #[inline]
     fn poll_frames<B>(
         &mut self,
         input: &mut [u8],
@@ -412,18 +446,11 @@ impl<R: Role> WebSocket<R> {
         }
         let Receiving::Frames(inbound, assembly) = &mut self.receiving else { return Ok(None) };
         let config = &self.config;
-        let max_message = match config.delivery {
-            Delivery::Pieces => config.max_message,
-            Delivery::Whole => {
-                let capacity = inbox.bytes().len().saturating_add(inbox.room());
-                config.max_message.min(u64::try_from(capacity).unwrap_or(u64::MAX))
-            }
-        };
-        let rules = Rules { masked: R::IS_SERVER, max_message, config };
+        let rules = Rules::new(R::IS_SERVER, config, inbox);
         while let Some(found) = inbound.next(input, at, &rules)? {
             let what = match found {
                 Found::Part(part) => {
-                    let payload = input.get(part.start..*at).unwrap_or_default();
+                    let payload = input.get_mut(part.start..*at).unwrap_or_default();
                     match config.delivery {
                         Delivery::Whole => assembly.collect(part, payload, inbox)?,
                         Delivery::Pieces => assembly.piece(part, payload)?,
@@ -755,6 +782,10 @@ impl<R: Role> fmt::Debug for WebSocket<R> {
 
 impl Due {
     #[inline]
+    fn is_empty(&self) -> bool {
+        self.open.is_none() && self.error.is_none() && !self.dropped && !self.wrong_text
+    }
+
     fn next(&mut self) -> Option<What> {
         if let Some(chosen) = self.open.take() {
             return Some(What::Open(chosen));

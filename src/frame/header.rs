@@ -2,9 +2,10 @@
 //!
 //! Stateless: what depends on the frames before (fragmentation, limits) is judged in `inbound`.
 
-use super::MaskingKey;
 use crate::ProtocolError;
 use crate::data::Kind;
+use crate::mask::MaskingKey;
+use core::ops::Range;
 
 /// What a frame is (section 5.2). The discriminants are the codes on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub(crate) const MAX_CONTROL: usize = 125;
 const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
 const MASKED: u8 = 0x80;
+const FINAL_TEXT: u8 = FIN | Opcode::Text as u8;
+const FINAL_BINARY: u8 = FIN | Opcode::Binary as u8;
 
 /// The first octet: FIN and opcode.
 #[inline]
@@ -107,6 +110,34 @@ fn long_length(rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolError> {
         return Err(ProtocolError::NonMinimalLength);
     }
     Ok(rest.split_first_chunk::<8>().map(|(octets, rest)| (u64::from_be_bytes(*octets), rest)))
+}
+
+/// A message in one frame that lies whole at the front of `input`, its length in at most 16 bits: its kind, its masking
+/// key and where its payload lies. `None` for everything else.
+#[inline]
+pub(crate) fn whole(input: &[u8], masked: bool) -> Option<(Kind, Option<MaskingKey>, Range<usize>)> {
+    let [first, second, rest @ ..] = input else { return None };
+    let kind = match *first {
+        FINAL_TEXT => Kind::Text,
+        FINAL_BINARY => Kind::Binary,
+        _ => return None,
+    };
+    let masked_bit = if masked { MASKED } else { 0 };
+    let (header, len, rest) = match *second ^ masked_bit {
+        len @ 0..=125 => (2, usize::from(len), rest),
+        126 => match rest {
+            [high, low, rest @ ..] if (*high, *low) >= (0, 126) => {
+                (4, usize::from(u16::from_be_bytes([*high, *low])), rest)
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let (header, key, rest) = match masked {
+        false => (header, None, rest),
+        true => rest.split_first_chunk().map(|(key, rest)| (header + 4, Some(*key), rest))?,
+    };
+    (len <= rest.len()).then_some((kind, key, header..header + len))
 }
 
 /// How many octets the header of a frame with `len` octets of payload takes.
