@@ -106,7 +106,7 @@ fn receive<R: Role>(
         buffer[..read.len()].copy_from_slice(read);
         let mut input = &mut buffer[..read.len()];
         while let Some(event) = ws.receive(&mut input, inbox) {
-            let Event::Message(message) = event else { panic!("{event:?}") };
+            let Event::Message(message) = event else { panic!("only messages were sent") };
             each(ws, message);
             count += 1;
         }

@@ -65,7 +65,7 @@ fn rotate(key: MaskingKey, by: usize) -> MaskingKey {
 ///
 /// Up to 128 octets: two blocks that may overlap, without a loop and without a tail of single octets. On a 32-bit core
 /// they would spill: a word at a time.
-#[inline]
+#[inline(never)]
 pub(crate) fn xor(bytes: &mut [u8], key: MaskingKey) {
     match bytes.len() {
         _ if cfg!(not(target_pointer_width = "64")) => xor_words(bytes, key),
@@ -80,27 +80,23 @@ pub(crate) fn xor(bytes: &mut [u8], key: MaskingKey) {
 }
 
 /// `N` octets XOR the key; `N` is a multiple of 4.
-#[inline]
+#[inline(always)]
 fn xor_block<const N: usize>(mut block: [u8; N], key: MaskingKey) -> [u8; N] {
-    // An array as long as the block is what the compiler turns into vector instructions.
-    let mut pattern = [0; N];
-    for lane in pattern.as_chunks_mut::<4>().0 {
-        *lane = key;
-    }
-    for (octet, mask) in block.iter_mut().zip(pattern) {
-        *octet ^= mask;
+    // Word by word: what the compiler turns into vector instructions, the key spread over a register.
+    for word in block.as_chunks_mut().0 {
+        *word = xor_word(*word, key);
     }
     block
 }
 
 /// The first and the last `N` of `N` to `2 * N` octets, masked.
-#[inline]
+#[inline(always)]
 fn ends<const N: usize>(bytes: &[u8], key: MaskingKey) -> Option<([u8; N], [u8; N])> {
     let (first, last) = (bytes.first_chunk()?, bytes.last_chunk()?);
     Some((xor_block(*first, key), xor_block(*last, rotate(key, bytes.len() - N))))
 }
 
-#[inline]
+#[inline(always)]
 fn xor_ends<const N: usize>(bytes: &mut [u8], key: MaskingKey) {
     // Both are read before either is written: where they overlap, both write the same.
     let Some((first, last)) = ends::<N>(bytes, key) else { return };
@@ -140,7 +136,7 @@ fn xor_words(bytes: &mut [u8], key: MaskingKey) {
     tail.iter_mut().zip(key).for_each(|(octet, mask)| *octet ^= mask);
 }
 
-#[inline]
+#[inline(always)]
 fn xor_word(word: [u8; 4], key: MaskingKey) -> [u8; 4] {
     (u32::from_ne_bytes(word) ^ u32::from_ne_bytes(key)).to_ne_bytes()
 }
@@ -160,7 +156,7 @@ pub(crate) fn copy(bytes: &[u8], key: MaskingKey, target: &mut [u8]) {
 
 /// Masks `bytes` behind what `target` holds.
 #[cfg(feature = "alloc")]
-#[inline]
+#[inline(never)]
 pub(crate) fn append(bytes: &[u8], key: MaskingKey, target: &mut alloc::vec::Vec<u8>) {
     match bytes.len() {
         4..8 => append_ends::<4>(bytes, key, target),
@@ -174,7 +170,7 @@ pub(crate) fn append(bytes: &[u8], key: MaskingKey, target: &mut alloc::vec::Vec
 
 /// `N` to `2 * N` octets.
 #[cfg(feature = "alloc")]
-#[inline]
+#[inline(always)]
 fn append_ends<const N: usize>(bytes: &[u8], key: MaskingKey, target: &mut alloc::vec::Vec<u8>) {
     let Some((first, last)) = ends::<N>(bytes, key) else { return };
     // Once for both: then neither has to look.
