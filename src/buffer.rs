@@ -108,9 +108,16 @@ impl Buffer for alloc::vec::Vec<u8> {
     fn room(&self) -> usize {
         isize::MAX.unsigned_abs() - self.len()
     }
-    #[inline]
+    #[inline(always)]
     fn append(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
+        match *bytes {
+            // A frame's short header, whose length the compiler knows: two stores and no call.
+            [a, b] => {
+                self.push(a);
+                self.push(b);
+            }
+            _ => self.extend_from_slice(bytes),
+        }
     }
     fn clear(&mut self) {
         self.clear();

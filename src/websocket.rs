@@ -668,12 +668,14 @@ impl<R: Role> WebSocket<R> {
     ///
     /// # Errors
     /// [`SendError`]; nothing has changed. Where the outbox is full, [`transmit`](Self::transmit), flush and call again.
-    #[inline]
+    #[inline(always)]
     pub fn send<'m, B>(&mut self, message: impl Into<Message<'m>>, outbox: &mut B) -> Result<(), SendError>
     where
         B: Buffer + ?Sized,
     {
-        self.outbound.send(message.into(), &mut self.role, &mut self.shared, outbox)
+        let message = message.into();
+        // In registers: as a `Message` it would go through memory.
+        self.outbound.send(message.kind(), message.as_bytes(), &mut self.role, &mut self.shared, outbox)
     }
 
     /// Appends a fragment of a message as one frame (RFC 6455 section 5.4): the first one begins the message, the one that is

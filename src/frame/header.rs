@@ -2,9 +2,9 @@
 //!
 //! Stateless: what depends on the frames before (fragmentation, limits) is judged in `inbound`.
 
-use crate::ProtocolError;
 use crate::data::Kind;
 use crate::mask::MaskingKey;
+use crate::{Buffer, ProtocolError};
 use core::ops::Range;
 
 /// What a frame is (section 5.2). The discriminants are the codes on the wire.
@@ -152,25 +152,35 @@ pub(crate) const fn header_size(len: u64, masked: bool) -> usize {
 }
 
 impl Header {
-    /// Hands the header's octets to `write`, in one to three parts.
-    #[inline]
-    pub(crate) fn write(&self, mut write: impl FnMut(&[u8])) {
-        let first = if self.fin { FIN } else { 0 } | self.opcode as u8;
-        let masked = if self.mask.is_some() { MASKED } else { 0 };
-        match self.len {
-            0..126 => write(&[first, masked | self.len as u8]),
-            126..0x1_0000 => {
-                let [high, low] = (self.len as u16).to_be_bytes();
-                write(&[first, masked | 126, high, low]);
+    /// Appends the header; the caller has seen that there is room.
+    #[inline(always)]
+    pub(crate) fn append<B: Buffer + ?Sized>(&self, outbox: &mut B) {
+        // A short header is written as such: over an array of the greatest length it takes twice as long.
+        match (self.len, self.mask) {
+            (0..126, None) => outbox.append(&[self.first(), self.len as u8]),
+            (0..126, Some([a, b, c, d])) => {
+                outbox.append(&[self.first(), MASKED | self.len as u8, a, b, c, d]);
             }
-            _ => {
-                write(&[first, masked | 127]);
-                write(&self.len.to_be_bytes());
-            }
+            _ => append_long(self.first(), self.len, self.mask, outbox),
         }
-        if let Some(key) = &self.mask {
-            write(key);
-        }
+    }
+
+    #[inline(always)]
+    const fn first(&self) -> u8 {
+        (if self.fin { FIN } else { 0 }) | self.opcode as u8
+    }
+}
+
+/// A header whose length takes more than 7 bits.
+#[inline(never)]
+fn append_long<B: Buffer + ?Sized>(first: u8, len: u64, mask: Option<MaskingKey>, outbox: &mut B) {
+    let masked = if mask.is_some() { MASKED } else { 0 };
+    match len.to_be_bytes() {
+        [0, 0, 0, 0, 0, 0, high, low] => outbox.append(&[first, masked | 126, high, low]),
+        [a, b, c, d, e, f, g, h] => outbox.append(&[first, masked | 127, a, b, c, d, e, f, g, h]),
+    }
+    if let Some(key) = mask {
+        outbox.append(&key);
     }
 }
 
@@ -208,8 +218,8 @@ mod tests {
             (0x7FFF_FFFF_FFFF_FFFF, &[0x7F, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
         ] {
             let header = Header { fin: true, opcode: Opcode::Binary, len, mask: None };
-            let mut written = std::vec::Vec::new();
-            header.write(|part| written.extend_from_slice(part));
+            let mut written = heapless::Vec::<u8, MAX_HEADER>::new();
+            header.append(&mut written);
             assert_eq!((written[0], &written[1..]), (0x82, octets));
             assert_eq!(header_size(len, false), written.len());
             assert_eq!(length(octets[0], &octets[1..]), Ok(Some((len, &[][..]))));

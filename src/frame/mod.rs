@@ -9,7 +9,8 @@ pub(crate) use header::{Header, MAX_CONTROL, MAX_HEADER, Opcode, first, header_s
 pub use crate::mask::{Mask, Masking};
 pub use close::CloseCode;
 
-use crate::data::Message;
+use crate::data::{Kind, Message};
+use crate::mask::MaskingKey;
 use crate::{Buffer, OutboxFull};
 
 /// Appends `message` to `outbox` as one unmasked frame, as a server sends it.
@@ -32,19 +33,39 @@ where
 {
     let message = message.into();
     let payload = message.as_bytes();
-    let header = Header { fin: true, opcode: message.kind().into(), len: payload.len() as u64, mask: None };
-    let needed = header_size(header.len, false) + payload.len();
+    let needed = size(payload.len(), false);
     if outbox.room() < needed {
         return Err(OutboxFull { needed });
     }
-    append(&header, &[payload], outbox);
+    append_message(message.kind(), payload, None, outbox);
     Ok(())
 }
 
-/// Appends a whole frame; the caller has seen that there is room. `parts` are the payload, one after the other.
+/// How many octets a frame with `len` octets of payload takes.
 #[inline]
+pub(crate) fn size(len: usize, masked: bool) -> usize {
+    header_size(len as u64, masked) + len
+}
+
+/// Appends a message as one frame; the caller has seen that there is room.
+#[inline(always)]
+pub(crate) fn append_message<B: Buffer + ?Sized>(
+    kind: Kind,
+    payload: &[u8],
+    mask: Option<MaskingKey>,
+    outbox: &mut B,
+) {
+    let header = Header { fin: true, opcode: kind.into(), len: payload.len() as u64, mask };
+    header.append(outbox);
+    match mask {
+        None => outbox.append(payload),
+        Some(key) => outbox.append_masked(payload, key),
+    }
+}
+
+/// Appends a frame; the caller has seen that there is room. `parts` are the payload, one after the other.
 pub(crate) fn append<B: Buffer + ?Sized>(header: &Header, parts: &[&[u8]], outbox: &mut B) {
-    header.write(|octets| outbox.append(octets));
+    header.append(outbox);
     match header.mask {
         None => parts.iter().for_each(|part| outbox.append(part)),
         Some(key) => {
