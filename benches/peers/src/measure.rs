@@ -4,15 +4,18 @@ use crate::{
     heap::counted,
     peers::{Bench, Peer, Receiving, Sending},
     wire::{Kept, READ, Wire},
-    work::{Content, Message, Role, Row, Stream, Work, messages, per_pass},
+    work::{Content, Message, Role, Row, Stream, Work, messages},
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
 /// How long and how often.
 pub struct Effort {
+    /// None: nothing is timed.
     pub rounds: usize,
     pub turn: Duration,
+    /// How many bytes one pass moves, but at least one message.
+    pub pass: usize,
 }
 
 /// What was measured of a peer on one row.
@@ -80,10 +83,10 @@ fn server_alone() -> Job {
 }
 
 /// Makes the peer's bench of a row, and checks that it does the work.
-fn prepare(peer: &Peer, row: &Row) -> Option<Job> {
+fn prepare(peer: &Peer, row: &Row, amount: usize) -> Option<Job> {
     match row.work {
         Work::Receive { role, content, len, fragments, read } => {
-            let stream = Stream::new(role, content, len, fragments);
+            let stream = Stream::new(role, content, len, fragments, amount);
             let case = Receiving::new(&stream, role, fragments, read);
             let count = case.count;
             let mut bench = (peer.receive)(case)?;
@@ -94,7 +97,7 @@ fn prepare(peer: &Peer, row: &Row) -> Option<Job> {
             Some(Job { bench, count })
         }
         Work::Echo { len } => {
-            let stream = Stream::new(Role::Server, Content::Binary, len, 1);
+            let stream = Stream::new(Role::Server, Content::Binary, len, 1, amount);
             let case = || Receiving::new(&stream, Role::Server, 1, READ);
             let mut checked = case();
             let kept = checked.wire.keep();
@@ -103,12 +106,12 @@ fn prepare(peer: &Peer, row: &Row) -> Option<Job> {
             Some(Job { bench: (peer.echo)(case())?, count })
         }
         Work::Send { role, len } => {
-            let message = Stream::new(role, Content::Binary, len, 1).messages.remove(0);
-            let case = || Sending::new(message.payload.clone().into(), role);
+            let message = Stream::new(role, Content::Binary, len, 1, 0).messages.remove(0);
+            let case = || Sending::new(message.payload.clone().into(), role, amount);
             let mut checked = case();
             let kept = checked.wire.keep();
             let count = checked.count;
-            let sent = vec![message.clone(); per_pass(len)];
+            let sent = vec![message.clone(); count];
             check_sent(peer, row, (peer.send)(checked)?, &kept, role, &sent);
             Some(Job { bench: (peer.send)(case())?, count })
         }
@@ -188,12 +191,15 @@ impl Job {
 }
 
 /// Runs a row: checks every peer, and times them unless there is no effort to be made.
-pub fn run(row: &Row, peers: &[&Peer], effort: Option<&Effort>) -> Vec<Option<Measured>> {
-    let mut jobs: Vec<Option<Job>> = peers.iter().map(|peer| prepare(peer, row)).collect();
-    let Some(effort) = effort else {
+pub fn run(row: &Row, peers: &[&Peer], effort: &Effort) -> Vec<Option<Measured>> {
+    let mut jobs: Vec<Option<Job>> = peers.iter().map(|peer| prepare(peer, row, effort.pass)).collect();
+    if effort.rounds == 0 {
         return jobs.iter().map(|_| None).collect();
-    };
-    let allocations: Vec<f64> = jobs
+    }
+    if row.work == Work::Connect {
+        jobs.push(Some(server_alone()));
+    }
+    let mut allocations: Vec<f64> = jobs
         .iter_mut()
         .map(|job| {
             let Some(job) = job else { return 0.0 };
@@ -202,9 +208,6 @@ pub fn run(row: &Row, peers: &[&Peer], effort: Option<&Effort>) -> Vec<Option<Me
             allocations as f64 / (4 * job.count) as f64
         })
         .collect();
-    if row.work == Work::Connect {
-        jobs.push(Some(server_alone()));
-    }
     let passes: Vec<usize> =
         jobs.iter_mut().map(|job| job.as_mut().map_or(0, |job| job.calibrate(effort.turn))).collect();
     let mut rounds = vec![Vec::with_capacity(effort.rounds); jobs.len()];
@@ -221,6 +224,8 @@ pub fn run(row: &Row, peers: &[&Peer], effort: Option<&Effort>) -> Vec<Option<Me
     if row.work == Work::Connect {
         let alone = quartiles(rounds.pop().unwrap())[1];
         rounds.iter_mut().flatten().for_each(|time| *time -= alone);
+        let alone = allocations.pop().unwrap();
+        allocations.iter_mut().for_each(|allocations| *allocations -= alone);
     }
     rounds
         .into_iter()

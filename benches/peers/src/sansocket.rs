@@ -1,7 +1,9 @@
 //! This crate: the loop of its README, with its buffers in the sizes that suit a server.
 
 use crate::{
+    idle::{HELLO, Held, Line, hold},
     peers::{Bench, Peer, Receive, Receiving, Sending, doing, receiving},
+    strict::LAST,
     wire::{READ, Wire},
     work::Role,
 };
@@ -25,6 +27,8 @@ pub fn peer() -> Peer {
         send,
         accept: Some(accept),
         connect: Some(connect),
+        probe: Some(probe),
+        idle: Some(idle),
     }
 }
 
@@ -38,6 +42,8 @@ pub fn short_reads() -> Peer {
         send: |_| None,
         accept: None,
         connect: None,
+        probe: None,
+        idle: None,
         ..peer()
     }
 }
@@ -186,4 +192,47 @@ fn connect(wire: &mut Wire) {
         let mut input = &mut buffer[..len];
         let Some(Event::Open(_)) = ws.receive(&mut input, &mut inbox) else { panic!("not open") };
     });
+}
+
+fn probe(mut wire: Wire) -> Result<bool, String> {
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let (mut buffer, mut inbox) = (vec![0; READ], Inbox::new());
+    loop {
+        let len = wire.read(&mut buffer);
+        let mut input = &mut buffer[..len];
+        while let Some(event) = ws.receive(&mut input, &mut inbox) {
+            match event {
+                Event::Message(message) if message.as_bytes() == LAST => return Ok(true),
+                Event::Error(error) => return Err(error.to_string()),
+                Event::Close(_) => return Ok(false),
+                _ => {}
+            }
+        }
+        if len == 0 {
+            return Ok(false);
+        }
+    }
+}
+
+fn idle(count: usize) -> Held {
+    // These are the thread's.
+    let (mut buffer, mut outbox) = (vec![0; READ], Vec::new());
+    hold(count, |mut line: Line| {
+        let (mut ws, mut inbox) = (WebSocket::server(Config::default()), Inbox::new());
+        let mut received = false;
+        while !received {
+            let len = std::io::Read::read(&mut line, &mut buffer).unwrap();
+            let mut input = &mut buffer[..len];
+            while let Some(event) = ws.receive(&mut input, &mut inbox) {
+                match event {
+                    Event::Request(request) => ws.accept(request.accept(), &mut outbox).unwrap(),
+                    Event::Message(message) => received = message == Message::Text(HELLO),
+                    _ => {}
+                }
+            }
+            outbox.clear();
+        }
+        // Its memory is given back once nothing is in it; the next message may have another one.
+        (ws, Inbox::new())
+    })
 }

@@ -3,6 +3,8 @@
 
 use super::{Bench, Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
+    idle::{HELLO, Held, hold},
+    strict::LAST,
     wire::{READ, Wire},
     work::Role,
 };
@@ -11,7 +13,7 @@ use embedded_websocket::{
     WebSocketSendMessageType as Sent, WebSocketServer, WebSocketState, WebSocketType, read_http_header,
 };
 use rand_08::{RngCore, rngs::ThreadRng, thread_rng};
-use std::str;
+use std::{io::Read, str};
 
 /// The outbox is written once it holds this much.
 const FLUSH: usize = 16 * 1024;
@@ -35,6 +37,8 @@ pub fn peer() -> Peer {
         },
         accept: Some(accept),
         connect: Some(connect),
+        probe: Some(probe),
+        idle: Some(idle),
     }
 }
 
@@ -145,14 +149,18 @@ fn send<R: RngCore + 'static, T: WebSocketType + 'static>(
 fn accept(wire: &mut Wire) {
     let mut buffer = [0; 1024];
     let len = wire.read(&mut buffer);
-    let mut headers = [httparse::EMPTY_HEADER; 16];
-    let mut request = httparse::Request::new(&mut headers);
-    request.parse(&buffer[..len]).unwrap();
-    let context = read_http_header(request.headers.iter().map(|header| (header.name, header.value)));
     let mut outbox = [0; 1024];
-    let key = context.unwrap().unwrap().sec_websocket_key;
-    let len = WebSocketServer::new_server().server_accept(&key, None, &mut outbox).unwrap();
+    let len = answer(&mut WebSocketServer::new_server(), &buffer[..len], &mut outbox);
     wire.write(&outbox[..len]);
+}
+
+fn answer(ws: &mut WebSocketServer, request: &[u8], outbox: &mut [u8]) -> usize {
+    let mut headers = [httparse::EMPTY_HEADER; 16];
+    let mut parsed = httparse::Request::new(&mut headers);
+    parsed.parse(request).unwrap();
+    let context = read_http_header(parsed.headers.iter().map(|header| (header.name, header.value)));
+    let key = context.unwrap().unwrap().sec_websocket_key;
+    ws.server_accept(&key, None, outbox).unwrap()
 }
 
 fn connect(wire: &mut Wire) {
@@ -169,4 +177,48 @@ fn connect(wire: &mut Wire) {
     wire.write(&buffer[..len]);
     let len = wire.read(&mut buffer);
     ws.client_accept(&key, &buffer[..len]).unwrap();
+}
+
+fn probe(mut wire: Wire) -> Result<bool, String> {
+    let mut ws = WebSocketServer::new_server();
+    ws.state = WebSocketState::Open;
+    let (mut buffer, mut message, mut filled) = (vec![0; READ], vec![0; READ], 0);
+    let len = wire.read(&mut buffer);
+    let mut input = &buffer[..len];
+    while !input.is_empty() {
+        let got = match ws.read(input, &mut message[filled..]) {
+            Err(Error::ReadFrameIncomplete) => break,
+            got => got.map_err(|error| error.to_string())?,
+        };
+        input = &input[got.len_from..];
+        match got.message_type {
+            Received::Binary | Received::Text => filled += got.len_to,
+            Received::Ping | Received::Pong => continue,
+            _ => return Ok(false),
+        }
+        if got.end_of_message {
+            let message = &message[..std::mem::take(&mut filled)];
+            if got.message_type == Received::Text {
+                str::from_utf8(message).map_err(|error| error.to_string())?;
+            }
+            if message == LAST {
+                return Ok(true);
+            }
+        }
+    }
+    wire.read(&mut buffer);
+    Ok(false)
+}
+
+fn idle(count: usize) -> Held {
+    hold(count, |mut line| {
+        let (mut buffer, mut message) = ([0; 1024], [0; 1024]);
+        let len = line.read(&mut buffer).unwrap();
+        let mut ws = WebSocketServer::new_server();
+        answer(&mut ws, &buffer[..len], &mut message);
+        let len = line.read(&mut buffer).unwrap();
+        let got = ws.read(&buffer[..len], &mut message).unwrap();
+        assert_eq!(&message[..got.len_to], HELLO.as_bytes());
+        ws
+    })
 }

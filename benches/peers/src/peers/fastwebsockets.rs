@@ -3,10 +3,13 @@
 
 use super::{Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
+    idle::{HELLO, hold},
+    strict::LAST,
     wire::{Wire, now},
     work::Role,
 };
 use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload, WebSocket};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pub fn peer() -> Peer {
     Peer {
@@ -40,10 +43,30 @@ pub fn peer() -> Peer {
         },
         accept: None,
         connect: None,
+        probe: Some(|wire| {
+            let mut ws = open(wire, Role::Server);
+            now(async {
+                loop {
+                    let frame = ws.read_frame().await.map_err(|error| error.to_string())?;
+                    match frame.opcode {
+                        OpCode::Close => return Ok(false),
+                        _ if &frame.payload[..] == LAST => return Ok(true),
+                        _ => {}
+                    }
+                }
+            })
+        }),
+        idle: Some(|count| {
+            hold(count, |line| {
+                let mut ws = open(line.past_the_request(), Role::Server);
+                assert_eq!(&now(ws.read_frame()).unwrap().payload[..], HELLO.as_bytes());
+                ws
+            })
+        }),
     }
 }
 
-fn open(wire: Wire, role: Role) -> FragmentCollector<Wire> {
+fn open<S: AsyncRead + AsyncWrite + Unpin>(wire: S, role: Role) -> FragmentCollector<S> {
     let role = match role {
         Role::Server => fastwebsockets::Role::Server,
         Role::Client => fastwebsockets::Role::Client,

@@ -2,6 +2,8 @@
 
 use super::{Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
+    idle::{HELLO, hold},
+    strict::LAST,
     wire::{READ, Wire, now},
     work::Role,
 };
@@ -45,6 +47,27 @@ pub fn peer() -> Peer {
         },
         accept: None,
         connect: None,
+        probe: Some(|wire| {
+            let mut ws = open(wire, Role::Server);
+            now(async {
+                loop {
+                    match ws.recv_event().await.map_err(|error| error.to_string())? {
+                        Event::Data { data, .. } if &data[..] == LAST => return Ok(true),
+                        Event::Error(error) => return Err(error.into()),
+                        Event::Close { .. } => return Ok(false),
+                        _ => {}
+                    }
+                }
+            })
+        }),
+        idle: Some(|count| {
+            hold(count, |line| {
+                let mut ws = WebSocket::server(BufReader::new(line.past_the_request()));
+                let Event::Data { data, .. } = now(ws.recv_event()).unwrap() else { panic!() };
+                assert_eq!(&data[..], HELLO.as_bytes());
+                ws
+            })
+        }),
     }
 }
 

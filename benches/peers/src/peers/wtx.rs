@@ -2,6 +2,8 @@
 
 use super::{Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
+    idle::{HELLO, hold},
+    strict::LAST,
     wire::{READ, Wire, now},
     work::Role,
 };
@@ -47,6 +49,29 @@ pub fn peer() -> Peer {
         connect: Some(|wire| {
             let uri = "ws://server.example.com/chat".into();
             now(WebSocketConnector::default().connect(wire, &uri)).unwrap();
+        }),
+        probe: Some(|wire| {
+            let (mut ws, mut buffer) = (open::<false>(wire), Vector::new());
+            now(async {
+                loop {
+                    let frame = ws.read_frame(&mut buffer, Adaptive).await;
+                    let frame = frame.map_err(|error| error.to_string())?;
+                    match frame.op_code() {
+                        OpCode::Close => return Ok(false),
+                        _ if &frame.payload()[..] == LAST => return Ok(true),
+                        _ => {}
+                    }
+                }
+            })
+        }),
+        idle: Some(|count| {
+            hold(count, |line| {
+                let mut ws = now(WebSocketAcceptor::default().accept(line)).unwrap();
+                let mut buffer = Vector::new();
+                let frame = now(ws.read_frame(&mut buffer, Adaptive)).unwrap();
+                assert_eq!(frame.text_payload(), Some(HELLO));
+                ws
+            })
         }),
     }
 }

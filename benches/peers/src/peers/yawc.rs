@@ -2,6 +2,8 @@
 
 use super::{Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
+    idle::{HELLO, hold},
+    strict::LAST,
     wire::{Wire, now},
     work::Role,
 };
@@ -40,6 +42,28 @@ pub fn peer() -> Peer {
         },
         accept: None,
         connect: None,
+        probe: Some(|wire| {
+            let mut ws = open(wire, Role::Server);
+            now(async {
+                loop {
+                    let frame = ws.next_frame().await.map_err(|error| error.to_string())?;
+                    match frame.opcode() {
+                        OpCode::Close => return Ok(false),
+                        _ if &frame.payload()[..] == LAST => return Ok(true),
+                        _ => {}
+                    }
+                }
+            })
+        }),
+        idle: Some(|count| {
+            hold(count, |line| {
+                let options = Options::default().with_utf8();
+                let mut ws =
+                    WebSocket::from_stream(line.past_the_request(), yawc::Role::Server, options).unwrap();
+                assert_eq!(now(ws.next_frame()).unwrap().payload(), HELLO);
+                ws
+            })
+        }),
     }
 }
 
