@@ -22,7 +22,8 @@
 //!   round. A time is the median of the rounds, with the quartiles beside it; a ratio is the median of the ratios within
 //!   the rounds. What is timed is the CPU time of the thread.
 //! - The peers have their fastest features, the default target CPU and the system's allocator. Each is fed as its
-//!   documentation or its own benchmark does it; `notes` in each file under `peers/` says how, and where that helps it.
+//!   documentation or its own benchmark does it, and where buffers are the caller's choice with the size that suits it
+//!   best; `notes` in each file under `peers/` says how, and where that helps it.
 //! - The client's handshake is timed with the server's answer, whose own time is then taken off.
 //! - uWebSockets is C++ and in no registry, and not run. Its column is its ratio to sockudo-ws's `Protocol`, once measured
 //!   in one session with the same kind of work, times what `Protocol` takes here.
@@ -82,10 +83,11 @@ fn main() {
         return print!("{}", idle::table(&peers, idle::CONNECTIONS));
     }
     let mut lines = Vec::new();
-    for row in work::rows().into_iter().filter(|row| chosen(&row.name, &some_rows)) {
-        let results = run(&row, &peers, &effort);
-        if !test {
-            print!("{}", report::plain(&row, &peers, &results));
+    let mut rows = work::rows();
+    rows.retain(|row| chosen(&row.name, &some_rows));
+    for rows in rows.chunk_by(|row, next| row.beside.is_some() && row.beside == next.beside) {
+        for (row, results) in rows.iter().zip(run(rows, &peers, &effort)) {
+            print!("{}", report::plain(row, &peers, &results));
             lines.push((row, results));
         }
     }

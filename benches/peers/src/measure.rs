@@ -190,29 +190,30 @@ impl Job {
     }
 }
 
-/// Runs a row: checks every peer, and times them unless there is no effort to be made.
-pub fn run(row: &Row, peers: &[&Peer], effort: &Effort) -> Vec<Option<Measured>> {
-    let mut jobs: Vec<Option<Job>> = peers.iter().map(|peer| prepare(peer, row, effort.pass)).collect();
+/// Runs rows that are to be compared, one or several: checks every peer, and times them unless there is no effort to be
+/// made. What comes back are the results of each row, in the order of the peers.
+pub fn run(rows: &[Row], peers: &[&Peer], effort: &Effort) -> Vec<Vec<Option<Measured>>> {
+    let all = rows.iter().flat_map(|row| peers.iter().map(move |peer| (row, peer)));
+    let mut jobs: Vec<Option<Job>> = all.map(|(row, peer)| prepare(peer, row, effort.pass)).collect();
     if effort.rounds == 0 {
-        return jobs.iter().map(|_| None).collect();
+        return Vec::new();
     }
-    if row.work == Work::Connect {
+    let connecting = rows.iter().all(|row| row.work == Work::Connect);
+    if connecting {
         jobs.push(Some(server_alone()));
     }
-    let mut allocations: Vec<f64> = jobs
-        .iter_mut()
-        .map(|job| {
-            let Some(job) = job else { return 0.0 };
-            job.bench.pass();
-            let (_, allocations, _) = counted(|| job.passes(4));
-            allocations as f64 / (4 * job.count) as f64
-        })
-        .collect();
-    let passes: Vec<usize> =
-        jobs.iter_mut().map(|job| job.as_mut().map_or(0, |job| job.calibrate(effort.turn))).collect();
+    let allocations = |job: &mut Job| {
+        job.bench.pass();
+        let (_, allocations, _) = counted(|| job.passes(4));
+        allocations as f64 / (4 * job.count) as f64
+    };
+    let allocations = jobs.iter_mut().map(|job| job.as_mut().map_or(0.0, allocations));
+    let mut allocations: Vec<f64> = allocations.collect();
+    let passes = jobs.iter_mut().map(|job| job.as_mut().map_or(0, |job| job.calibrate(effort.turn)));
+    let passes: Vec<usize> = passes.collect();
     let mut rounds = vec![Vec::with_capacity(effort.rounds); jobs.len()];
     for round in 0..effort.rounds {
-        // Nobody always runs behind the same one.
+        // Nobody is always the first.
         for turn in 0..jobs.len() {
             let at = (round + turn) % jobs.len();
             if let Some(job) = &mut jobs[at] {
@@ -221,17 +222,14 @@ pub fn run(row: &Row, peers: &[&Peer], effort: &Effort) -> Vec<Option<Measured>>
             }
         }
     }
-    if row.work == Work::Connect {
+    if connecting {
         let alone = quartiles(rounds.pop().unwrap())[1];
         rounds.iter_mut().flatten().for_each(|time| *time -= alone);
         let alone = allocations.pop().unwrap();
         allocations.iter_mut().for_each(|allocations| *allocations -= alone);
     }
-    rounds
-        .into_iter()
-        .zip(allocations)
-        .map(|(rounds, allocations)| {
-            (!rounds.is_empty()).then(|| Measured { times: quartiles(rounds.clone()), allocations, rounds })
-        })
-        .collect()
+    let mut measured = rounds.into_iter().zip(allocations).map(|(rounds, allocations)| {
+        (!rounds.is_empty()).then(|| Measured { times: quartiles(rounds.clone()), allocations, rounds })
+    });
+    rows.iter().map(|_| measured.by_ref().take(peers.len()).collect()).collect()
 }

@@ -14,7 +14,7 @@ pub struct Report<'r> {
     pub peers: &'r [&'r Peer],
     /// Which of them check what this crate checks.
     pub checking: &'r [bool],
-    pub lines: &'r [(Row, Results)],
+    pub lines: &'r [(&'r Row, Results)],
 }
 
 /// This crate, and the one that uWebSockets was measured beside.
@@ -105,7 +105,9 @@ impl Report<'_> {
         let mut text = format!(
             "# This crate beside its peers\n\nWritten by `cargo run --release --manifest-path benches/peers/Cargo.toml`, whose \
             `src/main.rs` says how it is measured: {} rounds, turns of {} ms, {}, {}. Nanoseconds per message, the median and \
-            in brackets the quartiles; below, heap allocations per message where there are any.\n\n",
+            in brackets the quartiles; behind \
+            them the heap allocations per message where there are any. Rows of reads that cut messages say how many times the \
+            uncut row's time they take.\n\n",
             effort.rounds,
             effort.turn.as_millis(),
             processor(),
@@ -119,15 +121,20 @@ impl Report<'_> {
                 _ = writeln!(text, "\n| {group} | {} | uWebSockets, derived |", names.join(" | "));
                 _ = writeln!(text, "|---|{}---|", "---|".repeat(names.len()));
             }
-            let cells = results.iter().map(|result| match result {
-                Some(Measured { times, allocations, .. }) => {
-                    let [low, median, high] = times.map(time);
-                    let heap = if *allocations < 0.005 {
-                        String::new()
-                    } else {
-                        format!(" {allocations:.2} alloc.")
-                    };
-                    format!("{median} [{low}, {high}]{heap}")
+            // Where rows are compared: how many times the first one's.
+            let first =
+                self.lines.iter().find(|(first, _)| row.beside.is_some() && first.beside == row.beside);
+            let cells = results.iter().enumerate().map(|(at, result)| match result {
+                Some(result) => {
+                    let [low, median, high] = result.times.map(time);
+                    let mut cell = format!("{median} [{low}, {high}]");
+                    if result.allocations >= 0.005 {
+                        _ = write!(cell, " {:.2} alloc.", result.allocations);
+                    }
+                    if let Some(first) = first.and_then(|(_, first)| first[at].as_ref()) {
+                        _ = write!(cell, " {:.2}×", result.ratio(first));
+                    }
+                    cell
                 }
                 None => String::new(),
             });

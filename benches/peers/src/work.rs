@@ -53,6 +53,8 @@ pub struct Row {
     pub uws: Option<f64>,
     /// The row is in the short table.
     pub main: bool,
+    /// Rows with the same name here are run in the same rounds; the first one is what the others are compared with.
+    pub beside: Option<String>,
 }
 
 fn size(len: usize) -> String {
@@ -68,7 +70,8 @@ pub fn rows() -> Vec<Row> {
     const KIB: usize = 1024;
     const MIB: usize = 1024 * KIB;
     let mut rows = Vec::new();
-    let mut add = |group, name: String, work, uws, main| rows.push(Row { group, name, work, uws, main });
+    let mut add =
+        |group, name: String, work, uws, main| rows.push(Row { group, name, work, uws, main, beside: None });
     let whole = |role, content, len| Work::Receive { role, content, len, fragments: 1, read: READ };
     let sizes = [16, 125, KIB, 16 * KIB, 64 * KIB, MIB];
     for (len, uws) in sizes.into_iter().zip([Some(0.15), Some(0.32), Some(0.73), None, None, None]) {
@@ -107,11 +110,13 @@ pub fn rows() -> Vec<Row> {
     }
     add("handshake", "server handshake".into(), Work::Accept, None, true);
     add("handshake", "client handshake".into(), Work::Connect, None, true);
-    for len in [KIB, 16 * KIB, 64 * KIB, MIB] {
-        for (read, cut) in [(READ, "uncut"), (16 * KIB, "16 KiB"), (1460, "1,460 B"), (64, "64 B")] {
-            let (role, content) = (Role::Server, Content::Binary);
-            let work = Work::Receive { role, content, len, fragments: 1, read };
-            add("cut", format!("receive {} cut: reads of {cut}", size(len)), work, None, false);
+    let cut = [KIB, 16 * KIB, 64 * KIB, MIB].map(|len| (Content::Binary, "", len));
+    for (content, what, len) in cut.into_iter().chain([(Content::Greek, " of multi-byte text", 16 * KIB)]) {
+        for (read, cut) in [(READ, "64 KiB"), (16 * KIB, "16 KiB"), (1460, "1,460 B"), (64, "64 B")] {
+            let work = Work::Receive { role: Role::Server, content, len, fragments: 1, read };
+            let name = format!("receive {}{what} in reads of {cut}", size(len));
+            let beside = Some(format!("{}{what}", size(len)));
+            rows.push(Row { group: "cut", name, work, uws: None, main: false, beside });
         }
     }
     rows
