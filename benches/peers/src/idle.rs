@@ -1,8 +1,9 @@
-//! What an idle connection holds: many of them in memory at once, each after its handshake and one small message.
+//! What an idle connection holds: many of them in memory at once, each after its handshake and one small
+//! message.
 //!
-//! Each peer has a process of its own, and the buffers that it has by default, which are smaller than those of the rows
-//! where a note says so. Whoever leaves its buffers to the caller is counted with what the caller must keep for an idle
-//! connection; the read buffer is then the thread's.
+//! Each peer has a process of its own, and the buffers that it has by default, which are smaller than those of
+//! the rows where a note says so. Whoever leaves its buffers to the caller is counted with what the caller must
+//! keep for an idle connection; the read buffer is then the thread's.
 
 use crate::{heap::counted, measure::REQUEST, peers::Peer, work::frame};
 use std::{

@@ -1,33 +1,34 @@
 //! This crate beside its peers: the same work for each, in memory, on one core.
 //!
 //! ```sh
-//! cargo run --release --manifest-path benches/peers/Cargo.toml                 # the table and the chart: about a minute
-//! cargo run --release --manifest-path benches/peers/Cargo.toml -- --long      # as quiet as it gets: about ten minutes
-//! … -- --rows=echo,JSON --peers=sansocket,tungstenite                         # some rows, some peers: no files written
-//! … -- --test                                                                 # all of it once, checked, not timed
-//! … -- --idle                                                                 # what 100,000 idle connections hold
-//! … -- --strict                                                               # which rules each one keeps
+//! cargo run --release --manifest-path benches/peers/Cargo.toml   # the table and the chart, in about a minute
+//! … -- --long                                                    # longer and more rounds
+//! … -- --rows=echo,JSON --peers=sansocket,tungstenite            # some rows, some peers: no files are written
+//! … -- --test                                                    # all of it once, checked, not timed
+//! … -- --idle                                                    # what 100,000 idle connections hold
+//! … -- --strict                                                  # which rules each one keeps
 //! ```
 //!
 //! # How it is measured
 //!
-//! - Every end has a socket in memory that never waits (`wire.rs`): what is read is copied out of it, at most 64 KiB at a
-//!   time, and what is written is copied into it, as a kernel does. A stream is some 256 KiB of frames in one piece, so
-//!   that reads cut frames where they will. A call of that socket costs no system call: who writes each frame by itself is
-//!   favoured.
+//! - Every end has a socket in memory that never waits (`wire.rs`): what is read is copied out of it, at most
+//!   64 KiB at a time, and what is written is copied into it, as a kernel does. A stream is some 256 KiB of
+//!   frames in one piece, so that reads cut frames where they will. A call of that socket costs no system call:
+//!   who writes each frame by itself is favoured.
 //! - Async peers are polled by hand, once, for a whole stream: no runtime costs them anything.
-//! - Before any time is taken, every message of a pass is compared with what was sent, and every frame sent is read back,
-//!   twice, with nothing of any implementation (`work.rs`). No two messages are the same, nor two masking keys.
-//! - Each row is run in rounds: in each one every peer has its turn of some milliseconds, in another order from round to
-//!   round. A time is the median of the rounds, with the quartiles beside it; a ratio is the median of the ratios within
-//!   the rounds. What is timed is the CPU time of the thread.
-//! - The peers have their fastest features, the default target CPU and the system's allocator. Each is fed as its
-//!   documentation or its own benchmark does it, and where buffers are the caller's choice with the size that suits it
-//!   best; `notes` in each file under `peers/` says how, and where that helps it.
+//! - Before any time is taken, every message of a pass is compared with what was sent, and every frame sent is
+//!   read back, twice, with nothing of any implementation (`work.rs`). Masking keys and binary messages are random.
+//! - Each row is run in rounds: in each one every peer has its turn of some milliseconds, in another order from
+//!   round to round. A time is the median of the rounds, with the quartiles beside it; a ratio is the median of
+//!   the ratios within the rounds. What is timed is the CPU time of the thread.
+//! - The peers have their fastest features, the default target CPU and the system's allocator. Each is fed as
+//!   its documentation or its own benchmark does it, and where buffers are the caller's choice with the size
+//!   that suits it best; `notes` in each file under `peers/` says how, and where that helps it.
 //! - The client's handshake is timed with the server's answer, whose own time is then taken off.
-//! - uWebSockets is C++ and in no registry, and not run. Its column is its ratio to sockudo-ws's `Protocol`, once measured
-//!   in one session with the same kind of work, times what `Protocol` takes here.
-//! - Peers that check fewer rules than this crate are told apart: by breaking the rules and looking (`strict.rs`).
+//! - uWebSockets is C++ and in no registry, and not run. Its column is its ratio to sockudo-ws's `Protocol`,
+//!   once measured in one session with the same kind of work, times what `Protocol` takes here.
+//! - Peers that check fewer rules than this crate are told apart: by breaking the rules and looking
+//!   (`strict.rs`).
 
 mod heap;
 mod idle;

@@ -1,4 +1,5 @@
-//! How a row is run: each peer's work is checked, then timed in rounds, one short turn for each peer in every round.
+//! How a row is run: each peer's work is checked, then timed in rounds, one short turn for each peer in every
+//! round.
 
 use crate::{
     heap::counted,
@@ -190,8 +191,8 @@ impl Job {
     }
 }
 
-/// Runs rows that are to be compared, one or several: checks every peer, and times them unless there is no effort to be
-/// made. What comes back are the results of each row, in the order of the peers.
+/// Runs rows that are to be compared, one or several: checks every peer, and times them unless there is no
+/// effort to be made. What comes back are the results of each row, in the order of the peers.
 pub fn run(rows: &[Row], peers: &[&Peer], effort: &Effort) -> Vec<Vec<Option<Measured>>> {
     let all = rows.iter().flat_map(|row| peers.iter().map(move |peer| (row, peer)));
     let mut jobs: Vec<Option<Job>> = all.map(|(row, peer)| prepare(peer, row, effort.pass)).collect();

@@ -1,5 +1,5 @@
-//! Which rules of RFC 6455 the peers keep, found out by breaking them: for the reader who wonders how much of the same work
-//! it is.
+//! Which rules of RFC 6455 the peers keep, found out by breaking them: for the reader who wonders how much of
+//! the same work it is.
 
 use crate::{peers::Peer, wire::Wire, work::frame};
 use std::{

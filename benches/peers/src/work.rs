@@ -1,5 +1,5 @@
-//! The work: each row of the table, its messages, and the bytes that carry them, written and read here without the help of
-//! any implementation that is measured.
+//! The work: each row of the table, its messages, and the bytes that carry them, written and read here without
+//! the help of any implementation that is measured.
 
 use crate::wire::READ;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -53,7 +53,8 @@ pub struct Row {
     pub uws: Option<f64>,
     /// The row is in the short table.
     pub main: bool,
-    /// Rows with the same name here are run in the same rounds; the first one is what the others are compared with.
+    /// Rows with the same name here are run in the same rounds; the first one is what the others are compared
+    /// with.
     pub beside: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! embedded-websocket: its codec over slices, in the loop of its own `Framer`, which by itself cannot keep a header that two
-//! reads share.
+//! embedded-websocket: its codec over slices, in the loop of its own `Framer`, which by itself cannot keep a
+//! header that two reads share.
 
 use super::{Bench, Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
@@ -22,8 +22,9 @@ pub fn peer() -> Peer {
     Peer {
         name: "embedded-websocket",
         utf8: "in its `Framer` only, at the end of each message; done here likewise; core",
-        notes: "the caller's buffers: 16 KiB to read (of 8, 16, 64 and 128 the best), 16 KiB to send; cannot take fragments that \
-                reads cut; the request is parsed by the caller, with httparse; masking keys from rand's thread generator",
+        notes: "the caller's buffers: 16 KiB to read (of 8, 16, 64 and 128 the best), 16 KiB to \
+            send; cannot take fragments that reads cut; the request is parsed by the caller, \
+            with httparse; masking keys from rand's thread generator",
         receive: |case| match case.role {
             // A fragment whose payload two reads share ends in an error.
             _ if case.fragments > 1 => None,

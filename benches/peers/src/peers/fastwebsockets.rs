@@ -15,8 +15,9 @@ pub fn peer() -> Peer {
     Peer {
         name: "fastwebsockets",
         utf8: "yes, at the end of each message; simdutf8",
-        notes: "`FragmentCollector`; reads of its own choice, 8 KiB or what a large frame lacks; each frame written by \
-                itself, which costs no system call here; its handshake is hyper's and not run",
+        notes: "`FragmentCollector`; reads of its own choice, 8 KiB or what a large frame lacks; \
+            each frame written by itself, which costs no system call here; its handshake is \
+            hyper's and not run",
         receive: |Receiving { role, wire, count, .. }| receiving(open(wire, role), count),
         echo: |Receiving { role, wire, count, .. }| {
             let mut ws = open(wire, role);

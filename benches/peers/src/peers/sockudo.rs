@@ -1,4 +1,5 @@
-//! sockudo-ws, in its two layers: `Protocol`, bytes in and messages out as this crate is, and the stream over it.
+//! sockudo-ws, in its two layers: `Protocol`, bytes in and messages out as this crate is, and the stream over
+//! it.
 
 use super::{Bench, Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
@@ -25,7 +26,8 @@ pub fn protocol() -> Peer {
     Peer {
         name: "sockudo-ws Protocol",
         utf8: "yes, on the octet; simdutf8",
-        notes: "sans-IO: `process_into` with its vector kept; masking keys from fastrand, which is not cryptographic",
+        notes: "sans-IO: `process_into` with its vector kept; masking keys from fastrand, which is \
+            not cryptographic",
         receive,
         echo,
         send,
@@ -69,7 +71,8 @@ pub fn stream() -> Peer {
     Peer {
         name: "sockudo-ws stream",
         utf8: "yes, on the octet; simdutf8",
-        notes: "`WebSocketStream`, its timers off, `feed` and one `flush` a pass; masking keys from fastrand",
+        notes: "`WebSocketStream`, its timers off, `feed` and one `flush` a pass; masking keys from \
+            fastrand",
         receive: |Receiving { role, wire, count, .. }| receiving(open(wire, role), count),
         echo: |Receiving { role, wire, count, .. }| {
             let mut ws = open(wire, role);

@@ -20,8 +20,8 @@ pub fn peer() -> Peer {
     Peer {
         name: "soketto",
         utf8: "no: text comes as octets",
-        notes: "behind `BufReader` (8 KiB) and `BufWriter` (16 KiB), as in its example; the caller's vector is kept; one \
-                `flush` a pass; masking keys from rand's thread generator",
+        notes: "behind `BufReader` (8 KiB) and `BufWriter` (16 KiB), as in its example; the caller's \
+            vector is kept; one `flush` a pass; masking keys from rand's thread generator",
         receive: |Receiving { role, wire, count, .. }| {
             let (sender, receiver) = open(wire, role);
             receiving(Connection { _sender: sender, receiver, message: Vec::new() }, count)

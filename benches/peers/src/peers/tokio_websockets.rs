@@ -14,8 +14,9 @@ pub fn peer() -> Peer {
     Peer {
         name: "tokio-websockets",
         utf8: "yes, on the octet; simdutf8",
-        notes: "reads of its own choice: 8 KiB, or what a large frame lacks; masks with AVX-512 or AVX2 found at run time; \
-                `feed` and one `flush` a pass; masking keys from fastrand, which is not cryptographic; SHA-1 from ring",
+        notes: "reads of its own choice: 8 KiB, or what a large frame lacks; masks with AVX-512 or \
+            AVX2 found at run time; `feed` and one `flush` a pass; masking keys from fastrand, \
+            which is not cryptographic; SHA-1 from ring",
         receive: |Receiving { role, wire, count, .. }| receiving(open(wire, role), count),
         echo: |Receiving { role, wire, count, .. }| {
             let mut ws = open(wire, role);

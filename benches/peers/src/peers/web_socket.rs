@@ -16,9 +16,10 @@ pub fn peer() -> Peer {
     Peer {
         name: "web-socket",
         utf8: "no: text comes as octets",
-        notes: "behind tokio's `BufReader` of 8 KiB (of 8, 16, 64 and 128 the best), without which each frame is three reads; fragments come unjoined and \
-                are joined here; each frame written by itself, which costs no system call here; masking keys from \
-                rand's thread generator",
+        notes: "behind tokio's `BufReader` of 8 KiB (of 8, 16, 64 and 128 the best), without which \
+            each frame is three reads; fragments come unjoined and are joined here; each frame \
+            written by itself, which costs no system call here; masking keys from rand's thread \
+            generator",
         receive: |case| {
             let Receiving { role, wire, count, .. } = case;
             let joined = Vec::new();

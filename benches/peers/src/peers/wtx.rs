@@ -22,10 +22,10 @@ pub fn peer() -> Peer {
     Peer {
         name: "wtx",
         utf8: "yes, at the end of each frame; simdutf8",
-        notes: "version 0.46.1, the latest for this compiler; payloads lent from its buffer of 8 KiB (of 8, 16, 64 and 128 the \
-                best); each frame written by \
-                itself, which costs no system call here; masks the caller's payload in place, so that a client gets a copy \
-                to mask; masking keys from xorshift, which is not cryptographic; SHA-1 from ring",
+        notes: "version 0.46.1, the latest for this compiler; payloads lent from its buffer of 8 KiB \
+            (of 8, 16, 64 and 128 the best); each frame written by itself, which costs no system \
+            call here; masks the caller's payload in place, so that a client gets a copy to \
+            mask; masking keys from xorshift, which is not cryptographic; SHA-1 from ring",
         receive: |case| match case.role {
             Role::Server => receive::<false>(case),
             Role::Client => receive::<true>(case),

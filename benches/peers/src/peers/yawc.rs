@@ -14,9 +14,9 @@ pub fn peer() -> Peer {
     Peer {
         name: "yawc",
         utf8: "yes, at the end of each message (`with_utf8`; off by default); simdutf8",
-        notes: "a read buffer of 16 KiB (of 8, 16, 64 and 128 the best but for 1 MiB); the write boundary of its own \
-                benchmark; `feed` and one `flush` a \
-                pass; its handshake is hyper's and not run; masking keys from rand's thread generator",
+        notes: "a read buffer of 16 KiB (of 8, 16, 64 and 128 the best but for 1 MiB); the write \
+            boundary of its own benchmark; `feed` and one `flush` a pass; its handshake is \
+            hyper's and not run; masking keys from rand's thread generator",
         receive: |Receiving { role, wire, count, .. }| receiving(open(wire, role), count),
         echo: |Receiving { role, wire, count, .. }| {
             let mut ws = open(wire, role);
