@@ -1,7 +1,9 @@
 //! This crate: the loop of its README, with its buffers in the sizes that suit a server.
 
 use crate::{
+    idle::{HELLO, Held, Line, hold},
     peers::{Bench, Peer, Receive, Receiving, Sending, doing, receiving},
+    strict::LAST,
     wire::{READ, Wire},
     work::Role,
 };
@@ -19,12 +21,15 @@ pub fn peer() -> Peer {
     Peer {
         name: "sansocket",
         utf8: "yes, on the octet; simdutf8",
-        notes: "masking keys from ChaCha12 (`StdRng`), seeded by the system; without permessage-deflate",
+        notes: "masking keys from ChaCha12 (`StdRng`), seeded by the system; without \
+            permessage-deflate",
         receive: |case| receive::<READ>(case),
         echo: |case| echo::<READ>(case),
         send,
         accept: Some(accept),
         connect: Some(connect),
+        probe: Some(probe),
+        idle: Some(idle),
     }
 }
 
@@ -38,6 +43,8 @@ pub fn short_reads() -> Peer {
         send: |_| None,
         accept: None,
         connect: None,
+        probe: None,
+        idle: None,
         ..peer()
     }
 }
@@ -52,16 +59,17 @@ struct Connection<R: sansocket::Role> {
     wire: Wire,
     buffer: Vec<u8>,
     inbox: Inbox,
+    outbox: Vec<u8>,
     /// How many bytes of a frame that was cut wait at the front of the buffer.
     kept: usize,
 }
 
 impl<R: sansocket::Role> Connection<R> {
-    /// One read, and the messages that it brings. A frame that is cut by its end, and whose rest fits into the buffer, waits
-    /// at the buffer's front for the next one: its message is then lent from there.
+    /// One read, and the messages that it brings. A frame that is cut by its end, and whose rest fits into the
+    /// buffer, waits at the buffer's front for the next one: its message is then lent from there.
     #[inline(always)]
     fn turn(&mut self, mut each: impl FnMut(&mut WebSocket<R>, &mut Wire, Message<'_>)) {
-        let Self { ws, wire, buffer, inbox, kept } = self;
+        let Self { ws, wire, buffer, inbox, outbox, kept } = self;
         let space = buffer.len();
         let end = *kept + wire.read(&mut buffer[*kept..]);
         let mut input = &mut buffer[..end];
@@ -75,7 +83,11 @@ impl<R: sansocket::Role> Connection<R> {
                 Some(_) => panic!("only messages were sent"),
                 None => break,
             }
+            // As the README's loop asks for it. Nothing is owed here.
+            ws.transmit(outbox).unwrap();
         }
+        wire.write(outbox);
+        outbox.clear();
         *kept = input.len();
         if *kept > 0 {
             buffer.copy_within(end - *kept..end, 0);
@@ -101,15 +113,15 @@ impl<R: sansocket::Role> Receive for Connection<R> {
 
 fn receive<const READ: usize>(case: Receiving) -> Option<Box<dyn Bench>> {
     let Receiving { role, wire, count, .. } = case;
-    let (buffer, inbox) = (vec![0; READ], Inbox::new());
+    let (buffer, inbox, outbox) = (vec![0; READ], Inbox::new(), Vec::new());
     match role {
         Role::Server => {
             let ws = WebSocket::<Server>::open(Config::default());
-            receiving(Connection { ws, wire, buffer, inbox, kept: 0 }, count)
+            receiving(Connection { ws, wire, buffer, inbox, outbox, kept: 0 }, count)
         }
         Role::Client => {
             let ws = WebSocket::<Client<_>>::open(Config::default(), rng());
-            receiving(Connection { ws, wire, buffer, inbox, kept: 0 }, count)
+            receiving(Connection { ws, wire, buffer, inbox, outbox, kept: 0 }, count)
         }
     }
 }
@@ -212,4 +224,47 @@ fn connect(wire: &mut Wire) {
         let mut input = &mut buffer[..len];
         let Some(Event::Open(_)) = ws.receive(&mut input, &mut inbox) else { panic!("not open") };
     });
+}
+
+fn probe(mut wire: Wire) -> Result<bool, String> {
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let (mut buffer, mut inbox) = (vec![0; READ], Inbox::new());
+    loop {
+        let len = wire.read(&mut buffer);
+        let mut input = &mut buffer[..len];
+        while let Some(event) = ws.receive(&mut input, &mut inbox) {
+            match event {
+                Event::Message(message) if message.as_bytes() == LAST => return Ok(true),
+                Event::Error(error) => return Err(error.to_string()),
+                Event::Close(_) => return Ok(false),
+                _ => {}
+            }
+        }
+        if len == 0 {
+            return Ok(false);
+        }
+    }
+}
+
+fn idle(count: usize) -> Held {
+    // These are the thread's.
+    let (mut buffer, mut outbox) = (vec![0; READ], Vec::new());
+    hold(count, |mut line: Line| {
+        let (mut ws, mut inbox) = (WebSocket::server(Config::default()), Inbox::new());
+        let mut received = false;
+        while !received {
+            let len = std::io::Read::read(&mut line, &mut buffer).unwrap();
+            let mut input = &mut buffer[..len];
+            while let Some(event) = ws.receive(&mut input, &mut inbox) {
+                match event {
+                    Event::Request(request) => ws.accept(request.accept(), &mut outbox).unwrap(),
+                    Event::Message(message) => received = message == Message::Text(HELLO),
+                    _ => {}
+                }
+            }
+            outbox.clear();
+        }
+        // Its memory is given back once nothing is in it; the next message may have another one.
+        (ws, Inbox::new())
+    })
 }
