@@ -104,7 +104,6 @@ pub fn doing(work: impl FnMut() + 'static) -> Option<Box<dyn Bench>> {
 pub fn all() -> Vec<Peer> {
     vec![
         crate::sansocket::peer(),
-        crate::sansocket::short_reads(),
         sockudo::protocol(),
         sockudo::stream(),
         tungstenite::peer(),
