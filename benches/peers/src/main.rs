@@ -93,8 +93,8 @@ fn main() {
         }
     }
     if test {
-        idle::table(&peers, 100);
-        return strict::test(&peers);
+        strict::test(&peers);
+        return print!("{}", idle::table(&peers, 100));
     }
     let checking: Vec<bool> = peers.iter().map(|peer| strict::checks(peer)).collect();
     let report = report::Report { peers: &peers, checking: &checking, lines: &lines };

@@ -197,6 +197,16 @@ pub fn run(rows: &[Row], peers: &[&Peer], effort: &Effort) -> Vec<Vec<Option<Mea
     let all = rows.iter().flat_map(|row| peers.iter().map(move |peer| (row, peer)));
     let mut jobs: Vec<Option<Job>> = all.map(|(row, peer)| prepare(peer, row, effort.pass)).collect();
     if effort.rounds == 0 {
+        for (row, jobs) in rows.iter().zip(jobs.chunks(peers.len())) {
+            let without = peers.iter().zip(jobs).filter(|(_, job)| job.is_none()).map(|(peer, _)| peer.name);
+            let without = without.collect::<Vec<_>>().join("; ");
+            let done = jobs.iter().flatten().count();
+            println!(
+                "{}: {done} checked{}{without}",
+                row.name,
+                if without.is_empty() { "" } else { "; not done by: " }
+            );
+        }
         return Vec::new();
     }
     let connecting = rows.iter().all(|row| row.work == Work::Connect);
