@@ -1,7 +1,7 @@
 // A chart that grows: lines on a linear scale, or dots on a logarithmic one, over seconds.
 
 const NS = "http://www.w3.org/2000/svg";
-const MARGIN = { left: 62, right: 12, top: 10, bottom: 26 };
+const MARGIN = { left: 58, right: 88, top: 10, bottom: 26 };
 const HEIGHT = 240;
 
 function svg(name, attributes, text) {
@@ -27,17 +27,15 @@ export class Chart {
     const width = this.node.clientWidth || 400;
     const [left, right] = [MARGIN.left, width - MARGIN.right];
     const [top, bottom] = [MARGIN.top, HEIGHT - MARGIN.bottom];
-    const x = (seconds) => left + ((right - left) * seconds) / this.seconds;
+    const x = (seconds) => left + (right - left) * Math.min(Math.max(seconds / this.seconds, 0), 1);
     const { y, ticks } = this.scale(top, bottom);
     const parts = [];
     for (const tick of ticks) {
       parts.push(svg("line", { class: "grid", x1: left, x2: right, y1: y(tick), y2: y(tick) }));
       parts.push(svg("text", { x: left - 8, y: y(tick) + 4, "text-anchor": "end" }, this.label(tick)));
     }
-    for (let at = 0; at <= 4; at += 1) {
-      const seconds = (this.seconds * at) / 4;
-      const anchor = at === 4 ? "end" : at === 0 ? "start" : "middle";
-      parts.push(svg("text", { x: x(seconds), y: HEIGHT - 6, "text-anchor": anchor }, `${seconds} s`));
+    for (let seconds = 0; seconds <= this.seconds; seconds += this.seconds > 5 ? this.seconds / 4 : 1) {
+      parts.push(svg("text", { x: x(seconds), y: HEIGHT - 6, "text-anchor": "middle" }, `${seconds} s`));
     }
     const names = [];
     for (const { id, className, name } of this.series) {
@@ -46,19 +44,19 @@ export class Chart {
       const group = svg("g", { class: className });
       const step = this.kind === "line"
         ? ([at, value], index) => `${index ? "L" : "M"}${x(at).toFixed(1)} ${y(value).toFixed(1)}`
-        : ([at, value]) => `M${x(Math.max(at, 0)).toFixed(1)} ${y(value).toFixed(1)}h0`;
+        : ([at, value]) => `M${x(at).toFixed(1)} ${y(value).toFixed(1)}h0`;
       group.append(svg("path", { class: this.kind === "line" ? "line" : "dots", d: points.map(step).join("") }));
       parts.push(group);
-      names.push({ className, name, at: this.namePlace(points, x, y) });
+      names.push({ className, name, y: this.nameHeight(points, y) });
     }
-    this.node.replaceChildren(...parts, ...placeNames(names, top, bottom));
+    this.node.replaceChildren(...parts, ...placeNames(names, right + 8, top, bottom));
     this.node.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
   }
 
   scale(top, bottom) {
     const values = Object.values(this.data).flatMap((points) => points.map(([, value]) => value));
     if (this.kind === "line") {
-      const most = Math.max(1024, ...values);
+      const most = Math.max(10 << 10, ...values);
       const step = niceBinaryStep(most / 4);
       const end = Math.ceil(most / step) * step;
       const ticks = Array.from({ length: end / step + 1 }, (_, index) => index * step);
@@ -71,12 +69,11 @@ export class Chart {
     return { ticks, y: (value) => bottom - (bottom - top) * part(value) };
   }
 
-  /** A line's name stands over its end, a cloud's at its middle, both at the right. */
-  namePlace(points, x, y) {
-    const last = points.at(-1);
-    if (this.kind === "line") return { x: x(last[0]), y: y(last[1]) - 7 };
+  /** A line's name stands at its end, a cloud's where its latest dots are. */
+  nameHeight(points, y) {
+    if (this.kind === "line") return y(points.at(-1)[1]);
     const recent = points.slice(-30).map(([, value]) => value).sort((a, b) => a - b);
-    return { x: x(last[0]), y: y(recent[recent.length >> 1]) - 10 };
+    return y(recent[recent.length >> 1]);
   }
 }
 
@@ -87,15 +84,18 @@ function niceBinaryStep(rough) {
   return unit * power * ([1, 2, 5, 10].find((step) => step * power * unit >= rough) ?? 10);
 }
 
-/** Names that would cover one another move apart. */
-function placeNames(names, top, bottom) {
-  names.sort((a, b) => a.at.y - b.at.y);
-  let above = top;
-  return names.map(({ className, name, at }) => {
-    const y = Math.min(Math.max(at.y, above + 12), bottom - 4);
-    above = y;
+/** Names that would cover one another move apart: upwards from the lowest, so that none leaves the chart. */
+function placeNames(names, x, top, bottom) {
+  names.sort((a, b) => b.y - a.y);
+  let below = bottom + 14;
+  const placed = names.map((name) => {
+    below = Math.min(name.y + 4, below - 14);
+    return { ...name, y: below };
+  });
+  const over = Math.max(0, top + 8 - below);
+  return placed.map(({ className, name, y }) => {
     const group = svg("g", { class: className });
-    group.append(svg("text", { class: "name", x: Math.max(at.x, MARGIN.left + 84), y, "text-anchor": "end" }, name));
+    group.append(svg("text", { class: "name", x, y: y + over }, name));
     return group;
   });
 }

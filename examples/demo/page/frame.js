@@ -81,11 +81,12 @@ function byteGroups(frame) {
     const cells = [...bytes].map((byte) => element("span", "byte", hex(byte)));
     groups.append(element("div", `group ${kind}`, element("div", "", ...cells), element("small", "", name)));
   };
-  group("flags", "FIN RSV op", octets.slice(0, 1));
-  group("length", "MASK len", octets.slice(1, 2));
+  group("flags", "FIN, opcode", octets.slice(0, 1));
+  group("length", "MASK, length", octets.slice(1, 2));
   group("length", "extended length", octets.slice(2, 2 + extended));
   if (masked) group("key", "masking key", octets.slice(2 + extended, 6 + extended));
-  const shown = frame.raw.slice(0, masked || extended ? 5 : 8);
+  // What does not fit stands below.
+  const shown = frame.raw.slice(0, extended ? 0 : masked ? 5 : 8);
   group("data", frame.length > shown.length ? "payload …" : "payload", shown);
   return groups;
 }

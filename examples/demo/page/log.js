@@ -51,7 +51,8 @@ function content(entry) {
 function detail(entry) {
   if (entry.event !== "message") return entry.detail ?? "";
   const size = entry.length >= 1 << 20 ? `${entry.length / (1 << 20)} MiB` : `${count(entry.length)} ${entry.length === 1 ? "byte" : "bytes"}`;
-  return entry.kind === "text" && entry.length < 100 ? `“${entry.text}”` : `${entry.kind}, ${size}`;
+  if (entry.kind === "text" && entry.length < 100) return `“${entry.text}”`;
+  return `${entry.kind}, ${size}${entry.same ? ", as it was sent" : ""}`;
 }
 
 function wireButton(entry) {

@@ -60,6 +60,7 @@ const pageTime = (serverMicros) => serverMicros / 1000 + clock.offset;
 let session;
 let socket;
 let talks = 0;
+let sentBytes = new Uint8Array();
 function connect(greet) {
   talks += 1;
   log.begin(now());
@@ -76,7 +77,7 @@ function connect(greet) {
   };
   ws.onmessage = ({ data }) => event("message", typeof data === "string"
     ? { kind: "text", text: data, length: new TextEncoder().encode(data).length }
-    : { kind: "binary", length: data.byteLength });
+    : { kind: "binary", length: data.byteLength, same: isSent(new Uint8Array(data)) });
   ws.onerror = () => event("error");
   ws.onclose = ({ code, reason, wasClean }) => event("close", {
     unclean: !wasClean, detail: `${code}${reason && ` ${reason}`} (${wasClean ? "clean" : "not clean"})`,
@@ -110,6 +111,10 @@ function sendText(text) {
 function sendBytes(length, what) {
   const bytes = Uint8Array.from({ length }, (_, at) => at * 7 + 1);
   call(`send(${what})`, () => socket.send(bytes));
+  sentBytes = bytes;
+}
+function isSent(bytes) {
+  return bytes.length === sentBytes.length && bytes.every((byte, at) => byte === sentBytes[at]);
 }
 
 $("#send").addEventListener("submit", (event) => {

@@ -63,7 +63,7 @@ export class Race {
     } else if (told.counters && this.phase !== "idle") {
       this.counters = told;
       const elapsed = this.began ? (this.pageTime(told.at) - this.began) / 1000 : 0;
-      if (elapsed > 0 && elapsed <= this.seconds + 0.3) {
+      if (elapsed > 0) {
         for (const { id } of TRANSPORTS) {
           const { received, sent } = told.counters[id];
           this.totals[id].push([elapsed, received + sent]);
@@ -134,11 +134,12 @@ export class Race {
 
   say({ poll, longPoll, push }) {
     if (!(poll.each && longPoll.each && push.each)) return;
-    const part = (text) => element("b", "", text);
-    const times = (other) => `${+(other / push.each).toPrecision(2)} times`;
+    const bold = (text) => element("b", "", text);
+    const bytes = (each) => bold(`${count(Math.round(each))} bytes`);
+    const times = (each) => ` (${+(each / push.each).toPrecision(2)} times that)`;
     $("#verdict").replaceChildren(
-      "An update over the WebSocket takes ", part(`${count(Math.round(push.each))} bytes`), ", its handshake included. By long polling it takes ",
-      part(times(longPoll.each)), " that, by polling ", part(times(poll.each)), ", and is ", part(ms(poll.median)), " old when it comes, against ",
-      part(ms(push.median)), ".");
+      "An update takes ", bytes(push.each), " over the WebSocket, ", bytes(longPoll.each), times(longPoll.each), " by long polling, ",
+      bytes(poll.each), times(poll.each), " by polling, which also brings it after ", bold(ms(poll.median)), " instead of ",
+      bold(ms(push.median)), ".");
   }
 }
