@@ -10,7 +10,9 @@ pub fn string(text: &str) -> String {
             '"' | '\\' => quoted.extend(['\\', char]),
             ' '.. => quoted.push(char),
             // Writing into a string cannot fail.
-            _ => drop(write!(quoted, "\\u{:04x}", u32::from(char))),
+            _ => {
+                let _ = write!(quoted, "\\u{:04x}", u32::from(char));
+            }
         }
     }
     quoted.push('"');

@@ -102,7 +102,7 @@ function fields(frame) {
   field("length", "MASK", bits(Number(masked), 1), wire === "in" ? "a client masks every frame" : "a server masks none");
   const says = { 0: bytesOf(length), 2: `126: the next 16 bits say ${count(length)}`, 8: `127: the next 64 bits say ${count(length)}` };
   field("length", "length", bits(short, 7), says[extended]);
-  if (key) field("key", "key", [...key].map(hex).join(" "), "random, new for each frame; XORed over the payload");
+  if (key) field("key", "key", [...key].map(hex).join(" "), "new for each frame, XORed over the payload");
   else field("key", "key", "–", "none, so the payload lies on the wire as it is");
   return list;
 }
