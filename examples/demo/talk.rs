@@ -19,6 +19,8 @@ pub enum Order {
 
 /// A text frame with RSV1 set, though no extension has been negotiated.
 const BROKEN_FRAME: &[u8] = b"\xC1\x03bad";
+/// With this much unsent, orders have to wait.
+const MAX_UNSENT: usize = 64 << 10;
 /// A message in the log is cut to this many characters.
 const EXCERPT: usize = 120;
 
@@ -40,8 +42,10 @@ pub async fn talk(
 
     loop {
         log.state(connection.reply().ws.state());
+        // A browser that does not read is not sent more and more.
+        let takes_orders = connection.unsent() < MAX_UNSENT;
         let order = tokio::select! {
-            order = orders.recv() => order,
+            order = orders.recv(), if takes_orders => order,
             next = connection.next() => {
                 let Some((event, reply)) = next else { break };
                 match &event {

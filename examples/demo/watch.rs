@@ -12,6 +12,8 @@ use tokio::time::{MissedTickBehavior, interval};
 
 /// With this much unsent, the log has to wait.
 const BACKLOG: usize = 256 << 10;
+/// The longest text that the server sends on order, in characters.
+const MAX_TEXT: usize = 2000;
 /// A race's counters are told this often.
 const TICK: Duration = Duration::from_millis(200);
 
@@ -66,11 +68,11 @@ fn obey(session: &Session, line: &str) -> Option<String> {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {
         "clock" => return Some(format!(r#"{{"clock":{},"echo":{}}}"#, now(), rest.parse::<u64>().ok()?)),
-        "send" => session.order(Order::Send(rest.to_owned())),
+        "send" => session.order(Order::Send(rest.chars().take(MAX_TEXT).collect())),
         "ping" => session.order(Order::Ping),
         "close" => {
             let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
-            session.order(Order::Close(code.parse().ok()?, reason.to_owned()));
+            session.order(Order::Close(code.parse().ok()?, reason.chars().take(MAX_TEXT).collect()));
         }
         "break" => session.order(Order::BreakRule),
         "cut" => session.order(Order::Cut),
