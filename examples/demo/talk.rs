@@ -5,6 +5,8 @@ use crate::tap::{Cutter, Direction, Found, Sink, Wire};
 use crate::{Connection, Result, json};
 use sansocket::{Accept, CloseCode, Event, Message, State};
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
 
 /// What the page wants this end to do.
 pub enum Order {
@@ -21,6 +23,7 @@ pub enum Order {
 const BROKEN_FRAME: &[u8] = b"\xC1\x03bad";
 /// With this much unsent, orders have to wait.
 const MAX_UNSENT: usize = 64 << 10;
+const PATIENCE: Duration = Duration::from_millis(10);
 /// A message in the log is cut to this many characters.
 const EXCERPT: usize = 120;
 
@@ -46,6 +49,8 @@ pub async fn talk(
         let takes_orders = connection.unsent() < MAX_UNSENT;
         let order = tokio::select! {
             order = orders.recv(), if takes_orders => order,
+            // Nothing tells that some of it has gone: look again.
+            () = sleep(PATIENCE), if !takes_orders => continue,
             next = connection.next() => {
                 let Some((event, reply)) = next else { break };
                 match &event {

@@ -46,10 +46,10 @@ pub async fn watch(mut connection: Connection, sessions: &Sessions, accept: Acce
                 continue;
             }
             Some(entry) = entries.recv(), if reads_on => Some(entry),
-            _ = tick.tick(), if reads_on => None,
+            _ = tick.tick() => None,
         };
         let reply = connection.reply();
-        if !reply.ws.can_send() {
+        if !reply.ws.can_send() || !reads_on {
             continue;
         }
         let missed = session.take_missed();
