@@ -15,7 +15,7 @@ const DRAW = 200;
 const PATIENCE = 3000;
 
 const kib = (bytes) => bytes < 1024 ? `${bytes} B` : bytes < 1 << 20 ? `${+(bytes / 1024).toPrecision(3)} KiB` : `${+(bytes / (1 << 20)).toPrecision(3)} MiB`;
-const ms = (delay) => delay >= 1000 ? `${+(delay / 1000).toPrecision(3)} s` : `${+Math.max(delay, 0).toPrecision(2)} ms`;
+const ms = (delay) => delay >= 995 ? `${+(delay / 1000).toPrecision(3)} s` : `${+Math.max(delay, 0).toPrecision(2)} ms`;
 /** The value below which this share of the sorted values lies, by the nearest rank. */
 const quantile = (sorted, share) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)];
 
