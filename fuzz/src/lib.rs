@@ -1,9 +1,12 @@
 //! What the fuzz targets share: a machine with its buffers and what it has said, and naive readings of frames and
 //! heads that know nothing of the crate's own parsers.
 
+pub mod differential;
 pub mod frames;
 pub mod heads;
 pub mod hear;
+pub mod python;
+pub mod streams;
 
 use rand::{SeedableRng, rngs::StdRng};
 use sansocket::{
