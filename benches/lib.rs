@@ -1,1 +1,219 @@
-//! Benches of `sansocket`; this package has no library of its own.
+//! The work that is measured: receiving, sending, echoing and the opening handshake, in memory.
+//!
+//! `machine` times it, `instructions` counts its instructions. Each received stream is copied into the buffer that is
+//! read into, as a socket would do it: that copy is part of the work.
+
+use rand::{SeedableRng, TryCryptoRng, TryRng, rngs::StdRng};
+use sansocket::{Buffer, Client, Config, Connect, Event, Inbox, Message, Role, Server, WebSocket};
+use std::{convert::Infallible, hint::black_box};
+
+/// A piece of work that can be done again and again.
+pub struct Work {
+    pub name: String,
+    /// Does it, and says for how many messages.
+    pub run: Box<dyn FnMut() -> u64>,
+}
+
+/// What one read brings.
+const READ: usize = 64 * 1024;
+
+/// All of it.
+pub fn all() -> Vec<Work> {
+    let mut all = Vec::new();
+    for len in [16, 125, 1024, 16 * 1024] {
+        let payload = vec![0x5A; len];
+        let binary = Message::Binary(&payload);
+        let [json, greek] = texts(len);
+        all.push(receiving(
+            format!("receive masked binary/{len}"),
+            server(),
+            &frames(&mut client(), binary),
+            READ,
+        ));
+        all.push(receiving(
+            format!("receive masked json/{len}"),
+            server(),
+            &frames(&mut client(), (&json).into()),
+            READ,
+        ));
+        all.push(receiving(
+            format!("receive masked greek/{len}"),
+            server(),
+            &frames(&mut client(), (&greek).into()),
+            READ,
+        ));
+        all.push(receiving(
+            format!("receive unmasked binary/{len}"),
+            client(),
+            &frames(&mut server(), binary),
+            READ,
+        ));
+        all.push(echoing(format!("echo masked binary/{len}"), &frames(&mut client(), binary)));
+        all.push(sending(format!("send unmasked binary/{len}"), server(), payload.clone()));
+        all.push(sending(format!("send masked binary/{len}"), client(), payload));
+    }
+    let stream = frames(&mut client(), Message::Binary(&[0x5A; 16 * 1024]));
+    all.push(receiving("receive masked binary/16384 in reads of 1460".into(), server(), &stream, 1460));
+    all.push(receiving("receive masked binary/16384 in reads of 64".into(), server(), &stream, 64));
+    all.push(server_handshake());
+    all.push(client_handshake());
+    all
+}
+
+fn rng() -> StdRng {
+    StdRng::seed_from_u64(6455)
+}
+
+fn client() -> WebSocket<Client<StdRng>> {
+    WebSocket::<Client<_>>::open(Config::default(), rng())
+}
+
+fn server() -> WebSocket<Server> {
+    WebSocket::<Server>::open(Config::default())
+}
+
+fn texts(len: usize) -> [String; 2] {
+    [r#"{"id":1234567,"name":"a sensor","value":21.5,"tags":["a","b"]},"#, "Κόσμε, κάθε λέξη έχει τόνο. "]
+        .map(|text| {
+            let mut text = text.repeat(len / text.len() + 1);
+            let end = (0..=len).rev().find(|&end| text.is_char_boundary(end)).unwrap();
+            text.truncate(end);
+            text
+        })
+}
+
+/// As many frames with `message` as one read brings, but at least one.
+fn frames<R: Role>(ws: &mut WebSocket<R>, message: Message<'_>) -> Vec<u8> {
+    let mut stream = Vec::new();
+    while stream.is_empty() || stream.len() + message.as_bytes().len() + 14 <= READ {
+        ws.send(message, &mut stream).unwrap();
+    }
+    stream
+}
+
+/// Receives the whole stream in reads of `read` bytes, with each message handed to `each`.
+#[inline]
+fn receive<R: Role>(
+    ws: &mut WebSocket<R>,
+    stream: &[u8],
+    read: usize,
+    buffer: &mut [u8],
+    inbox: &mut Inbox,
+    mut each: impl FnMut(&mut WebSocket<R>, Message<'_>),
+) -> u64 {
+    let mut count = 0;
+    for read in stream.chunks(read) {
+        buffer[..read.len()].copy_from_slice(read);
+        let mut input = &mut buffer[..read.len()];
+        while let Some(event) = ws.receive(&mut input, inbox) {
+            let Event::Message(message) = event else { panic!("only messages were sent") };
+            each(ws, message);
+            count += 1;
+        }
+    }
+    count
+}
+
+fn receiving<R: Role + 'static>(name: String, mut ws: WebSocket<R>, stream: &[u8], read: usize) -> Work {
+    let (stream, mut buffer, mut inbox) = (stream.to_vec(), vec![0; read], Inbox::new());
+    let run = move || {
+        receive(&mut ws, &stream, read, &mut buffer, &mut inbox, |_, message| {
+            // Keeps the compiler from leaving out what nobody looks at.
+            black_box(message);
+        })
+    };
+    Work { name, run: Box::new(run) }
+}
+
+fn echoing(name: String, stream: &[u8]) -> Work {
+    let (stream, mut buffer, mut inbox) = (stream.to_vec(), vec![0; READ], Inbox::new());
+    let (mut ws, mut outbox) = (server(), Vec::with_capacity(2 * READ));
+    let run = move || {
+        Buffer::clear(&mut outbox);
+        receive(&mut ws, &stream, READ, &mut buffer, &mut inbox, |ws, message| {
+            ws.send(message, &mut outbox).unwrap();
+            ws.transmit(&mut outbox).unwrap();
+        })
+    };
+    Work { name, run: Box::new(run) }
+}
+
+fn sending<R: Role + 'static>(name: String, mut ws: WebSocket<R>, payload: Vec<u8>) -> Work {
+    let mut outbox = Vec::with_capacity(2 * READ);
+    let run = move || {
+        Buffer::clear(&mut outbox);
+        // As many as one write takes.
+        let mut count = 0;
+        while outbox.len() + payload.len() < READ {
+            ws.send(black_box(&payload[..]), &mut outbox).unwrap();
+            count += 1;
+        }
+        count
+    };
+    Work { name, run: Box::new(run) }
+}
+
+fn server_handshake() -> Work {
+    let request = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nConnection: Upgrade\r\nPragma: no-cache\r\n\
+        Cache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+        Chrome/130.0.0.0 Safari/537.36\r\nUpgrade: websocket\r\nOrigin: http://server.example.com\r\n\
+        Sec-WebSocket-Version: 13\r\nAccept-Encoding: gzip, deflate\r\nAccept-Language: en-GB,en;q=0.9\r\n\
+        Cookie: session=0123456789abcdef0123456789abcdef\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+        Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
+    let (mut buffer, mut inbox, mut outbox) = (vec![0; READ], Vec::new(), Vec::new());
+    let run = move || {
+        Buffer::clear(&mut outbox);
+        buffer[..request.len()].copy_from_slice(request.as_bytes());
+        let mut input = &mut buffer[..request.len()];
+        let mut ws = WebSocket::server(Config::default());
+        let Some(Event::Request(request)) = ws.receive(&mut input, &mut inbox) else { panic!() };
+        ws.accept(request.accept(), &mut outbox).unwrap();
+        let Some(Event::Open(_)) = ws.receive(&mut input, &mut inbox) else { panic!() };
+        black_box(&ws);
+        1
+    };
+    Work { name: format!("handshake server/{}", request.len()), run: Box::new(run) }
+}
+
+/// Draws the same number for ever.
+struct Same;
+
+impl TryRng for Same {
+    type Error = Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(6455)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(6455)
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.fill(0x5A);
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Same {}
+
+fn client_handshake() -> Work {
+    let connect = Connect::new("server.example.com", "/chat");
+    let (mut buffer, mut inbox, mut outbox) = (vec![0; READ], Vec::new(), Vec::new());
+    // It draws the same key every time, so that one response is right.
+    let mut response = Vec::new();
+    WebSocket::client(Config::default(), Same).connect(connect, &mut outbox).unwrap();
+    let mut server = WebSocket::server(Config::default());
+    if let Some(Event::Request(request)) = server.receive(&mut &mut outbox[..], &mut inbox) {
+        server.accept(request.accept(), &mut response).unwrap();
+    }
+    let name = format!("handshake client/{}", response.len());
+    let run = move || {
+        Buffer::clear(&mut outbox);
+        buffer[..response.len()].copy_from_slice(&response);
+        let mut input = &mut buffer[..response.len()];
+        let mut ws = WebSocket::client(Config::default(), Same);
+        ws.connect(connect, &mut outbox).unwrap();
+        let Some(Event::Open(_)) = ws.receive(&mut input, &mut inbox) else { panic!() };
+        black_box(&ws);
+        1
+    };
+    Work { name, run: Box::new(run) }
+}

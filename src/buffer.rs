@@ -1,5 +1,6 @@
 //! Where the caller's memory comes in: one trait for the inbox and the outbox, and the buffers that implement it.
 
+use crate::mask;
 use core::str::Utf8Error;
 
 /// Memory that the caller owns and the machine appends to: an inbox, in which a handshake's head or a message that
@@ -22,6 +23,28 @@ pub trait Buffer {
 
     /// Makes it empty.
     fn clear(&mut self);
+
+    /// How many bytes it can hold at most.
+    fn limit(&self) -> usize {
+        self.bytes().len().saturating_add(self.room())
+    }
+
+    /// Appends `bytes`, each XOR the byte of `key` at its index modulo 4 (RFC 6455 section 5.3): masked, or unmasked,
+    /// on the way. Of more than [`room`](Self::room), nothing is appended.
+    ///
+    /// By default it goes through the stack, 64 bytes at a time.
+    fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
+        if bytes.len() > self.room() {
+            return;
+        }
+        for part in bytes.chunks(64) {
+            let mut masked = [0; 64];
+            if let Some(masked) = masked.get_mut(..part.len()) {
+                mask::copy(part, key, masked);
+                self.append(masked);
+            }
+        }
+    }
 
     /// Appends `text`, of which there are at most [`room`](Self::room) bytes.
     fn append_text(&mut self, text: &str) {
@@ -46,6 +69,12 @@ impl<B: Buffer + ?Sized> Buffer for &mut B {
     }
     fn clear(&mut self) {
         (**self).clear();
+    }
+    fn limit(&self) -> usize {
+        (**self).limit()
+    }
+    fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
+        (**self).append_masked(bytes, key);
     }
     fn append_text(&mut self, text: &str) {
         (**self).append_text(text);
@@ -79,11 +108,26 @@ impl Buffer for alloc::vec::Vec<u8> {
     fn room(&self) -> usize {
         isize::MAX.unsigned_abs() - self.len()
     }
+    #[inline(always)]
     fn append(&mut self, bytes: &[u8]) {
-        self.extend_from_slice(bytes);
+        match *bytes {
+            // A frame's short header, whose length the compiler knows: two stores and no call.
+            [a, b] => {
+                self.push(a);
+                self.push(b);
+            }
+            _ => self.extend_from_slice(bytes),
+        }
     }
     fn clear(&mut self) {
         self.clear();
+    }
+    fn limit(&self) -> usize {
+        isize::MAX.unsigned_abs()
+    }
+    #[inline]
+    fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
+        mask::append(bytes, key, self);
     }
 }
 
@@ -121,6 +165,13 @@ impl Buffer for Slice<'_> {
     fn clear(&mut self) {
         self.len = 0;
     }
+    fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
+        let free = self.memory.get_mut(self.len..).unwrap_or_default();
+        if let Some(target) = free.get_mut(..bytes.len()) {
+            mask::copy(bytes, key, target);
+            self.len += bytes.len();
+        }
+    }
 }
 
 /// An inbox on the heap that keeps text as text, so that a text message which spans several reads is validated once,
@@ -132,7 +183,7 @@ pub type Inbox = TextInbox<alloc::string::String>;
 /// piece by piece, and not a second time at its end.
 ///
 /// Between one [`clear`](Buffer::clear) and the next it takes bytes, or text: behind text, bytes that are not UTF-8 are
-/// not appended. (The machine never mixes them.)
+/// not appended, nor are masked ones. (The machine never mixes them.)
 pub type FixedInbox<const N: usize> = TextInbox<heapless::String<N>>;
 
 /// What [`FixedInbox`] and `Inbox` are: bytes or text, whichever came first into the empty buffer.
@@ -168,6 +219,25 @@ impl<T: Text> Default for TextInbox<T> {
     }
 }
 
+impl<T: Text> TextInbox<T> {
+    /// What it keeps, as bytes; or the text, where it cannot become bytes without being moved.
+    #[inline]
+    fn bytes_mut(&mut self) -> Result<&mut T::Bytes, &mut T> {
+        // Empty memory changes its kind where it lies: moved, it would take as much stack.
+        if let Kept::Text(text) = &mut self.0 {
+            if text.as_str().is_empty() {
+                self.0 = Kept::Bytes(T::empty_bytes(text));
+            } else if let Some(bytes) = T::into_bytes(text) {
+                self.0 = Kept::Bytes(bytes);
+            }
+        }
+        match &mut self.0 {
+            Kept::Bytes(bytes) => Ok(bytes),
+            Kept::Text(text) => Err(text),
+        }
+    }
+}
+
 impl<T: Text> Buffer for TextInbox<T> {
     fn bytes(&self) -> &[u8] {
         match &self.0 {
@@ -182,17 +252,20 @@ impl<T: Text> Buffer for TextInbox<T> {
         }
     }
     fn append(&mut self, bytes: &[u8]) {
-        // Empty memory changes its kind where it lies: moved, it would take as much stack.
-        match &mut self.0 {
-            Kept::Text(text) if text.as_str().is_empty() => self.0 = Kept::Bytes(T::empty_bytes(text)),
-            Kept::Text(text) => match T::into_bytes(text) {
-                Some(bytes) => self.0 = Kept::Bytes(bytes),
-                None => return text.append(core::str::from_utf8(bytes).unwrap_or_default()),
-            },
-            Kept::Bytes(_) => {}
+        match self.bytes_mut() {
+            Ok(kept) => kept.append(bytes),
+            Err(text) => text.append(core::str::from_utf8(bytes).unwrap_or_default()),
         }
-        if let Kept::Bytes(kept) = &mut self.0 {
-            kept.append(bytes);
+    }
+    fn limit(&self) -> usize {
+        match &self.0 {
+            Kept::Bytes(bytes) => bytes.limit(),
+            Kept::Text(text) => text.as_str().len().saturating_add(text.room()),
+        }
+    }
+    fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
+        if let Ok(kept) = self.bytes_mut() {
+            kept.append_masked(bytes, key);
         }
     }
     fn clear(&mut self) {

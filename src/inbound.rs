@@ -2,8 +2,10 @@
 //! (RFC 6455 sections 5.2 to 5.5 and 10.4).
 
 use crate::data::{ControlPayload, Kind};
-use crate::frame::{self, Header, MAX_CONTROL, MAX_HEADER, Mask, Opcode};
-use crate::{Config, ProtocolError};
+use crate::frame::{self, Header, MAX_CONTROL, MAX_HEADER, Opcode};
+use crate::mask::{self, Mask, MaskingKey};
+use crate::{Buffer, Config, Delivery, ProtocolError};
+use core::ops::Range;
 
 /// The receiving half of an open connection.
 #[derive(Debug, Default)]
@@ -21,7 +23,7 @@ enum Frame {
     /// In the header, of which these octets have come.
     Header { octets: [u8; MAX_HEADER], len: u8 },
     /// In the payload, of which `left` octets are to come.
-    Payload { left: u64, mask: Mask, opcode: Opcode, fin: bool },
+    Payload { left: u64, mask: Option<Mask>, opcode: Opcode, fin: bool },
 }
 
 impl Default for Frame {
@@ -50,10 +52,23 @@ pub(crate) struct Rules<'c> {
     pub(crate) config: &'c Config,
 }
 
+impl<'c> Rules<'c> {
+    /// A whole message has to fit into the inbox too, wherever it will lie: so the way that the stream is cut changes
+    /// nothing.
+    #[inline]
+    pub(crate) fn new<B: Buffer + ?Sized>(masked: bool, config: &'c Config, inbox: &B) -> Self {
+        let max_message = match config.delivery {
+            Delivery::Pieces => config.max_message,
+            Delivery::Whole => config.max_message.min(u64::try_from(inbox.limit()).unwrap_or(u64::MAX)),
+        };
+        Self { masked, max_message, config }
+    }
+}
+
 /// What the next octets are.
 #[derive(Debug)]
 pub(crate) enum Found {
-    /// A part of a message: it lies, unmasked, from `start` to the position in the input. It is empty only where it
+    /// A part of a message: it lies, still masked, from `start` to the position in the input. It is empty only where it
     /// is the last one.
     Part(Part),
     /// A control frame, complete in [`Inbound::control`].
@@ -66,18 +81,48 @@ pub(crate) struct Part {
     pub(crate) kind: Kind,
     /// Where it begins in the input.
     pub(crate) start: usize,
+    /// What it is masked with, from its first octet on.
+    pub(crate) key: Option<MaskingKey>,
     /// Whether the message begins with it.
     pub(crate) first: bool,
     /// Whether the message ends with it.
     pub(crate) last: bool,
 }
 
+impl Part {
+    /// Unmasks it in place.
+    pub(crate) fn unmask(&self, payload: &mut [u8]) {
+        if let Some(key) = self.key {
+            mask::xor(payload, key);
+        }
+    }
+}
+
 impl Inbound {
+    /// The short way, for what most messages are: one frame that lies whole in the input, with a length of at most 16
+    /// bits. It leaves no trace here. Its kind, and where its payload lies, unmasked. Everything else, faults included, is
+    /// left to [`next`](Self::next).
+    #[inline]
+    pub(crate) fn whole(&self, input: &mut [u8], rules: &Rules<'_>) -> Option<(Kind, Range<usize>)> {
+        if !matches!(self.frame, Frame::Header { len: 0, .. }) || self.message.is_some() {
+            return None;
+        }
+        let (kind, key, payload) = frame::whole(input, rules.masked)?;
+        let len = payload.len() as u64;
+        if len > rules.max_message || len > rules.config.max_frame {
+            return None;
+        }
+        let octets = input.get_mut(payload.clone())?;
+        if let Some(key) = key {
+            mask::xor(octets, key);
+        }
+        Some((kind, payload))
+    }
+
     /// Goes on from `at` in `input` to the end of the next part of a message or control frame. `None` once the input
     /// is used up.
     ///
     /// A header is judged octet by octet, in whatever portions it comes: an error is found on the octet that makes it.
-    #[inline]
     pub(crate) fn next(
         &mut self,
         input: &mut [u8],
@@ -94,9 +139,6 @@ impl Inbound {
                         return Ok(None);
                     };
                     *at += size;
-                    if let Some(found) = self.whole(&header, input, at) {
-                        return Ok(Some(found));
-                    }
                     self.begin(&header);
                 }
                 Frame::Header { octets, len } => {
@@ -114,26 +156,29 @@ impl Inbound {
                 }
                 Frame::Payload { left, mask, opcode, fin } => {
                     let count = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
-                    let payload = rest.get_mut(..count).unwrap_or_default();
-                    let (opcode, fin) = (*opcode, *fin);
-                    mask.apply(payload);
-                    *left -= count as u64;
-                    let done = *left == 0;
-                    if opcode.is_control() {
-                        // Its length was judged: it fits.
-                        let _ = self.control.extend_from_slice(payload);
+                    let (opcode, fin, start) = (*opcode, *fin, *at);
+                    let key = mask.as_ref().map(Mask::key);
+                    if let Some(mask) = mask {
+                        mask.advance(count);
                     }
-                    let start = *at;
+                    *left -= count as u64;
                     *at += count;
+                    let done = *left == 0;
                     if done {
                         self.frame = Frame::default();
                     }
                     if opcode.is_control() {
+                        let payload = rest.get_mut(..count).unwrap_or_default();
+                        if let Some(key) = key {
+                            mask::xor(payload, key);
+                        }
+                        // Its length was judged: it fits.
+                        let _ = self.control.extend_from_slice(payload);
                         return Ok(done.then_some(Found::Control(opcode)));
                     }
                     let last = done && fin;
                     if count > 0 || last {
-                        return Ok(self.part(start, last));
+                        return Ok(self.part(start, key, last));
                     }
                     if !done {
                         return Ok(None);
@@ -145,7 +190,6 @@ impl Inbound {
 
     /// What the octets at the front of a frame say, and how many of them are its header; `None` where they end too
     /// early. Each rule is applied as soon as the octet that it is about is there.
-    #[inline]
     fn judge(&self, octets: &[u8], rules: &Rules<'_>) -> Result<Option<(Header, usize)>, ProtocolError> {
         let [first, rest @ ..] = octets else { return Ok(None) };
         let (fin, opcode) = frame::first(*first)?;
@@ -175,7 +219,6 @@ impl Inbound {
         Ok(Some((Header { fin, opcode, len, mask }, octets.len() - rest.len())))
     }
 
-    #[inline]
     fn judge_length(
         &self,
         fin: bool,
@@ -203,24 +246,6 @@ impl Inbound {
         Ok(())
     }
 
-    /// The short way: a message in one frame that lies whole in the input leaves no trace.
-    #[inline]
-    fn whole(&self, header: &Header, input: &mut [u8], at: &mut usize) -> Option<Found> {
-        let kind = match header.opcode {
-            Opcode::Text if header.fin => Kind::Text,
-            Opcode::Binary if header.fin => Kind::Binary,
-            _ => return None,
-        };
-        let start = *at;
-        let len = usize::try_from(header.len).ok()?;
-        let payload = input.get_mut(start..)?.get_mut(..len)?;
-        if let Some(key) = header.mask {
-            Mask::new(key).apply(payload);
-        }
-        *at += len;
-        Some(Found::Part(Part { kind, start, first: true, last: true }))
-    }
-
     /// Keeps the octets of a header that is not complete.
     fn keep(&mut self, rest: &[u8]) {
         let mut octets = [0; MAX_HEADER];
@@ -233,7 +258,7 @@ impl Inbound {
     /// A frame's payload begins.
     fn begin(&mut self, header: &Header) {
         let Header { fin, opcode, len, mask } = *header;
-        self.frame = Frame::Payload { left: len, mask: Mask::new(mask.unwrap_or_default()), opcode, fin };
+        self.frame = Frame::Payload { left: len, mask: mask.map(Mask::new), opcode, fin };
         let kind = match opcode {
             Opcode::Text => Kind::Text,
             Opcode::Binary => Kind::Binary,
@@ -249,14 +274,14 @@ impl Inbound {
     }
 
     /// A part of the message that is in progress.
-    fn part(&mut self, start: usize, last: bool) -> Option<Found> {
+    fn part(&mut self, start: usize, key: Option<MaskingKey>, last: bool) -> Option<Found> {
         let message = self.message.as_mut()?;
         let (kind, first) = (message.kind, !message.started);
         message.started = true;
         if last {
             self.message = None;
         }
-        Some(Found::Part(Part { kind, start, first, last }))
+        Some(Found::Part(Part { kind, start, key, first, last }))
     }
 }
 

@@ -177,6 +177,7 @@ pub mod frame;
 mod handler;
 pub mod handshake;
 mod inbound;
+mod mask;
 mod message;
 mod outbound;
 mod role;

@@ -17,15 +17,15 @@ pub(crate) struct Assembly {
 
 impl Assembly {
     /// What becomes of a part where messages are delivered whole: nothing, until the last part.
-    #[inline]
     pub(crate) fn collect<B: Buffer + ?Sized>(
         &mut self,
         part: Part,
-        payload: &[u8],
+        payload: &mut [u8],
         inbox: &mut B,
     ) -> Result<Option<What>, ProtocolError> {
-        let Part { kind, start, first, last } = part;
+        let Part { kind, start, key, first, last } = part;
         if first && last {
+            part.unmask(payload);
             // Text is validated where it turns into a `&str`: in `event`.
             return Ok(Some(What::Message { kind, start }));
         }
@@ -35,8 +35,15 @@ impl Assembly {
         }
         match kind {
             Kind::Binary if payload.len() > inbox.room() => return Err(ProtocolError::MessageTooBig),
-            Kind::Binary => inbox.append(payload),
-            Kind::Text => self.append_text(payload, last, inbox)?,
+            // Unmasked on the way: one pass.
+            Kind::Binary => match key {
+                Some(key) => inbox.append_masked(payload, key),
+                None => inbox.append(payload),
+            },
+            Kind::Text => {
+                part.unmask(payload);
+                self.append_text(payload, last, inbox)?;
+            }
         }
         Ok(last.then_some(What::Collected(kind)))
     }
@@ -68,7 +75,8 @@ impl Assembly {
 
     /// What becomes of a part where messages are delivered in pieces: a piece, unless all of it is no more than the
     /// beginning of a character.
-    pub(crate) fn piece(&mut self, part: Part, payload: &[u8]) -> Result<Option<What>, ProtocolError> {
+    pub(crate) fn piece(&mut self, part: Part, payload: &mut [u8]) -> Result<Option<What>, ProtocolError> {
+        part.unmask(payload);
         let Part { kind, start, last, .. } = part;
         let (taken, lead) = match kind {
             Kind::Binary => (0, None),

@@ -1,6 +1,6 @@
 //! What is sent: messages to frames, and what is owed (RFC 6455 sections 5.1, 5.4, 5.5 and 6.1).
 
-use crate::data::{ControlPayload, Fragment, Kind, Message};
+use crate::data::{ControlPayload, Fragment, Kind};
 use crate::frame::{self, Header, MAX_CONTROL, Opcode, header_size};
 use crate::{Buffer, CloseCode, OutboxFull, Role, SendError, handshake};
 
@@ -80,7 +80,7 @@ impl<'p> Outgoing<'p> {
 
     #[inline]
     fn size<R: Role>(&self) -> usize {
-        header_size(self.len() as u64, !R::IS_SERVER) + self.len()
+        frame::size(self.len(), !R::IS_SERVER)
     }
 
     /// Appends it; the caller has seen that there is room.
@@ -94,25 +94,18 @@ impl<'p> Outgoing<'p> {
 
 impl Shared {
     /// Sees that there is room for `size` octets and for an owed Pong, which it appends.
+    #[inline]
     fn make_room<R: Role, B: Buffer + ?Sized>(
         &mut self,
         size: usize,
         role: &mut R,
         outbox: &mut B,
     ) -> Result<(), OutboxFull> {
-        let pong = match &self.owed {
-            Owed::Pong(payload) => Some(Outgoing::control(Opcode::Pong, [payload, &[]])),
-            _ => None,
-        };
-        let needed = size + pong.as_ref().map_or(0, Outgoing::size::<R>);
-        if outbox.room() < needed {
-            return Err(OutboxFull { needed });
-        }
-        if let Some(pong) = pong {
-            pong.append(role, outbox);
+        if let Owed::Pong(payload) = &self.owed {
+            put_pong(payload, size, role, outbox)?;
             self.owed = Owed::Nothing;
         }
-        Ok(())
+        if outbox.room() < size { Err(OutboxFull { needed: size }) } else { Ok(()) }
     }
 
     /// Appends a frame, an owed Pong first: both or neither.
@@ -155,6 +148,23 @@ impl Shared {
     }
 }
 
+/// Appends a Pong, if there is room for `size` octets behind it.
+#[inline(never)]
+fn put_pong<R: Role, B: Buffer + ?Sized>(
+    payload: &ControlPayload,
+    size: usize,
+    role: &mut R,
+    outbox: &mut B,
+) -> Result<(), OutboxFull> {
+    let pong = Outgoing::control(Opcode::Pong, [payload, &[]]);
+    let needed = pong.size::<R>().saturating_add(size);
+    if outbox.room() < needed {
+        return Err(OutboxFull { needed });
+    }
+    pong.append(role, outbox);
+    Ok(())
+}
+
 impl Outbound {
     /// Appends all that is owed, or nothing: whether it was a Close frame or a refusal, after which nothing is sent.
     /// Nothing is put into a frame whose payload the caller owes.
@@ -170,17 +180,19 @@ impl Outbound {
     }
 
     /// Appends a message in one frame.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn send<R: Role, B: Buffer + ?Sized>(
         &self,
-        message: Message<'_>,
+        kind: Kind,
+        payload: &[u8],
         role: &mut R,
         shared: &mut Shared,
         outbox: &mut B,
     ) -> Result<(), SendError> {
         self.check_whole(shared)?;
-        let frame = Outgoing { fin: true, opcode: message.kind().into(), parts: [message.as_bytes(), &[]] };
-        Ok(shared.put(frame, role, outbox)?)
+        shared.make_room(frame::size(payload.len(), !R::IS_SERVER), role, outbox)?;
+        frame::append_message(kind, payload, R::key(&role.mask()), outbox);
+        Ok(())
     }
 
     /// Appends the header of a message in one frame, whose payload the caller then owes.
@@ -199,7 +211,7 @@ impl Outbound {
         shared.make_room(header_size(len, !R::IS_SERVER), role, outbox)?;
         let mask = role.mask();
         let header = Header { fin: true, opcode: kind.into(), len, mask: R::key(&mask) };
-        header.write(|octets| outbox.append(octets));
+        header.append(outbox);
         self.payload = len;
         Ok(mask)
     }

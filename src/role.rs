@@ -1,8 +1,8 @@
 //! The two roles, as types: what only one of them has lives in its type.
 
 use crate::event::{Fault, What};
-use crate::frame::{Mask, Masking, MaskingKey};
 use crate::handshake::{ClientOpening, Opening, ServerOpening};
+use crate::mask::{Mask, Masking, MaskingKey};
 use rand_core::CryptoRng;
 
 /// [`Server`] or [`Client`]; there is no other.

@@ -15,7 +15,7 @@ use crate::{
     AnswerError, Buffer, CloseCode, CloseError, Config, ConnectError, Delivery, OutboxFull, ProtocolError,
     SendError, utf8,
 };
-use core::{fmt, mem, time::Duration};
+use core::{fmt, mem, ops::Range, time::Duration};
 use rand_core::CryptoRng;
 
 /// One WebSocket connection, as a machine without I/O: bytes in ([`receive`](Self::receive)), events out, bytes to
@@ -47,16 +47,24 @@ enum Receiving<R: sealed::Role> {
     Over(ControlPayload),
 }
 
-/// Events that no input causes, in the order in which they come.
+/// Events that no input causes: first the one, then the other.
 #[derive(Debug, Default)]
 struct Due {
     open: Option<Chosen>,
-    error: Option<Fault>,
+    then: Then,
+}
+
+#[derive(Debug, Default)]
+enum Then {
+    #[default]
+    Nothing,
+    /// The text goes wrong behind the piece that was lent last: that failure. Until it is told, the piece can be answered,
+    /// as it could if the fault had come in a later slice.
+    WrongText,
+    /// An error, and the end.
+    Error(Fault),
     /// The end, without the peer's Close frame.
-    dropped: bool,
-    /// The text goes wrong behind the piece that was lent last: the next event is that failure. Until then the piece can
-    /// be answered, as it could if the fault had come in a later slice.
-    wrong_text: bool,
+    Dropped,
 }
 
 /// The one timer, which runs for what the phase waits for: handshake, idle Ping or missing Pong, closing.
@@ -199,7 +207,7 @@ impl<R: Role> WebSocket<R> {
         reject.check()?;
         handshake::append(outbox, |write| reject.write(write))?;
         self.end(Phase::Closed);
-        self.due.dropped = true;
+        self.due.then = Then::Dropped;
         Ok(())
     }
 
@@ -216,7 +224,7 @@ impl<R: Role> WebSocket<R> {
     /// taken.
     ///
     /// Call [`transmit`](Self::transmit) after each event, and once more at the end of the input.
-    #[inline]
+    #[inline(always)]
     pub fn receive<'i: 'e, 'b: 'e, 'e, B>(
         &mut self,
         input: &mut &'i mut [u8],
@@ -225,7 +233,26 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        let Some(ready) = self.poll(input, inbox) else {
+        match self.whole(input, inbox) {
+            Some((kind, payload)) => {
+                let (taken, rest) = mem::take(input).split_at_mut_checked(payload.end)?;
+                *input = rest;
+                self.message(kind, taken.get(payload.start..)?)
+            }
+            None => self.receive_next(input, inbox),
+        }
+    }
+
+    #[inline(never)]
+    fn receive_next<'i: 'e, 'b: 'e, 'e, B>(
+        &mut self,
+        input: &mut &'i mut [u8],
+        inbox: &'b mut B,
+    ) -> Option<Event<'e>>
+    where
+        B: Buffer + ?Sized,
+    {
+        let Some(ready) = self.poll_next(input, inbox) else {
             if !self.awaits_caller() {
                 *input = &mut [];
             }
@@ -246,7 +273,36 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        if self.due.wrong_text {
+        match self.whole(input, inbox) {
+            Some((kind, payload)) => {
+                Some(Ready { consumed: payload.end, what: What::Message { kind, start: payload.start } })
+            }
+            None => self.poll_next(input, inbox),
+        }
+    }
+
+    /// The short way to a message in one frame that lies whole in the input: its kind, and where its payload lies.
+    #[inline(always)]
+    fn whole<B>(&mut self, input: &mut [u8], inbox: &B) -> Option<(Kind, Range<usize>)>
+    where
+        B: Buffer + ?Sized,
+    {
+        let Receiving::Frames(inbound, _) = &self.receiving else { return None };
+        if !self.due.is_empty() || self.config.delivery != Delivery::Whole {
+            return None;
+        }
+        let found = inbound.whole(input, &Rules::new(R::IS_SERVER, &self.config, inbox))?;
+        self.heard();
+        Some(found)
+    }
+
+    /// The way to every event.
+    #[inline(never)]
+    fn poll_next<B>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready>
+    where
+        B: Buffer + ?Sized,
+    {
+        if matches!(self.due.then, Then::WrongText) {
             self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
         }
         if let Some(what) = self.due.next() {
@@ -278,18 +334,33 @@ impl<R: Role> WebSocket<R> {
         B: Buffer + ?Sized,
     {
         let Ready { consumed, what } = ready;
-        let inbox = &*inbox;
+        match what {
+            What::Message { kind, start } => self.message(kind, input.get(start..consumed)?),
+            _ => self.other_event(ready, input, inbox),
+        }
+    }
+
+    /// A message in place.
+    #[inline]
+    fn message<'e>(&mut self, kind: Kind, payload: &'e [u8]) -> Option<Event<'e>> {
+        match kind {
+            Kind::Binary => Some(Event::Message(Message::Binary(payload))),
+            Kind::Text => match utf8::validate(payload) {
+                Ok(text) => Some(Event::Message(Message::Text(text))),
+                Err(_) => self.fail_text(),
+            },
+        }
+    }
+
+    /// Every event but a message in place.
+    #[inline(never)]
+    fn other_event<'e, B>(&mut self, ready: Ready, input: &'e mut [u8], inbox: &'e B) -> Option<Event<'e>>
+    where
+        B: Buffer + ?Sized,
+    {
+        let Ready { consumed, what } = ready;
         Some(match what {
-            What::Message { kind, start } => {
-                let payload = input.get(start..consumed)?;
-                match kind {
-                    Kind::Binary => Event::Message(Message::Binary(payload)),
-                    Kind::Text => match utf8::validate(payload) {
-                        Ok(text) => Event::Message(Message::Text(text)),
-                        Err(_) => return self.fail_text(),
-                    },
-                }
-            }
+            What::Message { .. } => return None,
             What::Collected(Kind::Binary) => Event::Message(Message::Binary(inbox.bytes())),
             What::Collected(Kind::Text) => Event::Message(Message::Text(inbox.text().ok()?)),
             What::Piece { kind, start, lead, first, last } => {
@@ -335,7 +406,7 @@ impl<R: Role> WebSocket<R> {
             Ok(text) => (text, last),
             Err("") if lead.is_none() => return self.fail_text(),
             Err(text) => {
-                self.due.wrong_text = true;
+                self.due.then = Then::WrongText;
                 (text, false)
             }
         };
@@ -350,7 +421,7 @@ impl<R: Role> WebSocket<R> {
             return None;
         }
         self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
-        self.due.error = None;
+        self.due.then = Then::Dropped;
         Some(Event::Error(Error::Protocol(ProtocolError::InvalidUtf8)))
     }
 
@@ -397,7 +468,6 @@ impl<R: Role> WebSocket<R> {
         Ok(Some(what))
     }
 
-    #[inline]
     fn poll_frames<B>(
         &mut self,
         input: &mut [u8],
@@ -412,18 +482,11 @@ impl<R: Role> WebSocket<R> {
         }
         let Receiving::Frames(inbound, assembly) = &mut self.receiving else { return Ok(None) };
         let config = &self.config;
-        let max_message = match config.delivery {
-            Delivery::Pieces => config.max_message,
-            Delivery::Whole => {
-                let capacity = inbox.bytes().len().saturating_add(inbox.room());
-                config.max_message.min(u64::try_from(capacity).unwrap_or(u64::MAX))
-            }
-        };
-        let rules = Rules { masked: R::IS_SERVER, max_message, config };
+        let rules = Rules::new(R::IS_SERVER, config, inbox);
         while let Some(found) = inbound.next(input, at, &rules)? {
             let what = match found {
                 Found::Part(part) => {
-                    let payload = input.get(part.start..*at).unwrap_or_default();
+                    let payload = input.get_mut(part.start..*at).unwrap_or_default();
                     match config.delivery {
                         Delivery::Whole => assembly.collect(part, payload, inbox)?,
                         Delivery::Pieces => assembly.piece(part, payload)?,
@@ -480,7 +543,7 @@ impl<R: Role> WebSocket<R> {
         };
         self.end(if matches!(owed, Owed::Nothing) { Phase::Closed } else { Phase::Failed });
         self.shared.owed = owed;
-        self.due = Due { open: self.due.open, error: Some(fault), dropped: true, wrong_text: false };
+        self.due.then = Then::Error(fault);
     }
 
     /// No more input is looked at; what was owed no longer is. The last control frame's payload may still be asked for.
@@ -567,8 +630,10 @@ impl<R: Role> WebSocket<R> {
                 Phase::Open => self.fail(Fault::PongTimeout),
                 phase => {
                     self.end(Phase::Closed);
-                    // A CloseSent without an answer is the end that no event has told yet.
-                    self.due.dropped |= phase == Phase::CloseSent;
+                    if phase == Phase::CloseSent {
+                        // Without an answer it is the end that no event has told yet.
+                        self.due.then = Then::Dropped;
+                    }
                 }
             },
         }
@@ -603,12 +668,14 @@ impl<R: Role> WebSocket<R> {
     ///
     /// # Errors
     /// [`SendError`]; nothing has changed. Where the outbox is full, [`transmit`](Self::transmit), flush and call again.
-    #[inline]
+    #[inline(always)]
     pub fn send<'m, B>(&mut self, message: impl Into<Message<'m>>, outbox: &mut B) -> Result<(), SendError>
     where
         B: Buffer + ?Sized,
     {
-        self.outbound.send(message.into(), &mut self.role, &mut self.shared, outbox)
+        let message = message.into();
+        // In registers: as a `Message` it would go through memory.
+        self.outbound.send(message.kind(), message.as_bytes(), &mut self.role, &mut self.shared, outbox)
     }
 
     /// Appends a fragment of a message as one frame (RFC 6455 section 5.4): the first one begins the message, the one that is
@@ -755,13 +822,21 @@ impl<R: Role> fmt::Debug for WebSocket<R> {
 
 impl Due {
     #[inline]
+    fn is_empty(&self) -> bool {
+        self.open.is_none() && matches!(self.then, Then::Nothing)
+    }
+
     fn next(&mut self) -> Option<What> {
         if let Some(chosen) = self.open.take() {
             return Some(What::Open(chosen));
         }
-        if let Some(fault) = self.error.take() {
-            return Some(What::Error(fault));
+        match mem::take(&mut self.then) {
+            Then::Nothing | Then::WrongText => None,
+            Then::Error(fault) => {
+                self.then = Then::Dropped;
+                Some(What::Error(fault))
+            }
+            Then::Dropped => Some(What::Dropped),
         }
-        mem::take(&mut self.dropped).then_some(What::Dropped)
     }
 }

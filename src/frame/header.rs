@@ -2,9 +2,10 @@
 //!
 //! Stateless: what depends on the frames before (fragmentation, limits) is judged in `inbound`.
 
-use super::MaskingKey;
-use crate::ProtocolError;
 use crate::data::Kind;
+use crate::mask::MaskingKey;
+use crate::{Buffer, ProtocolError};
+use core::ops::Range;
 
 /// What a frame is (section 5.2). The discriminants are the codes on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,8 @@ pub(crate) const MAX_CONTROL: usize = 125;
 const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
 const MASKED: u8 = 0x80;
+const FINAL_TEXT: u8 = FIN | Opcode::Text as u8;
+const FINAL_BINARY: u8 = FIN | Opcode::Binary as u8;
 
 /// The first octet: FIN and opcode.
 #[inline]
@@ -109,6 +112,34 @@ fn long_length(rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolError> {
     Ok(rest.split_first_chunk::<8>().map(|(octets, rest)| (u64::from_be_bytes(*octets), rest)))
 }
 
+/// A message in one frame that lies whole at the front of `input`, its length in at most 16 bits: its kind, its masking
+/// key and where its payload lies. `None` for everything else.
+#[inline]
+pub(crate) fn whole(input: &[u8], masked: bool) -> Option<(Kind, Option<MaskingKey>, Range<usize>)> {
+    let [first, second, rest @ ..] = input else { return None };
+    let kind = match *first {
+        FINAL_TEXT => Kind::Text,
+        FINAL_BINARY => Kind::Binary,
+        _ => return None,
+    };
+    let masked_bit = if masked { MASKED } else { 0 };
+    let (header, len, rest) = match *second ^ masked_bit {
+        len @ 0..=125 => (2, usize::from(len), rest),
+        126 => match rest {
+            [high, low, rest @ ..] if (*high, *low) >= (0, 126) => {
+                (4, usize::from(u16::from_be_bytes([*high, *low])), rest)
+            }
+            _ => return None,
+        },
+        _ => return None,
+    };
+    let (header, key, rest) = match masked {
+        false => (header, None, rest),
+        true => rest.split_first_chunk().map(|(key, rest)| (header + 4, Some(*key), rest))?,
+    };
+    (len <= rest.len()).then_some((kind, key, header..header + len))
+}
+
 /// How many octets the header of a frame with `len` octets of payload takes.
 #[inline]
 pub(crate) const fn header_size(len: u64, masked: bool) -> usize {
@@ -121,25 +152,35 @@ pub(crate) const fn header_size(len: u64, masked: bool) -> usize {
 }
 
 impl Header {
-    /// Hands the header's octets to `write`, in one to three parts.
-    #[inline]
-    pub(crate) fn write(&self, mut write: impl FnMut(&[u8])) {
-        let first = if self.fin { FIN } else { 0 } | self.opcode as u8;
-        let masked = if self.mask.is_some() { MASKED } else { 0 };
-        match self.len {
-            0..126 => write(&[first, masked | self.len as u8]),
-            126..0x1_0000 => {
-                let [high, low] = (self.len as u16).to_be_bytes();
-                write(&[first, masked | 126, high, low]);
+    /// Appends the header; the caller has seen that there is room.
+    #[inline(always)]
+    pub(crate) fn append<B: Buffer + ?Sized>(&self, outbox: &mut B) {
+        // A short header is written as such: over an array of the greatest length it takes twice as long.
+        match (self.len, self.mask) {
+            (0..126, None) => outbox.append(&[self.first(), self.len as u8]),
+            (0..126, Some([a, b, c, d])) => {
+                outbox.append(&[self.first(), MASKED | self.len as u8, a, b, c, d]);
             }
-            _ => {
-                write(&[first, masked | 127]);
-                write(&self.len.to_be_bytes());
-            }
+            _ => append_long(self.first(), self.len, self.mask, outbox),
         }
-        if let Some(key) = &self.mask {
-            write(key);
-        }
+    }
+
+    #[inline(always)]
+    const fn first(&self) -> u8 {
+        (if self.fin { FIN } else { 0 }) | self.opcode as u8
+    }
+}
+
+/// A header whose length takes more than 7 bits.
+#[inline(never)]
+fn append_long<B: Buffer + ?Sized>(first: u8, len: u64, mask: Option<MaskingKey>, outbox: &mut B) {
+    let masked = if mask.is_some() { MASKED } else { 0 };
+    match len.to_be_bytes() {
+        [0, 0, 0, 0, 0, 0, high, low] => outbox.append(&[first, masked | 126, high, low]),
+        [a, b, c, d, e, f, g, h] => outbox.append(&[first, masked | 127, a, b, c, d, e, f, g, h]),
+    }
+    if let Some(key) = mask {
+        outbox.append(&key);
     }
 }
 
@@ -177,8 +218,8 @@ mod tests {
             (0x7FFF_FFFF_FFFF_FFFF, &[0x7F, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
         ] {
             let header = Header { fin: true, opcode: Opcode::Binary, len, mask: None };
-            let mut written = std::vec::Vec::new();
-            header.write(|part| written.extend_from_slice(part));
+            let mut written = heapless::Vec::<u8, MAX_HEADER>::new();
+            header.append(&mut written);
             assert_eq!((written[0], &written[1..]), (0x82, octets));
             assert_eq!(header_size(len, false), written.len());
             assert_eq!(length(octets[0], &octets[1..]), Ok(Some((len, &[][..]))));

@@ -2,19 +2,16 @@
 
 mod close;
 mod header;
-mod mask;
 
 pub(crate) use close::parse as parse_close;
-pub(crate) use header::{Header, MAX_CONTROL, MAX_HEADER, Opcode, first, header_size, length, second};
+pub(crate) use header::{Header, MAX_CONTROL, MAX_HEADER, Opcode, first, header_size, length, second, whole};
 
+pub use crate::mask::{Mask, Masking};
 pub use close::CloseCode;
-pub use mask::{Mask, Masking};
 
-use crate::data::Message;
+use crate::data::{Kind, Message};
+use crate::mask::MaskingKey;
 use crate::{Buffer, OutboxFull};
-
-/// The key that a client masks a frame with (section 5.3).
-pub(crate) type MaskingKey = [u8; 4];
 
 /// Appends `message` to `outbox` as one unmasked frame, as a server sends it.
 ///
@@ -36,57 +33,48 @@ where
 {
     let message = message.into();
     let payload = message.as_bytes();
-    let header = Header { fin: true, opcode: message.kind().into(), len: payload.len() as u64, mask: None };
-    let needed = header_size(header.len, false) + payload.len();
+    let needed = size(payload.len(), false);
     if outbox.room() < needed {
         return Err(OutboxFull { needed });
     }
-    append(&header, &[payload], outbox);
+    append_message(message.kind(), payload, None, outbox);
     Ok(())
 }
 
-/// Appends a whole frame; the caller has seen that there is room. `parts` are the payload, one after the other.
+/// How many octets a frame with `len` octets of payload takes.
 #[inline]
+pub(crate) fn size(len: usize, masked: bool) -> usize {
+    header_size(len as u64, masked) + len
+}
+
+/// Appends a message as one frame; the caller has seen that there is room.
+#[inline(always)]
+pub(crate) fn append_message<B: Buffer + ?Sized>(
+    kind: Kind,
+    payload: &[u8],
+    mask: Option<MaskingKey>,
+    outbox: &mut B,
+) {
+    let header = Header { fin: true, opcode: kind.into(), len: payload.len() as u64, mask };
+    header.append(outbox);
+    match mask {
+        None => outbox.append(payload),
+        Some(key) => outbox.append_masked(payload, key),
+    }
+}
+
+/// Appends a frame; the caller has seen that there is room. `parts` are the payload, one after the other.
 pub(crate) fn append<B: Buffer + ?Sized>(header: &Header, parts: &[&[u8]], outbox: &mut B) {
-    header.write(|octets| outbox.append(octets));
+    header.append(outbox);
     match header.mask {
         None => parts.iter().for_each(|part| outbox.append(part)),
         Some(key) => {
             let mut mask = Mask::new(key);
-            parts.iter().for_each(|part| append_masked(part, &mut mask, outbox));
+            for part in parts {
+                outbox.append_masked(part, mask.key());
+                mask.advance(part.len());
+            }
         }
-    }
-}
-
-/// How much of a payload is masked at a time on its way into the outbox. A 32-bit core has little stack, and no vector
-/// instructions to keep busy.
-const BLOCK: usize = if cfg!(target_pointer_width = "64") { 1024 } else { 64 };
-
-/// Masks while copying: block by block through the stack, so that the payload is read and written once.
-fn append_masked<B: Buffer + ?Sized>(payload: &[u8], mask: &mut Mask, outbox: &mut B) {
-    let (blocks, tail) = payload.as_chunks::<BLOCK>();
-    for block in blocks {
-        let mut copy = *block;
-        mask.apply(&mut copy);
-        outbox.append(&copy);
-    }
-    match tail.len() {
-        0 => {}
-        // A small block costs little to make.
-        1..=64 => append_masked_tail::<64, B>(tail, mask, outbox),
-        _ => append_masked_tail::<BLOCK, B>(tail, mask, outbox),
-    }
-}
-
-/// The last octets of a payload, at most `N`.
-fn append_masked_tail<const N: usize, B: Buffer + ?Sized>(tail: &[u8], mask: &mut Mask, outbox: &mut B) {
-    let mut copy = [0; N];
-    for (copy, octet) in copy.iter_mut().zip(tail) {
-        *copy = *octet;
-    }
-    if let Some(copy) = copy.get_mut(..tail.len()) {
-        mask.apply(copy);
-        outbox.append(copy);
     }
 }
 

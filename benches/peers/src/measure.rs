@@ -1,0 +1,232 @@
+//! How a row is run: each peer's work is checked, then timed in rounds, one short turn for each peer in every round.
+
+use crate::{
+    heap::counted,
+    peers::{Bench, Peer, Receiving, Sending},
+    wire::{Kept, READ, Wire},
+    work::{Content, Message, Role, Row, Stream, Work, messages, per_pass},
+};
+use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
+
+/// How long and how often.
+pub struct Effort {
+    pub rounds: usize,
+    pub turn: Duration,
+}
+
+/// What was measured of a peer on one row.
+pub struct Measured {
+    /// Nanoseconds for each message: first quartile, median, third quartile.
+    pub times: [f64; 3],
+    /// Heap allocations for each message, once warm.
+    pub allocations: f64,
+    rounds: Vec<f64>,
+}
+
+impl Measured {
+    /// The median of the ratios of each round.
+    pub fn ratio(&self, other: &Self) -> f64 {
+        quartiles(self.rounds.iter().zip(&other.rounds).map(|(own, other)| own / other).collect())[1]
+    }
+}
+
+fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
+    values.sort_by(f64::total_cmp);
+    [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
+}
+
+/// A peer's work on a row, and how many messages one pass of it has.
+struct Job {
+    bench: Box<dyn Bench>,
+    count: usize,
+}
+
+/// The request of the handshakes: 526 bytes, as a browser sends them.
+pub const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nConnection: Upgrade\r\nPragma: no-cache\r\n\
+    Cache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
+    Chrome/130.0.0.0 Safari/537.36\r\nUpgrade: websocket\r\nOrigin: http://server.example.com\r\n\
+    Sec-WebSocket-Version: 13\r\nAccept-Encoding: gzip, deflate\r\nAccept-Language: en-GB,en;q=0.9\r\n\
+    Cookie: session=0123456789abcdef0123456789abcdef\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+    Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
+
+/// The value that section 1.3 of RFC 6455 derives from that key.
+const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// The other end of a client's handshake.
+fn server(request: &[u8]) -> Vec<u8> {
+    let key = request.windows(19).position(|name| name.eq_ignore_ascii_case(b"sec-websocket-key: "));
+    let key = &request[key.expect("a key") + 19..][..24];
+    let accept = tungstenite::handshake::derive_accept_key(key);
+    format!(
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    )
+    .into_bytes()
+}
+
+/// What the client's handshake costs at the other end: a request written, and its answer read.
+fn server_alone() -> Job {
+    let mut wire = Wire::answering(server);
+    let request = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let mut buffer = [0; 1024];
+    let bench = Box::new(move || {
+        wire.reset();
+        wire.write(request.as_bytes());
+        wire.read(&mut buffer);
+    });
+    Job { bench, count: 1 }
+}
+
+/// Makes the peer's bench of a row, and checks that it does the work.
+fn prepare(peer: &Peer, row: &Row) -> Option<Job> {
+    match row.work {
+        Work::Receive { role, content, len, fragments, read } => {
+            let stream = Stream::new(role, content, len, fragments);
+            let case = Receiving::new(&stream, role, fragments, read);
+            let count = case.count;
+            let mut bench = (peer.receive)(case)?;
+            // The second time proves that nothing was left behind by the first.
+            for _ in 0..2 {
+                same(peer, row, &bench.received(), &stream.messages);
+            }
+            Some(Job { bench, count })
+        }
+        Work::Echo { len } => {
+            let stream = Stream::new(Role::Server, Content::Binary, len, 1);
+            let case = || Receiving::new(&stream, Role::Server, 1, READ);
+            let mut checked = case();
+            let kept = checked.wire.keep();
+            let count = checked.count;
+            check_sent(peer, row, (peer.echo)(checked)?, &kept, Role::Server, &stream.messages);
+            Some(Job { bench: (peer.echo)(case())?, count })
+        }
+        Work::Send { role, len } => {
+            let message = Stream::new(role, Content::Binary, len, 1).messages.remove(0);
+            let case = || Sending::new(message.payload.clone().into(), role);
+            let mut checked = case();
+            let kept = checked.wire.keep();
+            let count = checked.count;
+            let sent = vec![message.clone(); per_pass(len)];
+            check_sent(peer, row, (peer.send)(checked)?, &kept, role, &sent);
+            Some(Job { bench: (peer.send)(case())?, count })
+        }
+        Work::Accept => {
+            let accept = peer.accept?;
+            let mut wire = Wire::again(REQUEST.as_bytes().into(), READ);
+            let kept = wire.keep();
+            accept(&mut wire);
+            let response = String::from_utf8(kept.lock().unwrap().clone()).unwrap().to_ascii_lowercase();
+            assert!(response.starts_with("http/1.1 101 "), "{}: {response}", peer.name);
+            assert!(response.contains(&ACCEPT.to_ascii_lowercase()), "{}: {response}", peer.name);
+            let mut wire = Wire::again(REQUEST.as_bytes().into(), READ);
+            Some(Job { bench: Box::new(move || accept(&mut wire)), count: 1 })
+        }
+        Work::Connect => {
+            let connect = peer.connect?;
+            let mut wire = Wire::answering(server);
+            // Each asserts for itself that it is open; here, that it asked with a fresh key.
+            let kept = wire.keep();
+            for _ in 0..2 {
+                wire.reset();
+                connect(&mut wire);
+            }
+            let kept = kept.lock().unwrap();
+            let (first, second) = kept.split_at(kept.len() / 2);
+            assert!(kept.starts_with(b"GET /chat HTTP/1.1\r\n") && first != second, "{}", peer.name);
+            let mut wire = Wire::answering(server);
+            let bench = Box::new(move || {
+                wire.reset();
+                connect(&mut wire);
+            });
+            Some(Job { bench, count: 1 })
+        }
+    }
+}
+
+fn same(peer: &Peer, row: &Row, got: &[Message], sent: &[Message]) {
+    assert!(got == sent, "{}: {}: not the messages that were sent", peer.name, row.name);
+}
+
+fn check_sent(peer: &Peer, row: &Row, mut bench: Box<dyn Bench>, kept: &Kept, role: Role, sent: &[Message]) {
+    for _ in 0..2 {
+        kept.lock().unwrap().clear();
+        bench.pass();
+        match messages(&kept.lock().unwrap(), role) {
+            Ok(got) => same(peer, row, &got, sent),
+            Err(error) => panic!("{}: {}: {error}", peer.name, row.name),
+        }
+    }
+}
+
+/// What this thread has had of the processor: time in which others had it does not count.
+fn cpu_time() -> Duration {
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
+}
+
+impl Job {
+    fn passes(&mut self, passes: usize) -> Duration {
+        let start = cpu_time();
+        for _ in 0..passes {
+            self.bench.pass();
+        }
+        cpu_time() - start
+    }
+
+    /// How many passes take `turn`.
+    fn calibrate(&mut self, turn: Duration) -> usize {
+        let mut passes = 1;
+        loop {
+            let took = self.passes(passes);
+            if took >= turn / 2 {
+                return (passes as f64 * turn.as_secs_f64() / took.as_secs_f64()).ceil() as usize;
+            }
+            passes *= 2;
+        }
+    }
+}
+
+/// Runs a row: checks every peer, and times them unless there is no effort to be made.
+pub fn run(row: &Row, peers: &[&Peer], effort: Option<&Effort>) -> Vec<Option<Measured>> {
+    let mut jobs: Vec<Option<Job>> = peers.iter().map(|peer| prepare(peer, row)).collect();
+    let Some(effort) = effort else {
+        return jobs.iter().map(|_| None).collect();
+    };
+    let allocations: Vec<f64> = jobs
+        .iter_mut()
+        .map(|job| {
+            let Some(job) = job else { return 0.0 };
+            job.bench.pass();
+            let (_, allocations, _) = counted(|| job.passes(4));
+            allocations as f64 / (4 * job.count) as f64
+        })
+        .collect();
+    if row.work == Work::Connect {
+        jobs.push(Some(server_alone()));
+    }
+    let passes: Vec<usize> =
+        jobs.iter_mut().map(|job| job.as_mut().map_or(0, |job| job.calibrate(effort.turn))).collect();
+    let mut rounds = vec![Vec::with_capacity(effort.rounds); jobs.len()];
+    for round in 0..effort.rounds {
+        // Nobody always runs behind the same one.
+        for turn in 0..jobs.len() {
+            let at = (round + turn) % jobs.len();
+            if let Some(job) = &mut jobs[at] {
+                let took = job.passes(passes[at]);
+                rounds[at].push(took.as_secs_f64() * 1e9 / (passes[at] * job.count) as f64);
+            }
+        }
+    }
+    if row.work == Work::Connect {
+        let alone = quartiles(rounds.pop().unwrap())[1];
+        rounds.iter_mut().flatten().for_each(|time| *time -= alone);
+    }
+    rounds
+        .into_iter()
+        .zip(allocations)
+        .map(|(rounds, allocations)| {
+            (!rounds.is_empty()).then(|| Measured { times: quartiles(rounds.clone()), allocations, rounds })
+        })
+        .collect()
+}

@@ -1,0 +1,172 @@
+//! embedded-websocket: its codec over slices, in the loop of its own `Framer`, which by itself cannot keep a header that two
+//! reads share.
+
+use super::{Bench, Peer, Receive, Receiving, Sending, doing, receiving};
+use crate::{
+    wire::{READ, Wire},
+    work::Role,
+};
+use embedded_websocket::{
+    Error, WebSocket, WebSocketClient, WebSocketOptions, WebSocketReceiveMessageType as Received,
+    WebSocketSendMessageType as Sent, WebSocketServer, WebSocketState, WebSocketType, read_http_header,
+};
+use rand_08::{RngCore, rngs::ThreadRng, thread_rng};
+use std::str;
+
+/// The outbox is written once it holds this much.
+const FLUSH: usize = 16 * 1024;
+
+pub fn peer() -> Peer {
+    Peer {
+        name: "embedded-websocket",
+        utf8: "in its `Framer` only, at the end of each message; done here likewise; core",
+        notes: "the caller's buffers: 64 KiB to read, 16 KiB to send; checks neither the mask bit nor the reserved bits; the \
+                request is parsed by the caller, with httparse; masking keys from rand's thread generator",
+        receive: |case| match case.role {
+            // A fragment whose payload two reads share ends in an error.
+            _ if case.fragments > 1 => None,
+            Role::Server => receive(case, WebSocketServer::new_server()),
+            Role::Client => receive(case, WebSocketClient::new_client(thread_rng())),
+        },
+        echo,
+        send: |case| match case.role {
+            Role::Server => send(case, WebSocketServer::new_server()),
+            Role::Client => send(case, WebSocketClient::new_client(thread_rng())),
+        },
+        accept: Some(accept),
+        connect: Some(connect),
+    }
+}
+
+/// A connection and its buffers.
+struct Connection<R: RngCore, T: WebSocketType> {
+    ws: WebSocket<R, T>,
+    wire: Wire,
+    buffer: Vec<u8>,
+    /// What of the buffer is not used up.
+    unread: std::ops::Range<usize>,
+    message: Vec<u8>,
+    filled: usize,
+}
+
+impl<R: RngCore, T: WebSocketType> Connection<R, T> {
+    fn new(case: Receiving, mut ws: WebSocket<R, T>) -> Self {
+        ws.state = WebSocketState::Open;
+        let (buffer, message) = (vec![0; READ], vec![0; case.largest]);
+        Self { ws, wire: case.wire, buffer, unread: 0..0, message, filled: 0 }
+    }
+
+    /// Takes what is unread up to the end of a message: whether it is text, and its length.
+    #[inline]
+    fn next(&mut self) -> (bool, usize) {
+        loop {
+            while !self.unread.is_empty() {
+                let from = &self.buffer[self.unread.clone()];
+                let got = match self.ws.read(from, &mut self.message[self.filled..]) {
+                    Ok(got) => got,
+                    Err(Error::ReadFrameIncomplete) => break,
+                    Err(error) => panic!("{error:?}"),
+                };
+                self.unread.start += got.len_from;
+                self.filled += got.len_to;
+                if got.end_of_message {
+                    let text = got.message_type == Received::Text;
+                    return (text, std::mem::take(&mut self.filled));
+                }
+            }
+            let left = self.unread.len();
+            self.buffer.copy_within(self.unread.clone(), 0);
+            self.unread = 0..left + self.wire.read(&mut self.buffer[left..]);
+        }
+    }
+}
+
+impl<R: RngCore, T: WebSocketType> Receive for Connection<R, T> {
+    #[inline]
+    fn receive(&mut self, count: usize, mut each: impl FnMut(bool, &[u8])) {
+        for _ in 0..count {
+            let (text, len) = self.next();
+            let message = &self.message[..len];
+            if text {
+                str::from_utf8(message).unwrap();
+            }
+            each(text, message);
+        }
+    }
+}
+
+fn receive<R: RngCore + 'static, T: WebSocketType + 'static>(
+    case: Receiving,
+    ws: WebSocket<R, T>,
+) -> Option<Box<dyn Bench>> {
+    let count = case.count;
+    receiving(Connection::new(case, ws), count)
+}
+
+fn echo(case: Receiving) -> Option<Box<dyn Bench>> {
+    let (count, largest) = (case.count, case.largest);
+    let mut connection = Connection::new(case, WebSocketServer::new_server());
+    let (mut outbox, mut filled) = (vec![0; FLUSH + largest + 14], 0);
+    doing(move || {
+        for _ in 0..count {
+            let (_, len) = connection.next();
+            let Connection { ws, wire, message, .. } = &mut connection;
+            filled += ws.write(Sent::Binary, true, &message[..len], &mut outbox[filled..]).unwrap();
+            if filled >= FLUSH {
+                wire.write(&outbox[..filled]);
+                filled = 0;
+            }
+        }
+        connection.wire.write(&outbox[..filled]);
+        filled = 0;
+    })
+}
+
+fn send<R: RngCore + 'static, T: WebSocketType + 'static>(
+    case: Sending,
+    mut ws: WebSocket<R, T>,
+) -> Option<Box<dyn Bench>> {
+    let Sending { mut wire, payload, count, .. } = case;
+    ws.state = WebSocketState::Open;
+    let (mut outbox, mut filled) = (vec![0; FLUSH + payload.len() + 14], 0);
+    doing(move || {
+        for _ in 0..count {
+            filled += ws.write(Sent::Binary, true, &payload, &mut outbox[filled..]).unwrap();
+            if filled >= FLUSH {
+                wire.write(&outbox[..filled]);
+                filled = 0;
+            }
+        }
+        wire.write(&outbox[..filled]);
+        filled = 0;
+    })
+}
+
+fn accept(wire: &mut Wire) {
+    let mut buffer = [0; 1024];
+    let len = wire.read(&mut buffer);
+    let mut headers = [httparse::EMPTY_HEADER; 16];
+    let mut request = httparse::Request::new(&mut headers);
+    request.parse(&buffer[..len]).unwrap();
+    let context = read_http_header(request.headers.iter().map(|header| (header.name, header.value)));
+    let mut outbox = [0; 1024];
+    let key = context.unwrap().unwrap().sec_websocket_key;
+    let len = WebSocketServer::new_server().server_accept(&key, None, &mut outbox).unwrap();
+    wire.write(&outbox[..len]);
+}
+
+fn connect(wire: &mut Wire) {
+    let mut ws = WebSocketClient::<ThreadRng>::new_client(thread_rng());
+    let mut buffer = [0; 1024];
+    let options = WebSocketOptions {
+        path: "/chat",
+        host: "server.example.com",
+        origin: "http://server.example.com",
+        sub_protocols: None,
+        additional_headers: None,
+    };
+    let (len, key) = ws.client_connect(&options, &mut buffer).unwrap();
+    wire.write(&buffer[..len]);
+    let len = wire.read(&mut buffer);
+    ws.client_accept(&key, &buffer[..len]).unwrap();
+}

@@ -1,0 +1,65 @@
+//! fastwebsockets, over an `AsyncRead + AsyncWrite` that never waits; messages of several frames need its
+//! `FragmentCollector`, which is used for all.
+
+use super::{Peer, Receive, Receiving, Sending, doing, receiving};
+use crate::{
+    wire::{Wire, now},
+    work::Role,
+};
+use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload, WebSocket};
+
+pub fn peer() -> Peer {
+    Peer {
+        name: "fastwebsockets",
+        utf8: "yes, at the end of each message; simdutf8",
+        notes: "`FragmentCollector`; reads of its own choice, 8 KiB or what a large frame lacks; each frame written by \
+                itself, which costs no system call here; its handshake is hyper's and not run",
+        receive: |Receiving { role, wire, count, .. }| receiving(open(wire, role), count),
+        echo: |Receiving { role, wire, count, .. }| {
+            let mut ws = open(wire, role);
+            doing(move || {
+                now(async {
+                    for _ in 0..count {
+                        let frame = ws.read_frame().await.unwrap();
+                        let frame = Frame::new(true, frame.opcode, None, frame.payload);
+                        ws.write_frame(frame).await.unwrap();
+                    }
+                })
+            })
+        },
+        send: |Sending { role, wire, payload, count }| {
+            let mut ws = open(wire, role);
+            doing(move || {
+                now(async {
+                    for _ in 0..count {
+                        let frame = Frame::binary(Payload::Borrowed(&payload));
+                        ws.write_frame(frame).await.unwrap();
+                    }
+                })
+            })
+        },
+        accept: None,
+        connect: None,
+    }
+}
+
+fn open(wire: Wire, role: Role) -> FragmentCollector<Wire> {
+    let role = match role {
+        Role::Server => fastwebsockets::Role::Server,
+        Role::Client => fastwebsockets::Role::Client,
+    };
+    let mut ws = WebSocket::after_handshake(wire, role);
+    ws.set_writev(true);
+    FragmentCollector::new(ws)
+}
+
+impl Receive for FragmentCollector<Wire> {
+    fn receive(&mut self, count: usize, mut each: impl FnMut(bool, &[u8])) {
+        now(async {
+            for _ in 0..count {
+                let frame = self.read_frame().await.unwrap();
+                each(frame.opcode == OpCode::Text, &frame.payload);
+            }
+        });
+    }
+}

@@ -1,0 +1,212 @@
+//! sockudo-ws, in its two layers: `Protocol`, bytes in and messages out as this crate is, and the stream over it.
+
+use super::{Bench, Peer, Receive, Receiving, Sending, doing, receiving};
+use crate::{
+    wire::{READ, Wire, now},
+    work::Role,
+};
+use bytes::BytesMut;
+use futures::{SinkExt, StreamExt};
+use sockudo_ws::{
+    Config, WebSocketStream, frame, handshake,
+    protocol::{Message, Protocol},
+};
+
+/// The size of its own stream's cork.
+const FLUSH: usize = sockudo_ws::CORK_BUFFER_SIZE;
+/// From here on its own stream writes a server's payload from where it lies.
+const LARGE: usize = 8 * 1024;
+
+pub fn protocol() -> Peer {
+    Peer {
+        name: "sockudo-ws Protocol",
+        utf8: "yes, on the octet; simdutf8",
+        notes: "sans-IO: `process_into` with its vector kept; masking keys from fastrand, which is not cryptographic",
+        receive,
+        echo,
+        send,
+        accept: Some(accept),
+        connect: Some(connect),
+    }
+}
+
+pub fn stream() -> Peer {
+    Peer {
+        name: "sockudo-ws stream",
+        utf8: "yes, on the octet; simdutf8",
+        notes: "`WebSocketStream`, its timers off, `feed` and one `flush` a pass; masking keys from fastrand",
+        receive: |Receiving { role, wire, count, .. }| receiving(open(wire, role), count),
+        echo: |Receiving { role, wire, count, .. }| {
+            let mut ws = open(wire, role);
+            doing(move || {
+                now(async {
+                    for _ in 0..count {
+                        let message = ws.next().await.unwrap().unwrap();
+                        ws.feed(message).await.unwrap();
+                    }
+                    ws.flush().await.unwrap();
+                })
+            })
+        },
+        send: |Sending { role, wire, payload, count }| {
+            let mut ws = open(wire, role);
+            doing(move || {
+                now(async {
+                    for _ in 0..count {
+                        ws.feed(Message::Binary(payload.clone())).await.unwrap();
+                    }
+                    ws.flush().await.unwrap();
+                })
+            })
+        },
+        accept: Some(|wire| _ = now(handshake::server_handshake(wire)).unwrap()),
+        connect: Some(|wire| {
+            now(handshake::client_handshake(wire, "server.example.com", "/chat", None)).unwrap();
+        }),
+    }
+}
+
+fn their(role: Role) -> sockudo_ws::Role {
+    match role {
+        Role::Server => sockudo_ws::Role::Server,
+        Role::Client => sockudo_ws::Role::Client,
+    }
+}
+
+fn machine(role: Role) -> Protocol {
+    let config = Config::default();
+    Protocol::new(their(role), config.max_frame_size, config.max_message_size)
+}
+
+struct Connection {
+    ws: Protocol,
+    wire: Wire,
+    buffer: BytesMut,
+    messages: Vec<Message>,
+}
+
+impl Connection {
+    fn new(case: Receiving) -> Self {
+        let Receiving { role, wire, .. } = case;
+        Self { ws: machine(role), wire, buffer: BytesMut::with_capacity(READ), messages: Vec::new() }
+    }
+
+    /// Reads as its own stream does.
+    #[inline]
+    fn read(&mut self) {
+        let Self { ws, wire, buffer, messages } = self;
+        buffer.reserve(READ);
+        now(tokio::io::AsyncReadExt::read_buf(wire, buffer)).unwrap();
+        ws.process_into(buffer, messages).unwrap();
+    }
+}
+
+impl Receive for Connection {
+    #[inline]
+    fn receive(&mut self, mut count: usize, mut each: impl FnMut(bool, &[u8])) {
+        while count > 0 {
+            self.read();
+            count -= self.messages.len();
+            for message in self.messages.drain(..) {
+                each(message.is_text(), message.as_bytes());
+            }
+        }
+    }
+}
+
+fn receive(case: Receiving) -> Option<Box<dyn Bench>> {
+    let count = case.count;
+    receiving(Connection::new(case), count)
+}
+
+fn echo(case: Receiving) -> Option<Box<dyn Bench>> {
+    let count = case.count;
+    let mut connection = Connection::new(case);
+    let mut out = BytesMut::with_capacity(2 * FLUSH);
+    doing(move || {
+        let mut left = count;
+        while left > 0 {
+            connection.read();
+            let Connection { ws, wire, messages, .. } = &mut connection;
+            left -= messages.len();
+            for message in messages.drain(..) {
+                answer(ws, wire, &message, &mut out);
+            }
+            wire.write(&out);
+            out.clear();
+        }
+    })
+}
+
+/// Sends as its own stream does.
+#[inline]
+fn answer(ws: &mut Protocol, wire: &mut Wire, message: &Message, out: &mut BytesMut) {
+    let payload = message.as_bytes();
+    if payload.len() < LARGE {
+        ws.encode_message(message, out).unwrap();
+    } else {
+        frame::encode_frame_header(out, frame::OpCode::Binary, payload.len(), true, None);
+        wire.write(out);
+        out.clear();
+        wire.write(payload);
+    }
+    if out.len() >= FLUSH {
+        wire.write(out);
+        out.clear();
+    }
+}
+
+fn send(case: Sending) -> Option<Box<dyn Bench>> {
+    let Sending { role, mut wire, payload, count } = case;
+    let mut ws = machine(role);
+    let mut out = BytesMut::with_capacity(2 * FLUSH + payload.len());
+    let message = Message::Binary(payload);
+    doing(move || {
+        for _ in 0..count {
+            if role == Role::Server {
+                answer(&mut ws, &mut wire, &message, &mut out);
+            } else {
+                ws.encode_message(&message, &mut out).unwrap();
+                if out.len() >= FLUSH {
+                    wire.write(&out);
+                    out.clear();
+                }
+            }
+        }
+        wire.write(&out);
+        out.clear();
+    })
+}
+
+fn accept(wire: &mut Wire) {
+    let mut buffer = [0; 1024];
+    let len = wire.read(&mut buffer);
+    let (request, _) = handshake::parse_request(&buffer[..len]).unwrap().unwrap();
+    let accept = handshake::generate_accept_key(request.key);
+    wire.write(&handshake::build_response(&accept, None, None));
+}
+
+fn connect(wire: &mut Wire) {
+    let mut buffer = [0; 1024];
+    let key = handshake::generate_key();
+    wire.write(&handshake::build_request("server.example.com", "/chat", &key, None, None));
+    let len = wire.read(&mut buffer);
+    let (response, _) = handshake::parse_response(&buffer[..len]).unwrap().unwrap();
+    assert!(handshake::validate_accept_key(&key, response.accept.unwrap()));
+}
+
+fn open(wire: Wire, role: Role) -> WebSocketStream<Wire> {
+    let config = Config::builder().auto_ping(false).idle_timeout(0).build();
+    WebSocketStream::from_raw(wire, their(role), config)
+}
+
+impl Receive for WebSocketStream<Wire> {
+    fn receive(&mut self, count: usize, mut each: impl FnMut(bool, &[u8])) {
+        now(async {
+            for _ in 0..count {
+                let message = self.next().await.unwrap().unwrap();
+                each(message.is_text(), message.as_bytes());
+            }
+        });
+    }
+}

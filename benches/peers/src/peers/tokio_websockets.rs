@@ -1,0 +1,67 @@
+//! tokio-websockets, over an `AsyncRead + AsyncWrite` that never waits.
+
+use super::{Peer, Receive, Receiving, Sending, doing, receiving};
+use crate::{
+    wire::{Wire, now},
+    work::Role,
+};
+use futures::{SinkExt, StreamExt};
+use tokio_websockets::{ClientBuilder, Config, Limits, Message, ServerBuilder, WebSocketStream};
+
+pub fn peer() -> Peer {
+    Peer {
+        name: "tokio-websockets",
+        utf8: "yes, on the octet; simdutf8",
+        notes: "reads of its own choice: 8 KiB, or what a large frame lacks; masks with AVX-512 or AVX2 found at run time; \
+                `feed` and one `flush` a pass; masking keys from fastrand, which is not cryptographic; SHA-1 from ring",
+        receive: |Receiving { role, wire, count, .. }| receiving(open(wire, role), count),
+        echo: |Receiving { role, wire, count, .. }| {
+            let mut ws = open(wire, role);
+            doing(move || {
+                now(async {
+                    for _ in 0..count {
+                        let message = ws.next().await.unwrap().unwrap();
+                        ws.feed(message).await.unwrap();
+                    }
+                    ws.flush().await.unwrap();
+                })
+            })
+        },
+        send: |Sending { role, wire, payload, count }| {
+            let mut ws = open(wire, role);
+            doing(move || {
+                now(async {
+                    for _ in 0..count {
+                        ws.feed(Message::binary(payload.clone())).await.unwrap();
+                    }
+                    ws.flush().await.unwrap();
+                })
+            })
+        },
+        accept: Some(|wire| _ = now(ServerBuilder::new().accept(wire)).unwrap()),
+        connect: Some(|wire| {
+            let uri = http::Uri::from_static("ws://server.example.com/chat");
+            now(ClientBuilder::from_uri(uri).connect_on(wire)).unwrap();
+        }),
+    }
+}
+
+fn open(wire: Wire, role: Role) -> WebSocketStream<Wire> {
+    // As its own echo server.
+    let config = Config::default().frame_size(usize::MAX);
+    match role {
+        Role::Server => ServerBuilder::new().config(config).limits(Limits::unlimited()).serve(wire),
+        Role::Client => ClientBuilder::new().config(config).limits(Limits::unlimited()).take_over(wire),
+    }
+}
+
+impl Receive for WebSocketStream<Wire> {
+    fn receive(&mut self, count: usize, mut each: impl FnMut(bool, &[u8])) {
+        now(async {
+            for _ in 0..count {
+                let message = self.next().await.unwrap().unwrap();
+                each(message.is_text(), message.as_payload());
+            }
+        });
+    }
+}

@@ -1,0 +1,94 @@
+//! wtx, over its own traits for streams.
+
+use super::{Peer, Receive, Receiving, Sending, doing, receiving};
+use crate::{
+    wire::{READ, Wire, now},
+    work::Role,
+};
+use wtx::{
+    collection::Vector,
+    rng::{Xorshift64, simple_seed},
+    web_socket::{
+        Frame, OpCode, WebSocket, WebSocketAcceptor, WebSocketBuffer, WebSocketConnector, WebSocketOwned,
+        WebSocketPayloadOrigin::Adaptive,
+    },
+};
+
+type Socket<const IS_CLIENT: bool> = WebSocketOwned<(), Xorshift64, Wire, IS_CLIENT>;
+
+pub fn peer() -> Peer {
+    Peer {
+        name: "wtx",
+        utf8: "yes, at the end of each frame; simdutf8",
+        notes: "version 0.46.1, the latest for this compiler; payloads lent from its buffer of 64 KiB; each frame written by \
+                itself, which costs no system call here; masks the caller's payload in place, so that a client gets a copy \
+                to mask; masking keys from xorshift, which is not cryptographic; SHA-1 from ring",
+        receive: |case| match case.role {
+            Role::Server => receive::<false>(case),
+            Role::Client => receive::<true>(case),
+        },
+        echo: |Receiving { wire, count, .. }| {
+            let (mut ws, mut buffer) = (open::<false>(wire), Vector::new());
+            doing(move || {
+                now(async {
+                    for _ in 0..count {
+                        let (mut common, mut reader, mut writer) = ws.split_mut();
+                        let mut frame = reader.read_frame(&mut buffer, &mut common, Adaptive).await.unwrap();
+                        writer.write_frame(&mut common, &mut frame).await.unwrap();
+                    }
+                })
+            })
+        },
+        send: |case| match case.role {
+            Role::Server => send::<false>(case),
+            Role::Client => send::<true>(case),
+        },
+        accept: Some(|wire| _ = now(WebSocketAcceptor::default().accept(wire)).unwrap()),
+        connect: Some(|wire| {
+            let uri = "ws://server.example.com/chat".into();
+            now(WebSocketConnector::default().connect(wire, &uri)).unwrap();
+        }),
+    }
+}
+
+fn open<const IS_CLIENT: bool>(wire: Wire) -> Socket<IS_CLIENT> {
+    let buffer = WebSocketBuffer::with_capacity(READ, 0, 0).unwrap();
+    // No masking is left out: that is a draft which nobody but wtx speaks.
+    WebSocket::new((), false, Xorshift64::from(simple_seed()), wire, buffer)
+}
+
+fn receive<const IS_CLIENT: bool>(case: Receiving) -> Option<Box<dyn super::Bench>> {
+    receiving(Connection { ws: open::<IS_CLIENT>(case.wire), buffer: Vector::new() }, case.count)
+}
+
+fn send<const IS_CLIENT: bool>(case: Sending) -> Option<Box<dyn super::Bench>> {
+    let Sending { wire, payload, count, .. } = case;
+    let (mut ws, mut buffer) = (open::<IS_CLIENT>(wire), payload.to_vec());
+    doing(move || {
+        now(async {
+            for _ in 0..count {
+                if IS_CLIENT {
+                    buffer.copy_from_slice(&payload);
+                }
+                let mut frame = Frame::new_fin(OpCode::Binary, &mut buffer[..]);
+                ws.write_frame(&mut frame).await.unwrap();
+            }
+        })
+    })
+}
+
+struct Connection<const IS_CLIENT: bool> {
+    ws: Socket<IS_CLIENT>,
+    buffer: Vector<u8>,
+}
+
+impl<const IS_CLIENT: bool> Receive for Connection<IS_CLIENT> {
+    fn receive(&mut self, count: usize, mut each: impl FnMut(bool, &[u8])) {
+        now(async {
+            for _ in 0..count {
+                let frame = self.ws.read_frame(&mut self.buffer, Adaptive).await.unwrap();
+                each(frame.op_code() == OpCode::Text, frame.payload());
+            }
+        });
+    }
+}
