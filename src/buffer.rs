@@ -260,7 +260,7 @@ impl<T: Text> Buffer for TextInbox<T> {
     fn limit(&self) -> usize {
         match &self.0 {
             Kept::Bytes(bytes) => bytes.limit(),
-            Kept::Text(text) => text.as_str().len().saturating_add(text.room()),
+            Kept::Text(text) => text.limit(),
         }
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
@@ -309,6 +309,7 @@ mod text {
         fn into_bytes(text: &mut Self) -> Option<Self::Bytes>;
         fn as_str(&self) -> &str;
         fn room(&self) -> usize;
+        fn limit(&self) -> usize;
         fn append(&mut self, text: &str);
         fn clear(&mut self);
     }
@@ -330,6 +331,9 @@ mod text {
         }
         fn room(&self) -> usize {
             isize::MAX.unsigned_abs() - self.len()
+        }
+        fn limit(&self) -> usize {
+            isize::MAX.unsigned_abs()
         }
         fn append(&mut self, text: &str) {
             self.push_str(text);
@@ -358,6 +362,9 @@ mod text {
         }
         fn room(&self) -> usize {
             N - self.len()
+        }
+        fn limit(&self) -> usize {
+            N
         }
         fn append(&mut self, text: &str) {
             // Its error is that nothing was appended.

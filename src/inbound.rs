@@ -119,6 +119,28 @@ impl Inbound {
         Some((kind, payload))
     }
 
+    /// Whether a short frame lies whole at the front of `input`.
+    #[inline(always)]
+    pub(crate) fn is_short_and_whole(&self, input: &[u8]) -> bool {
+        matches!(self.frame, Frame::Header { len: 0, .. }) && frame::is_short_and_whole(input)
+    }
+
+    /// How many octets behind `input` belong to the frame that is under way, or that `input` begins with; where not even
+    /// its header is complete, how many at least. 0 where the frame does not reach beyond `input`, or breaks a rule.
+    pub(crate) fn missing(&self, input: &[u8], rules: &Rules<'_>) -> u64 {
+        let octets = input.len() as u64;
+        match &self.frame {
+            Frame::Header { len: 0, .. } => match self.judge(input, rules) {
+                Ok(Some((header, size))) => (size as u64 + header.len).saturating_sub(octets),
+                Ok(None) => frame::header_octets(input).saturating_sub(octets),
+                Err(_) => 0,
+            },
+            // What has come of it is not in the input any more.
+            Frame::Header { .. } => 0,
+            Frame::Payload { left, .. } => left.saturating_sub(octets),
+        }
+    }
+
     /// Goes on from `at` in `input` to the end of the next part of a message or control frame. `None` once the input
     /// is used up.
     ///

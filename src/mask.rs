@@ -112,19 +112,42 @@ fn xor_ends<const N: usize>(bytes: &mut [u8], key: MaskingKey) {
 /// crosses two costs twice.
 #[inline(never)]
 fn xor_long(bytes: &mut [u8], key: MaskingKey) {
-    const LINE: usize = 64;
     let ahead = LINE - bytes.as_ptr().addr() % LINE;
     let Some((first, last)) = ends::<LINE>(bytes, key) else { return };
-    let aligned_key = rotate(key, ahead);
-    for block in bytes.get_mut(ahead..).unwrap_or_default().as_chunks_mut::<LINE>().0 {
-        *block = xor_block(*block, aligned_key);
-    }
+    xor_lines(bytes.get_mut(ahead..).unwrap_or_default().as_chunks_mut().0, rotate(key, ahead));
     if let Some(target) = bytes.first_chunk_mut() {
         *target = first;
     }
     if let Some(target) = bytes.last_chunk_mut() {
         *target = last;
     }
+}
+
+const LINE: usize = 64;
+
+#[cfg(not(feature = "simd"))]
+#[inline]
+fn xor_lines(lines: &mut [[u8; LINE]], key: MaskingKey) {
+    for line in lines {
+        *line = xor_block(*line, key);
+    }
+}
+
+/// With the widest vector instructions that the processor has.
+#[cfg(feature = "simd")]
+#[inline]
+fn xor_lines(lines: &mut [[u8; LINE]], key: MaskingKey) {
+    use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x64};
+
+    #[inline(always)]
+    fn widest<S: Simd>(simd: S, lines: &mut [[u8; LINE]], key: MaskingKey) {
+        let key = u8x64::simd_from(simd, xor_block([0; LINE], key));
+        for line in lines {
+            (u8x64::simd_from(simd, *line) ^ key).store_slice(line);
+        }
+    }
+    let level = Level::new();
+    dispatch!(level, simd => widest(simd, lines, key));
 }
 
 #[inline]

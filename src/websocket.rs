@@ -324,6 +324,40 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
+    /// How many bytes behind `input` still belong to the frame that it ends in: an optional question, ahead of
+    /// [`receive`](Self::receive) or [`poll`](Self::poll), for who has a large buffer.
+    ///
+    /// A message that lies whole in the input is lent from there; one that does not is collected in the inbox, which is a
+    /// copy. Where the answer is not 0 and the buffer has as much room, the caller may leave `input` as it is, read that
+    /// many bytes behind it, and receive then. (Where not even the header of the frame is complete, it may ask again.) 0
+    /// says that there is nothing to wait for.
+    ///
+    /// The answer is what the peer has declared: it is to be compared with the room that there is, never allocated.
+    #[must_use]
+    #[inline(always)]
+    pub fn missing<B>(&self, input: &[u8], inbox: &B) -> u64
+    where
+        B: Buffer + ?Sized,
+    {
+        match &self.receiving {
+            Receiving::Frames(inbound, _) if inbound.is_short_and_whole(input) => 0,
+            _ => self.missing_beyond(input, inbox),
+        }
+    }
+
+    #[inline(never)]
+    fn missing_beyond<B>(&self, input: &[u8], inbox: &B) -> u64
+    where
+        B: Buffer + ?Sized,
+    {
+        match &self.receiving {
+            Receiving::Frames(inbound, _) => {
+                inbound.missing(input, &Rules::new(R::IS_SERVER, &self.config, inbox))
+            }
+            _ => 0,
+        }
+    }
+
     /// The second half of [`receive`](Self::receive): the event that [`poll`](Self::poll) has found in `input`, whose
     /// first [`Ready::consumed`] bytes belong to it.
     ///

@@ -140,6 +140,27 @@ pub(crate) fn whole(input: &[u8], masked: bool) -> Option<(Kind, Option<MaskingK
     (len <= rest.len()).then_some((kind, key, header..header + len))
 }
 
+/// Whether a frame with a 7-bit length lies whole at the front of `input`. (One without a mask may be taken for cut.)
+#[inline(always)]
+pub(crate) fn is_short_and_whole(input: &[u8]) -> bool {
+    matches!(input, [_, second, _, _, _, _, rest @ ..] if usize::from(second & !MASKED) <= rest.len().min(125))
+}
+
+/// How many octets the header takes that `input` begins with, as far as its first two say; 0 for no input.
+pub(crate) fn header_octets(input: &[u8]) -> u64 {
+    let second = match input {
+        [] => return 0,
+        [_] => return 2,
+        [_, second, ..] => *second,
+    };
+    let length = match second & !MASKED {
+        126 => 2,
+        127 => 8,
+        _ => 0,
+    };
+    2 + length + if second & MASKED == 0 { 0 } else { 4 }
+}
+
 /// How many octets the header of a frame with `len` octets of payload takes.
 #[inline]
 pub(crate) const fn header_size(len: u64, masked: bool) -> usize {
