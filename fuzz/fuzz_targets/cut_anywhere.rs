@@ -1,5 +1,5 @@
 //! Proves that a stream gives the same events (pieces joined), the same bytes sent and the same end, however it is cut,
-//! whichever way its text is kept, in one step, in two or dispatched, and, but for what is lent of a broken message, in both
+//! whichever way its text is kept, in one step, in two or dispatched, with frames awaited or not, and, but for what is lent of a broken message, in both
 //! deliveries.
 #![no_main]
 
@@ -132,7 +132,15 @@ impl Case<'_> {
         let mut memory = self.stream.to_vec();
         let mut rest = &mut memory[..];
         for &len in cuts.iter().chain([&0]) {
-            let (slice, after) = rest.split_at_mut(usize::from(len).min(rest.len()));
+            let mut len = usize::from(len).min(rest.len());
+            // One who dispatches also waits for the rest of a frame.
+            while let more @ 1.. = peer.ws.missing(&rest[..len], &peer.inbox) {
+                match usize::try_from(more) {
+                    Ok(more) if way == Way::Dispatch && more <= rest.len() - len => len += more,
+                    _ => break,
+                }
+            }
+            let (slice, after) = rest.split_at_mut(len);
             rest = after;
             self.receive(&mut peer, slice, reply, way);
         }
