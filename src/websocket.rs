@@ -4,7 +4,7 @@ use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Pi
 use crate::event::{Close, Error, Event, Fault, Ready, State, What};
 use crate::frame::{self, Opcode};
 use crate::handshake::{
-    self, Accept, Chosen, Connect, Open, Opening, Progress, Reader, Reject, Request, RequestKey, Response,
+    self, Accept, Chosen, Connect, KeyValue, Open, Opening, Progress, Reader, Reject, Request, Response,
     ServerOpening,
 };
 use crate::inbound::{Found, Inbound, Rules};
@@ -38,7 +38,7 @@ pub struct WebSocket<R: Role> {
 /// What the next bytes of input are.
 enum Receiving<R: sealed::Role> {
     /// Nothing yet: the caller has to connect, or to answer a request, which has a key if it asks for an upgrade.
-    Waiting { key: Option<RequestKey> },
+    Waiting { key: Option<KeyValue> },
     /// A request's or a response's head.
     Head(handshake::Reader, R::Opening),
     /// Frames.
@@ -149,9 +149,9 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
         let mut opening = connect.check()?;
         let mut random = [0; 16];
         self.role.rng.fill_bytes(&mut random);
-        let key = handshake::Key::new(random);
+        let key = handshake::key_value(&random);
         handshake::append(outbox, |write| connect.write(&key, write))?;
-        opening.accept = key.accept_value();
+        opening.accept = handshake::accept_value(&key);
         self.receiving = Receiving::Head(Reader::default(), opening);
         self.arm();
         Ok(())

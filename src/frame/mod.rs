@@ -4,7 +4,10 @@ mod close;
 mod header;
 
 pub(crate) use close::parse as parse_close;
-pub(crate) use header::{Header, MAX_CONTROL, MAX_HEADER, Opcode, first, header_octets, header_size, is_short_and_whole, length, second, whole};
+pub(crate) use header::{
+    Header, MAX_CONTROL, MAX_HEADER, Opcode, first, header_octets, header_size, is_short_and_whole, length,
+    second, whole,
+};
 
 pub use crate::mask::{Mask, Masking};
 pub use close::CloseCode;

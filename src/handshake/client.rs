@@ -1,9 +1,10 @@
 //! The client's side of the opening handshake (RFC 6455 section 4.1): the request, and what the response must say.
 
 use super::head::{self, Head};
-use super::{AcceptValue, Chosen, Headers, Opening, Progress, accept_value, are_allowed, write_headers};
+use super::{
+    AcceptValue, Chosen, Headers, KeyValue, Opening, Progress, accept_value, are_allowed, write_headers,
+};
 use crate::{Config, ConnectError, HeadError, ResponseError};
-use base64ct::{Base64, Encoding};
 
 /// What a client asks for: host, path, subprotocols and headers of its own.
 ///
@@ -121,7 +122,7 @@ impl<'a> Connect<'a> {
         }
         let mut opening = ClientOpening::default();
         for &protocol in self.offered() {
-            if head::token(protocol.as_bytes()).is_none() || opening.has_offered(protocol.as_bytes()) {
+            if !head::is_token(protocol.as_bytes()) || opening.has_offered(protocol.as_bytes()) {
                 return Err(ConnectError::InvalidProtocol);
             }
             for part in [protocol.as_bytes(), b","] {
@@ -132,7 +133,7 @@ impl<'a> Connect<'a> {
     }
 
     /// Section 4.1, "The requirements for this handshake".
-    pub(crate) fn write(&self, key: &Key, write: &mut dyn FnMut(&[u8])) {
+    pub(crate) fn write(&self, key: &KeyValue, write: &mut dyn FnMut(&[u8])) {
         write(b"GET ");
         if !self.path.starts_with('/') {
             write(b"/");
@@ -141,7 +142,7 @@ impl<'a> Connect<'a> {
         write(b" HTTP/1.1\r\nHost: ");
         write(self.authority.as_bytes());
         write(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ");
-        write(&key.0);
+        write(key);
         write(b"\r\n");
         for (index, protocol) in self.offered().iter().enumerate() {
             write(if index == 0 { b"Sec-WebSocket-Protocol: " } else { b", " });
@@ -157,23 +158,6 @@ impl<'a> Connect<'a> {
 
 const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
-}
-
-/// The value of `Sec-WebSocket-Key`: 16 random octets in base64.
-#[derive(Clone, Copy)]
-pub(crate) struct Key([u8; 24]);
-
-impl Key {
-    pub(crate) fn new(random: [u8; 16]) -> Self {
-        let mut key = [0; 24];
-        // Its error is that `key` is too short for 16 octets, which it is not.
-        let _ = Base64::encode(&random, &mut key);
-        Self(key)
-    }
-
-    pub(crate) fn accept_value(&self) -> AcceptValue {
-        accept_value(&self.0)
-    }
 }
 
 /// A server's response to an opening handshake, lent from the inbox: status and headers. Its body is not read.
@@ -241,28 +225,28 @@ impl ClientOpening {
     }
 
     /// A header of a response with status 101, whose value begins at `at` (section 4.1 points 2 to 6 of the checks).
-    fn field(&mut self, name: &str, value: &[u8], at: usize) -> Result<(), ResponseError> {
-        let is = |other: &str| name.eq_ignore_ascii_case(other);
-        if is("Upgrade") {
+    fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), ResponseError> {
+        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        if is(b"Upgrade") {
             // A second header would make a list of it, which is not equal to "websocket".
             let first = !core::mem::replace(&mut self.upgrade, true);
             let valid = first && value.eq_ignore_ascii_case(b"websocket");
             if valid { Ok(()) } else { Err(ResponseError::NoUpgrade) }
-        } else if is("Connection") {
+        } else if is(b"Connection") {
             self.connection |= head::lists(value, "upgrade");
             Ok(())
-        } else if is("Sec-WebSocket-Accept") {
+        } else if is(b"Sec-WebSocket-Accept") {
             if core::mem::replace(&mut self.accepted, true) {
                 return Err(ResponseError::SecondAccept);
             }
             if value == self.accept { Ok(()) } else { Err(ResponseError::WrongAccept) }
-        } else if is("Sec-WebSocket-Protocol") {
+        } else if is(b"Sec-WebSocket-Protocol") {
             if self.chosen.is_some() {
                 return Err(ResponseError::SecondProtocol);
             }
             self.chosen = Some(Chosen { start: at as u16, len: value.len() as u16 });
             if self.has_offered(value) { Ok(()) } else { Err(ResponseError::UnofferedProtocol) }
-        } else if is("Sec-WebSocket-Extensions") {
+        } else if is(b"Sec-WebSocket-Extensions") {
             if core::mem::replace(&mut self.extensions, true) {
                 return Err(ResponseError::SecondExtensions);
             }
@@ -364,11 +348,12 @@ pub fn check_response<'h>(
     connect: &Connect<'_>,
 ) -> Result<Agreed<'h>, ResponseError> {
     let mut opening = connect.check().unwrap_or_default();
-    opening.accept = accept_value(key.as_bytes());
+    // To a key of another length than a key has there is no answer.
+    opening.accept = key.as_bytes().try_into().map(accept_value).unwrap_or_default();
     let mut protocol = None;
     for (name, value) in headers {
         let value = value.trim_ascii();
-        opening.field(name, value, 0)?;
+        opening.field(name.as_bytes(), value, 0)?;
         if name.eq_ignore_ascii_case("Sec-WebSocket-Protocol") {
             protocol = head::token(value);
         }
@@ -384,7 +369,7 @@ mod tests {
     fn written(connect: &Connect<'_>) -> std::string::String {
         connect.check().unwrap();
         let mut octets = std::vec::Vec::new();
-        connect.write(&Key::new([0; 16]), &mut |part| octets.extend_from_slice(part));
+        connect.write(&crate::handshake::key_value(&[0; 16]), &mut |part| octets.extend_from_slice(part));
         std::string::String::from_utf8(octets).unwrap()
     }
 

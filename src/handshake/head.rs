@@ -34,37 +34,54 @@ impl Reader {
             // The caller's inbox may hold anything.
             inbox.clear();
         }
-        loop {
-            if self.after_cr {
-                match input.first() {
-                    None => return Ok(None),
-                    Some(b'\n') => {}
-                    Some(_) => return Err(HeadError::BareCr),
+        if !self.after_cr {
+            let text = text_len(input);
+            match input.get(text..).unwrap_or_default() {
+                // The whole line, as most lines come.
+                [b'\r', b'\n', ..] => {
+                    self.take(text + 2, input, inbox, config)?;
+                    return self.end_line(inbox, config).map(Some);
                 }
-                self.take(1, input, inbox, config)?;
-                self.after_cr = false;
-                let end = inbox.bytes().len();
-                // Less than was put there: the caller has cleared the inbox, and the head with it.
-                let last = end.checked_sub(2).filter(|last| *last >= self.line).ok_or(HeadError::TooLong)?;
-                let line = core::mem::replace(&mut self.line, end)..last;
-                if !line.is_empty() && self.lines > config.max_headers {
-                    return Err(HeadError::TooManyHeaders);
+                [] | [b'\r', ..] => {
+                    self.after_cr = text < input.len();
+                    self.take(text + usize::from(self.after_cr), input, inbox, config)?;
                 }
-                self.lines = self.lines.saturating_add(1);
-                return Ok(Some(line));
-            }
-            let text = input.iter().position(|&octet| is_control(octet)).unwrap_or(input.len());
-            self.take(text, input, inbox, config)?;
-            match input.first() {
-                None => return Ok(None),
-                Some(b'\r') => {
-                    self.take(1, input, inbox, config)?;
-                    self.after_cr = true;
+                [wrong, ..] => {
+                    self.take(text, input, inbox, config)?;
+                    return Err(if *wrong == b'\n' {
+                        HeadError::BareLf
+                    } else {
+                        HeadError::ControlCharacter
+                    });
                 }
-                Some(b'\n') => return Err(HeadError::BareLf),
-                Some(_) => return Err(HeadError::ControlCharacter),
             }
         }
+        match input.first() {
+            Some(b'\n') if self.after_cr => {
+                self.take(1, input, inbox, config)?;
+                self.after_cr = false;
+                self.end_line(inbox, config).map(Some)
+            }
+            Some(_) => Err(HeadError::BareCr),
+            None => Ok(None),
+        }
+    }
+
+    /// The line that ends where the inbox does.
+    fn end_line<B: Buffer + ?Sized>(
+        &mut self,
+        inbox: &B,
+        config: &Config,
+    ) -> Result<Range<usize>, HeadError> {
+        let end = inbox.bytes().len();
+        // Less than was put there: the caller has cleared the inbox, and the head with it.
+        let last = end.checked_sub(2).filter(|last| *last >= self.line).ok_or(HeadError::TooLong)?;
+        let line = core::mem::replace(&mut self.line, end)..last;
+        if !line.is_empty() && self.lines > config.max_headers {
+            return Err(HeadError::TooManyHeaders);
+        }
+        self.lines = self.lines.saturating_add(1);
+        Ok(line)
     }
 
     /// Forgets the lines so far, but not how long they were: another head follows, or the first line was empty.
@@ -80,7 +97,7 @@ impl Reader {
         inbox: &mut B,
         config: &Config,
     ) -> Result<(), HeadError> {
-        let limit = usize::from(config.max_head).min(inbox.bytes().len().saturating_add(inbox.room()));
+        let limit = usize::from(config.max_head).min(inbox.limit());
         let Some((octets, rest)) = input.split_at_checked(count) else { return Ok(()) };
         if count > limit.saturating_sub(self.total) || count > inbox.room() {
             return Err(HeadError::TooLong);
@@ -90,6 +107,29 @@ impl Reader {
         *input = rest;
         Ok(())
     }
+}
+
+/// How many octets there are ahead of the first control character.
+fn text_len(octets: &[u8]) -> usize {
+    // A word of octets at a time. A subtraction borrows across octets only above one that is found: the lowest is right.
+    const EACH: usize = usize::from_ne_bytes([1; size_of::<usize>()]);
+    let below = |word: usize, limit: u8| word.wrapping_sub(EACH * usize::from(limit)) & !word & (EACH << 7);
+    let mut start = 0;
+    while let Some(next) = octets.get(start..).and_then(<[u8]>::first_chunk) {
+        let word = usize::from_le_bytes(*next);
+        let found = below(word, b' ') | below(word ^ (EACH * 0x7F), 1);
+        if found == 0 {
+            start += size_of::<usize>();
+            continue;
+        }
+        start += found.trailing_zeros() as usize / 8;
+        if octets.get(start) != Some(&b'\t') {
+            return start;
+        }
+        start += 1;
+    }
+    let rest = octets.get(start..).unwrap_or_default();
+    start + rest.iter().position(|&octet| is_control(octet)).unwrap_or(rest.len())
 }
 
 /// A control character other than a tab: none may be in a head, but CR and LF at the end of its lines.
@@ -123,7 +163,8 @@ impl<'h> Head<'h> {
     }
 
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&'h str, &'h [u8])> + use<'h> {
-        self.lines().skip(1).filter_map(|line| field(line).ok()).map(|(name, value, _)| (name, value))
+        let fields = self.lines().skip(1).filter_map(|line| field(line).ok());
+        fields.filter_map(|(name, value, _)| Some((core::str::from_utf8(name).ok()?, value)))
     }
 
     /// The values of each header with this name, in order; names are compared without case.
@@ -144,18 +185,26 @@ impl fmt::Debug for Head<'_> {
 }
 
 /// The name and the value of a header line (RFC 9112 section 5), and where the value begins in it.
-pub(crate) fn field(line: &[u8]) -> Result<(&str, &[u8], usize), HeadError> {
-    if is_folded(line) {
-        return Err(HeadError::Folded);
-    }
-    let colon = line.iter().position(|&octet| octet == b':').ok_or(HeadError::NoColon)?;
-    let (name, value) = line.split_at_checked(colon).ok_or(HeadError::NoColon)?;
-    if let [.., b' ' | b'\t'] = name {
-        return Err(HeadError::SpaceBeforeColon);
-    }
-    let name = token(name).ok_or(HeadError::InvalidName)?;
-    let value = value.strip_prefix(b":").unwrap_or(value).trim_ascii_start();
+pub(crate) fn field(line: &[u8]) -> Result<(&[u8], &[u8], usize), HeadError> {
+    let end = line.iter().position(|&octet| !is_token_octet(octet)).unwrap_or(line.len());
+    let (name, rest) = line.split_at_checked(end).unwrap_or((line, &[]));
+    let value = match rest {
+        [b':', value @ ..] if !name.is_empty() => value.trim_ascii_start(),
+        _ => return Err(wrong_field(line)),
+    };
     Ok((name, value.trim_ascii_end(), line.len() - value.len()))
+}
+
+/// What is wrong with a header line that does not begin with a token and a colon.
+#[cold]
+fn wrong_field(line: &[u8]) -> HeadError {
+    let mut parts = line.split(|&octet| octet == b':');
+    match (parts.next(), parts.next()) {
+        _ if is_folded(line) => HeadError::Folded,
+        (_, None) => HeadError::NoColon,
+        (Some([.., b' ' | b'\t']), _) => HeadError::SpaceBeforeColon,
+        _ => HeadError::InvalidName,
+    }
 }
 
 /// Whether a line goes on with the one before (obs-fold, RFC 9112 section 5.2).
@@ -175,29 +224,30 @@ pub(crate) fn lists(value: &[u8], token: &str) -> bool {
 
 /// `octets` as a token (RFC 9110 section 5.6.2).
 pub(crate) fn token(octets: &[u8]) -> Option<&str> {
-    let valid = !octets.is_empty() && octets.iter().all(|&octet| is_token(octet));
-    if valid { core::str::from_utf8(octets).ok() } else { None }
+    if is_token(octets) { core::str::from_utf8(octets).ok() } else { None }
 }
 
-pub(crate) const fn is_token(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric()
-        || matches!(
-            octet,
-            b'!' | b'#'
-                | b'$'
-                | b'%'
-                | b'&'
-                | b'\''
-                | b'*'
-                | b'+'
-                | b'-'
-                | b'.'
-                | b'^'
-                | b'_'
-                | b'`'
-                | b'|'
-                | b'~'
-        )
+pub(crate) fn is_token(octets: &[u8]) -> bool {
+    !octets.is_empty() && octets.iter().all(|&octet| is_token_octet(octet))
+}
+
+/// Whether a token may hold it.
+#[inline]
+fn is_token_octet(octet: u8) -> bool {
+    // A bit for each octet, 32 in a word.
+    const fn bits(word: u8) -> u32 {
+        let (mut bits, mut at) = (0, 0);
+        while at < 32 {
+            let octet = 32 * word + at;
+            let is_token = octet.is_ascii_alphanumeric()
+                || matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+            bits |= (is_token as u32) << at;
+            at += 1;
+        }
+        bits
+    }
+    const TOKEN: [u32; 8] = [bits(0), bits(1), bits(2), bits(3), 0, 0, 0, 0];
+    TOKEN.get(usize::from(octet / 32)).is_some_and(|bits| bits >> (octet % 32) & 1 != 0)
 }
 
 /// Whether `value` follows the grammar of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1): a list of tokens, each
@@ -208,14 +258,14 @@ pub(crate) fn are_extensions(value: &[u8]) -> bool {
     elements.peek().is_some()
         && elements.all(|element| {
             let mut parts = element.split(|&octet| octet == b';').map(<[u8]>::trim_ascii);
-            parts.next().is_some_and(|name| token(name).is_some()) && parts.all(is_parameter)
+            parts.next().is_some_and(is_token) && parts.all(is_parameter)
         })
 }
 
 fn is_parameter(parameter: &[u8]) -> bool {
     let mut sides = parameter.splitn(2, |&octet| octet == b'=').map(<[u8]>::trim_ascii);
     let (name, value) = (sides.next().unwrap_or_default(), sides.next());
-    token(name).is_some()
+    is_token(name)
         && match value {
             None => true,
             Some([b'"', quoted @ .., b'"']) => {
@@ -224,9 +274,9 @@ fn is_parameter(parameter: &[u8]) -> bool {
                     Some(b'\\') => Some(octets.next().copied().unwrap_or(b'\\')),
                     other => other.copied(),
                 });
-                !quoted.is_empty() && unescaped.all(is_token)
+                !quoted.is_empty() && unescaped.all(is_token_octet)
             }
-            Some(value) => token(value).is_some(),
+            Some(value) => is_token(value),
         }
 }
 
@@ -354,10 +404,18 @@ mod tests {
     }
 
     #[test]
+    fn s17_a_token_is_what_rfc_9110_lists() {
+        for octet in 0..=255_u8 {
+            let listed = octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
+            assert_eq!(is_token_octet(octet), listed, "{octet}");
+        }
+    }
+
+    #[test]
     fn s15_s17_a_header_line_is_a_token_a_colon_and_a_value() {
-        assert_eq!(field(b"Host: a"), Ok(("Host", &b"a"[..], 6)));
-        assert_eq!(field(b"X:"), Ok(("X", &b""[..], 2)));
-        assert_eq!(field(b"X:\t a:b \xFF \t"), Ok(("X", &b"a:b \xFF"[..], 4)));
+        assert_eq!(field(b"Host: a"), Ok((&b"Host"[..], &b"a"[..], 6)));
+        assert_eq!(field(b"X:"), Ok((&b"X"[..], &b""[..], 2)));
+        assert_eq!(field(b"X:\t a:b \xFF \t"), Ok((&b"X"[..], &b"a:b \xFF"[..], 4)));
         assert_eq!(field(b"X : a"), Err(HeadError::SpaceBeforeColon));
         assert_eq!(field(b" X: a"), Err(HeadError::Folded));
         assert_eq!(field(b"\tX: a"), Err(HeadError::Folded));

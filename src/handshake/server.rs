@@ -1,7 +1,9 @@
 //! The server's side of the opening handshake (RFC 6455 section 4.2): requests, acceptance, refusal.
 
 use super::head::{self, Decimal, Head};
-use super::{AcceptValue, Chosen, Headers, Opening, Progress, accept_value, are_allowed, write_headers};
+use super::{
+    AcceptValue, Chosen, Headers, KeyValue, Opening, Progress, accept_value, are_allowed, write_headers,
+};
 use crate::{AnswerError, Config, HeadError, RequestError};
 use core::fmt;
 
@@ -17,9 +19,6 @@ pub struct Request<'r> {
     asked: Asked,
 }
 
-/// The value of a request's `Sec-WebSocket-Key`.
-pub(crate) type RequestKey = [u8; 24];
-
 /// Where the request's key lies in the head; `None` where it asks for no upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -29,7 +28,7 @@ pub struct Asked {
 
 impl Asked {
     /// The key, in this head.
-    pub(crate) fn key(self, octets: &[u8]) -> Option<RequestKey> {
+    pub(crate) fn key(self, octets: &[u8]) -> Option<KeyValue> {
         octets.get(usize::from(self.key?)..)?.first_chunk().copied()
     }
 }
@@ -130,14 +129,14 @@ fn split_target(target: &str) -> (Option<&str>, &str) {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use = "a request is accepted by WebSocket::accept"]
 pub struct Accept<'a> {
-    key: RequestKey,
+    key: KeyValue,
     protocol: Option<&'a str>,
     chosen: Chosen,
     headers: Headers<'a>,
 }
 
 impl<'a> Accept<'a> {
-    const fn new(key: RequestKey) -> Self {
+    const fn new(key: KeyValue) -> Self {
         Self { key, protocol: None, chosen: Chosen { start: 0, len: 0 }, headers: &[] }
     }
 
@@ -152,7 +151,7 @@ impl<'a> Accept<'a> {
         accept_value(&self.key)
     }
 
-    pub(crate) const fn key(&self) -> RequestKey {
+    pub(crate) const fn key(&self) -> KeyValue {
         self.key
     }
 
@@ -304,12 +303,13 @@ impl ServerOpening {
             return Err(RequestError::InvalidRequestLine);
         };
         let version = head::http_version(version).ok_or(RequestError::InvalidRequestLine)?;
-        let method = head::token(method).ok_or(RequestError::InvalidRequestLine)?;
+        let method =
+            Some(method).filter(|method| head::is_token(method)).ok_or(RequestError::InvalidRequestLine)?;
         self.old = !head::is_new_enough(version);
         if self.old && !(plain_requests && version == (b'1', b'0')) {
             return Err(RequestError::HttpTooOld);
         }
-        if method != "GET" {
+        if method != b"GET" {
             return Err(RequestError::MethodNotAllowed);
         }
         let target = core::str::from_utf8(target).ok().filter(|target| head::is_target(target.as_bytes()));
@@ -325,38 +325,38 @@ impl ServerOpening {
     }
 
     /// A header whose value begins at `at` (section 4.2.1 points 2 to 10).
-    fn field(&mut self, name: &str, value: &[u8], at: usize) -> Result<(), RequestError> {
-        let is = |other: &str| name.eq_ignore_ascii_case(other);
-        if is("Host") {
+    fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), RequestError> {
+        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        if is(b"Host") {
             if core::mem::replace(&mut self.host, true) {
                 return Err(RequestError::SecondHost);
             }
             let host = core::str::from_utf8(value).ok().and_then(head::split_port);
             host.map(|_| ()).ok_or(RequestError::InvalidHost)
-        } else if is("Upgrade") {
+        } else if is(b"Upgrade") {
             self.upgrade |= head::lists(value, "websocket");
             Ok(())
-        } else if is("Connection") {
+        } else if is(b"Connection") {
             self.connection |= head::lists(value, "upgrade");
             Ok(())
-        } else if is("Sec-WebSocket-Key") {
+        } else if is(b"Sec-WebSocket-Key") {
             if self.key.replace(at as u16).is_some() {
                 return Err(RequestError::SecondKey);
             }
             if is_key(value) { Ok(()) } else { Err(RequestError::InvalidKey) }
-        } else if is("Sec-WebSocket-Version") {
+        } else if is(b"Sec-WebSocket-Version") {
             if core::mem::replace(&mut self.version, true) {
                 return Err(RequestError::SecondVersion);
             }
             if value == b"13" { Ok(()) } else { Err(RequestError::UnsupportedVersion) }
-        } else if is("Sec-WebSocket-Protocol") {
-            let valid = head::list(value).all(|protocol| head::token(protocol).is_some());
+        } else if is(b"Sec-WebSocket-Protocol") {
+            let valid = head::list(value).all(head::is_token);
             if valid { Ok(()) } else { Err(RequestError::InvalidProtocols) }
-        } else if is("Sec-WebSocket-Extensions") {
+        } else if is(b"Sec-WebSocket-Extensions") {
             // An empty line is an empty element of the list that all such headers together are.
             let valid = head::list(value).next().is_none() || head::are_extensions(value);
             if valid { Ok(()) } else { Err(RequestError::InvalidExtensions) }
-        } else if is("Transfer-Encoding") || is("Content-Length") && !is_zero(value) {
+        } else if is(b"Transfer-Encoding") || is(b"Content-Length") && !is_zero(value) {
             Err(RequestError::Body)
         } else {
             Ok(())
@@ -440,10 +440,10 @@ pub fn check_request<'h>(
     headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
 ) -> Result<Accept<'static>, RequestError> {
     let mut opening = ServerOpening::default();
-    let mut key = RequestKey::default();
+    let mut key = KeyValue::default();
     for (name, value) in headers {
         let value = value.trim_ascii();
-        opening.field(name, value, 0)?;
+        opening.field(name.as_bytes(), value, 0)?;
         if name.eq_ignore_ascii_case("Sec-WebSocket-Key")
             && let Some(value) = value.first_chunk()
         {

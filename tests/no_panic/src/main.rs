@@ -49,8 +49,15 @@ impl rand_core::TryRng for Opaque {
 
 impl rand_core::TryCryptoRng for Opaque {}
 
+/// A panic that the test must find, so that it is known to find them.
+#[inline(never)]
+fn fails_on_purpose() {
+    assert!(Opaque.number() == 7);
+}
+
 #[unsafe(no_mangle)]
 extern "C" fn main(_: i32, _: *const *const u8) -> i32 {
+    fails_on_purpose();
     let mut memory = [0; 4096];
     let mut inboxes = (FixedInbox::<4096>::new(), heapless::Vec::<u8, 4096>::new(), Slice::new(&mut memory));
     let mut outbox = heapless::Vec::<u8, 4096>::new();

@@ -1,0 +1,118 @@
+//! `Sec-WebSocket-Key` and the accept value that answers it (RFC 6455 sections 4.1 and 4.2.2): base64 (RFC 4648) and
+//! SHA-1 (RFC 3174), for these two lengths alone.
+//!
+//! They are written here because of their size: a general SHA-1 and a general base64 were 4 KB of firmware, these are less
+//! than 1. Nothing secret goes through them, and the handshake asks of SHA-1 no security (section 10.8).
+
+/// The value of `Sec-WebSocket-Key`: 16 octets in base64.
+pub(crate) type KeyValue = [u8; 24];
+
+/// The value of `Sec-WebSocket-Accept`: 20 octets in base64.
+pub type AcceptValue = [u8; 28];
+
+/// A key of 16 random octets.
+pub(crate) fn key_value(random: &[u8; 16]) -> KeyValue {
+    let mut octets = [0; 18];
+    if let Some(slot) = octets.first_chunk_mut() {
+        *slot = *random;
+    }
+    base64(&octets, 2)
+}
+
+/// "Concatenate the key with the GUID, take the SHA-1 hash, base64-encode it" (section 4.2.2).
+pub(crate) fn accept_value(key: &KeyValue) -> AcceptValue {
+    const GUID: &[u8; 36] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+    const BITS: u64 = 8 * (24 + 36);
+    // The message, the bit that ends it, and its length in bits: two blocks.
+    let mut blocks = [[0; 64]; 2];
+    for (slot, octet) in blocks.as_flattened_mut().iter_mut().zip(key.iter().chain(GUID).chain(&[0x80])) {
+        *slot = *octet;
+    }
+    if let Some(slot) = blocks.as_flattened_mut().last_chunk_mut() {
+        *slot = BITS.to_be_bytes();
+    }
+    let mut hash = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0];
+    for block in &blocks {
+        digest(&mut hash, block);
+    }
+    let mut octets = [0; 21];
+    for (slot, word) in octets.as_chunks_mut().0.iter_mut().zip(hash) {
+        *slot = word.to_be_bytes();
+    }
+    base64(&octets, 1)
+}
+
+/// Takes a block into the hash (RFC 3174 section 6.1).
+fn digest(hash: &mut [u32; 5], block: &[u8; 64]) {
+    let mut words = [0_u32; 80];
+    for (word, octets) in words.iter_mut().zip(block.as_chunks().0) {
+        *word = u32::from_be_bytes(*octets);
+    }
+    for time in 16..80 {
+        let word = |back: usize| words.get(time - back).copied().unwrap_or_default();
+        let next = (word(3) ^ word(8) ^ word(14) ^ word(16)).rotate_left(1);
+        if let Some(slot) = words.get_mut(time) {
+            *slot = next;
+        }
+    }
+    let mut state = *hash;
+    let [first, second, third, fourth] = *words.as_chunks::<20>().0 else { return };
+    rounds(&mut state, &first, 0x5A82_7999, |b, c, d| d ^ b & (c ^ d));
+    rounds(&mut state, &second, 0x6ED9_EBA1, |b, c, d| b ^ c ^ d);
+    rounds(&mut state, &third, 0x8F1B_BCDC, |b, c, d| b & c | d & (b | c));
+    rounds(&mut state, &fourth, 0xCA62_C1D6, |b, c, d| b ^ c ^ d);
+    for (hash, state) in hash.iter_mut().zip(state) {
+        *hash = hash.wrapping_add(state);
+    }
+}
+
+#[inline(always)]
+fn rounds(state: &mut [u32; 5], words: &[u32; 20], constant: u32, mix: impl Fn(u32, u32, u32) -> u32) {
+    for word in words {
+        let [a, b, c, d, e] = *state;
+        let sum = a.rotate_left(5).wrapping_add(mix(b, c, d)).wrapping_add(e);
+        *state = [sum.wrapping_add(constant).wrapping_add(*word), a, b.rotate_left(30), c, d];
+    }
+}
+
+/// `octets` in base64 (RFC 4648 section 4), the last `padding` of them not counted.
+fn base64<const OCTETS: usize, const TEXT: usize>(octets: &[u8; OCTETS], padding: usize) -> [u8; TEXT] {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = [b'='; TEXT];
+    for (four, [a, b, c]) in text.as_chunks_mut::<4>().0.iter_mut().zip(octets.as_chunks().0) {
+        let bits = u32::from_be_bytes([0, *a, *b, *c]);
+        *four = [18, 12, 6, 0]
+            .map(|shift| ALPHABET.get((bits >> shift & 63) as usize).copied().unwrap_or_default());
+    }
+    text.iter_mut().rev().take(padding).for_each(|character| *character = b'=');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r8_d4_the_accept_value_is_the_one_of_section_1_3() {
+        assert_eq!(&accept_value(b"dGhlIHNhbXBsZSBub25jZQ=="), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn r8_accept_values_are_those_of_other_implementations() {
+        // Computed by Python's hashlib and base64.
+        for (key, value) in [
+            (b"AAAAAAAAAAAAAAAAAAAAAA==", b"ICX+Yqv66kxgM0FcWaLWlFLwTAI="),
+            (b"x3JJHMbDL1EzLkh9GBhXDw==", b"HSmrc0sMlYUkAGmm5OPpG2HaGWk="),
+        ] {
+            assert_eq!(&accept_value(key), value);
+        }
+    }
+
+    #[test]
+    fn c11_a_key_is_16_octets_in_base64() {
+        assert_eq!(&key_value(b"the sample nonce"), b"dGhlIHNhbXBsZSBub25jZQ==");
+        assert_eq!(&key_value(&[0xFF; 16]), b"/////////////////////w==");
+        let counted: [u8; 16] = core::array::from_fn(|at| at as u8 * 17);
+        assert_eq!(&key_value(&counted), b"ABEiM0RVZneImaq7zN3u/w==");
+    }
+}
