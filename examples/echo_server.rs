@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! echo_server ADDR [--fixed | --heap] [--pieces] [--protocol P]... [--origin O]... [--bye WORD] [--read BYTES]
+//!             [--patience SECONDS]
 //! ```
 //!
 //! - `--heap`, the default: growing buffers, messages up to 64 MiB.
@@ -11,6 +12,7 @@
 //! - `--origin O`: only pages of these origins may connect.
 //! - `--bye WORD`: this text message is answered by closing (not with `--pieces`).
 //! - `--read BYTES`: how much one read takes at most; to see that it makes no difference.
+//! - `--patience SECONDS`: how long it waits for a silent peer each time, instead of the defaults.
 
 #[path = "blocking/mod.rs"]
 mod blocking;
@@ -41,7 +43,7 @@ fn main() -> ExitCode {
     let Some((address, options)) = Options::parse(std::env::args().skip(1)) else {
         eprintln!(
             "usage: echo_server ADDR [--fixed | --heap] [--pieces] [--protocol P]... [--origin O]... [--bye WORD] \
-             [--read BYTES]"
+             [--read BYTES] [--patience SECONDS]"
         );
         return ExitCode::from(2);
     };
@@ -189,6 +191,7 @@ struct Options {
     origins: Vec<String>,
     bye: Option<String>,
     read: Option<usize>,
+    patience: Option<Duration>,
 }
 
 impl Options {
@@ -205,6 +208,7 @@ impl Options {
                 // It has to fit into a Close frame.
                 "--bye" => options.bye = Some(args.next().filter(|word| word.len() <= 123)?),
                 "--read" => options.read = Some(args.next()?.parse().ok().filter(|bytes| *bytes > 0)?),
+                "--patience" => options.patience = Some(Duration::from_secs(args.next()?.parse().ok()?)),
                 _ if address.is_none() && !arg.starts_with('-') => address = Some(arg),
                 _ => return None,
             }
@@ -213,10 +217,18 @@ impl Options {
     }
 
     fn config(&self) -> Config {
+        let mut config = Config::new();
+        if self.patience.is_some() {
+            config = config
+                .handshake_timeout(self.patience)
+                .idle_ping(self.patience)
+                .pong_timeout(self.patience)
+                .closing_timeout(self.patience);
+        }
         match (self.pieces, self.fixed) {
-            (true, _) => Config::new().delivery(Delivery::Pieces).max_frame(u64::MAX).max_message(u64::MAX),
-            (false, true) => Config::new().max_frame(SMALL as u64).max_message(SMALL as u64),
-            (false, false) => Config::new().max_frame(LARGE).max_message(LARGE),
+            (true, _) => config.delivery(Delivery::Pieces).max_frame(u64::MAX).max_message(u64::MAX),
+            (false, true) => config.max_frame(SMALL as u64).max_message(SMALL as u64),
+            (false, false) => config.max_frame(LARGE).max_message(LARGE),
         }
     }
 

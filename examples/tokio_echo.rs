@@ -1,5 +1,6 @@
-//! Sends every message back, on tokio: `tokio_echo ADDR`.
+//! Sends every message back, on tokio: `tokio_echo ADDR [--patience SECONDS]`.
 //!
+//! `--patience` is how long it waits for a silent peer each time, instead of the defaults.
 //! A client may introduce itself with `/?token=NAME`. Its request is answered once a look-up on another task has ended.
 
 #[path = "wrapper/mod.rs"]
@@ -15,7 +16,17 @@ type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let address = std::env::args().nth(1).ok_or("usage: tokio_echo ADDR")?;
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (address, config) = match args[..] {
+        [address] => (address, Config::default()),
+        [address, "--patience", seconds] => {
+            let patience = Some(Duration::from_secs(seconds.parse()?));
+            let config = Config::default().handshake_timeout(patience).idle_ping(patience);
+            (address, config.pong_timeout(patience).closing_timeout(patience))
+        }
+        _ => return Err("usage: tokio_echo ADDR [--patience SECONDS]".into()),
+    };
     let listener = TcpListener::bind(address).await?;
     println!("listening on {}", listener.local_addr()?);
     std::io::stdout().flush()?;
@@ -23,7 +34,7 @@ async fn main() -> Result<()> {
         match listener.accept().await {
             Ok((stream, peer)) => {
                 tokio::spawn(async move {
-                    if let Err(error) = serve(stream).await {
+                    if let Err(error) = serve(stream, config).await {
                         eprintln!("{peer}: {error}");
                     }
                 });
@@ -37,10 +48,10 @@ async fn main() -> Result<()> {
     }
 }
 
-async fn serve(stream: TcpStream) -> Result<()> {
+async fn serve(stream: TcpStream, config: Config) -> Result<()> {
     stream.set_nodelay(true)?;
     let peer = stream.peer_addr()?;
-    let mut connection = Connection::new(stream, WebSocket::server(Config::default()));
+    let mut connection = Connection::new(stream, WebSocket::server(config));
     while let Some((event, reply)) = connection.next().await {
         match event {
             Event::Request(request) => {

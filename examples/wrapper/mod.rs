@@ -149,8 +149,9 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
                     Ok(written) => {
                         self.unflushed = written > 0;
                         self.written += written;
-                        if self.written == self.outbox.len() {
-                            self.outbox.clear();
+                        // What was written goes, even if a peer that reads slowly never takes all of it.
+                        if self.written == self.outbox.len() || self.written > BACKLOG {
+                            self.outbox.drain(..self.written);
                             self.written = 0;
                         }
                     }

@@ -1,7 +1,6 @@
 //! Writes the seeds of each corpus: `cargo run --example seeds`, in this folder.
 //!
-//! The other files of a corpus are from a run (its corpus merged as `cargo +nightly fuzz cmin TARGET` does, with
-//! `-set_cover_merge=1`): of those of at most 1 KiB, the ones that cover most, up to 60 files with the seeds.
+//! The other files of a corpus are the smallest set of inputs that `fuzz/run` has found which reaches as much as all.
 
 use sansocket_fuzz::{frames, heads};
 use std::{fs, io};
@@ -37,6 +36,10 @@ fn main() -> io::Result<()> {
         )?;
         write("cut_anywhere", 60 + at, &[&[4 | 0x10, 1, 1, 9, at as u8], &glued[..]].concat())?;
     }
+    for (at, (uri, protocols, header)) in ASKED.iter().enumerate() {
+        let counted = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
+        write("connect", at, &[vec![1], counted(uri), counted(protocols), counted(header)].concat())?;
+    }
     let accept = heads::accept_of(heads::CLIENT_KEY);
     for (at, response) in heads::responses(&accept).iter().enumerate() {
         let glued = frames::write(0x81, false, b"glued");
@@ -53,6 +56,16 @@ fn main() -> io::Result<()> {
     }
     Ok(())
 }
+
+/// What a client asks for: a URI, subprotocols and a header.
+const ASKED: [(&str, &str, &str); 6] = [
+    ("ws://a.example/chat?room=1", "chat,v2", "Origin:http://a.example"),
+    ("WSS://[::1]:8443", "", ""),
+    ("wss://a:443?x", "v2", "X: y\t"),
+    ("ws://a:80/%20#b", "v2,v2", "Host:b"),
+    ("ws://b@a/", "a b", "X:\n"),
+    ("http://a/", "", ""),
+];
 
 fn write(target: &str, number: usize, seed: &[u8]) -> io::Result<()> {
     let folder = format!("{}/corpus/{target}", env!("CARGO_MANIFEST_DIR"));

@@ -53,7 +53,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
                     let status = response.status();
                     let octets = judge.check_head(&stream, response.headers());
                     assert_ne!(status, 101);
-                    assert_eq!(Head::read(octets).0.parts()[1], status.to_string());
+                    let (head, _) = Head::read(octets);
+                    assert_eq!(head.parts()[1], status.to_string());
+                    assert_eq!(response.header("location").is_some(), !head.values("location").is_empty());
                 }
                 Event::Error(Error::Response(error)) => judge.justify(*error),
                 _ => {}

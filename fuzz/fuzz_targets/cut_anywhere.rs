@@ -1,10 +1,14 @@
 //! Proves that a stream gives the same events (pieces joined), the same bytes sent and the same end, however it is cut,
-//! whichever way its text is kept, in one step or two, and, but for what is lent of a broken message, in both deliveries.
+//! whichever way its text is kept, in one step, in two or dispatched, with frames awaited or not, and, but for what is lent of a broken message, in both
+//! deliveries.
 #![no_main]
 
-use sansocket::{Config, Connect, Delivery, Event, Reject, Server, State, WebSocket};
+use sansocket::{
+    Close, Config, Connect, ControlPayload, Delivery, Error, Event, Handler, Message, Open, Piece, Reject,
+    Request, Sender, Server, Slice, State, WebSocket,
+};
 use sansocket_fuzz::heads::{self, CLIENT_KEY};
-use sansocket_fuzz::{Choices, Peer, Record, Side, TestClient, inbox, rng};
+use sansocket_fuzz::{Checked, Choices, FIXED, Peer, Record, Side, TestClient, inbox, rng};
 
 // Flags in two bytes, the lengths of slices with their number before them, and the stream; or which head to put before it,
 // and what comes after that.
@@ -30,7 +34,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
                 if request.is_upgrade() && more & 2 == 0 {
                     ws.accept(request.select(&["chat"]).unwrap_or(request.accept()), outbox).unwrap();
                 } else {
-                    ws.reject(Reject::status(404).body(b"no"), outbox).unwrap();
+                    ws.reject(REJECT, outbox).unwrap();
                 }
             }
         }),
@@ -45,6 +49,16 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         }
     }
 });
+
+const REJECT: Reject<'static> = Reject::status(404).body(b"no");
+
+/// How events are taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Receive,
+    TwoSteps,
+    Dispatch,
+}
 
 struct Case<'c> {
     flags: u8,
@@ -62,15 +76,17 @@ impl Case<'_> {
         make: impl Fn(Config) -> WebSocket<R>,
         reply: impl Fn(&mut WebSocket<R>, &Event<'_>, &mut Vec<u8>),
     ) {
-        let whole = self.run(&make, &reply, self.pieces(), self.inbox(), false, &[]);
-        let cut = self.run(&make, &reply, self.pieces(), self.inbox() ^ 1, true, self.cuts);
+        let whole = self.run(&make, &reply, self.pieces(), self.inbox(), Way::Receive, &[]);
+        let cut = self.run(&make, &reply, self.pieces(), self.inbox() ^ 1, Way::TwoSteps, self.cuts);
         assert_eq!(cut, whole, "cut");
         let every = vec![1; self.stream.len()];
-        let bytes = self.run(&make, &reply, self.pieces(), self.inbox(), false, &every);
+        let bytes = self.run(&make, &reply, self.pieces(), self.inbox(), Way::Receive, &every);
         assert_eq!(bytes, whole, "byte by byte");
+        let dispatched = self.run(&make, &reply, self.pieces(), self.inbox(), Way::Dispatch, self.cuts);
+        assert_eq!(dispatched, whole, "dispatched");
         // An inbox on the heap bounds nothing, and an echo needs whole messages.
         if self.inbox() & 2 != 0 && self.more & 1 == 0 {
-            let mut other = self.run(&make, &reply, !self.pieces(), self.inbox(), false, self.cuts);
+            let mut other = self.run(&make, &reply, !self.pieces(), self.inbox(), Way::Receive, self.cuts);
             other.0.partial.clone_from(&whole.0.partial);
             other.3.partial.clone_from(&whole.3.partial);
             assert_eq!(other, whole, "the other delivery");
@@ -92,7 +108,7 @@ impl Case<'_> {
         reply: &impl Fn(&mut WebSocket<R>, &Event<'_>, &mut Vec<u8>),
         pieces: bool,
         kind: u8,
-        two_steps: bool,
+        way: Way,
         cuts: &[u8],
     ) -> Outcome {
         let mut config = Config::default()
@@ -102,8 +118,13 @@ impl Case<'_> {
             config =
                 config.max_message(150).max_frame(140).max_empty_fragments(3).max_head(300).max_headers(6);
         }
-        let mut peer = Peer::new(make(config), inbox(kind));
-        peer.two_steps = two_steps;
+        let mut memory = [0; FIXED];
+        let inbox = match way {
+            Way::Dispatch if kind & 2 == 0 => Checked(Box::new(Slice::new(&mut memory))),
+            _ => inbox(kind),
+        };
+        let mut peer = Peer::new(make(config), inbox);
+        peer.two_steps = way == Way::TwoSteps;
         if self.more & 8 != 0 {
             // While connecting that is an Err which changes nothing.
             let _ = peer.ws.close(sansocket::CloseCode::GOING_AWAY, "", &mut peer.outbox);
@@ -111,11 +132,19 @@ impl Case<'_> {
         let mut memory = self.stream.to_vec();
         let mut rest = &mut memory[..];
         for &len in cuts.iter().chain([&0]) {
-            let (slice, after) = rest.split_at_mut(usize::from(len).min(rest.len()));
+            let mut len = usize::from(len).min(rest.len());
+            // One who dispatches also waits for the rest of a frame.
+            while let more @ 1.. = peer.ws.missing(&rest[..len], &peer.inbox) {
+                match usize::try_from(more) {
+                    Ok(more) if way == Way::Dispatch && more <= rest.len() - len => len += more,
+                    _ => break,
+                }
+            }
+            let (slice, after) = rest.split_at_mut(len);
             rest = after;
-            self.receive(&mut peer, slice, reply);
+            self.receive(&mut peer, slice, reply, way);
         }
-        self.receive(&mut peer, rest, reply);
+        self.receive(&mut peer, rest, reply, way);
         let before = peer.record.clone();
         let state = peer.ws.state();
         peer.end();
@@ -124,10 +153,17 @@ impl Case<'_> {
 
     fn receive<R: Side>(
         &self,
-        peer: &mut Peer<R>,
-        slice: &mut [u8],
+        peer: &mut Peer<'_, R>,
+        mut slice: &mut [u8],
         reply: &impl Fn(&mut WebSocket<R>, &Event<'_>, &mut Vec<u8>),
+        way: Way,
     ) {
+        if way == Way::Dispatch {
+            let Peer { ws, inbox, outbox, record, .. } = peer;
+            let mut handlers = (Told(record), Replies(self.more));
+            while ws.dispatch(&mut slice, inbox, outbox, &mut handlers).unwrap() {}
+            return assert!(slice.is_empty(), "every slice is used up");
+        }
         let left = peer.receive(slice, |ws, event, _, outbox| {
             reply(ws, event, outbox);
             if let (Event::Message(message), true) = (event, self.more & 1 != 0) {
@@ -136,5 +172,53 @@ impl Case<'_> {
             true
         });
         assert_eq!(left, 0, "every slice is used up");
+    }
+}
+
+/// Is told of events, and keeps them.
+struct Told<'r>(&'r mut Record);
+
+impl Handler for Told<'_> {
+    fn on_request(&mut self, request: Request<'_>, _: &mut Sender<'_>) {
+        self.0.push(&Event::Request(request));
+    }
+    fn on_open(&mut self, open: Open<'_>, _: &mut Sender<'_>) {
+        self.0.push(&Event::Open(open));
+    }
+    fn on_message(&mut self, message: Message<'_>, _: &mut Sender<'_>) {
+        self.0.push(&Event::Message(message));
+    }
+    fn on_piece(&mut self, piece: &Piece<'_>, _: &mut Sender<'_>) {
+        self.0.received(piece);
+    }
+    fn on_ping(&mut self, payload: &ControlPayload, _: &mut Sender<'_>) {
+        self.0.push(&Event::Ping(payload.clone()));
+    }
+    fn on_pong(&mut self, payload: &ControlPayload, _: &mut Sender<'_>) {
+        self.0.push(&Event::Pong(payload.clone()));
+    }
+    fn on_error(&mut self, error: Error<'_>) {
+        self.0.push(&Event::Error(error));
+    }
+    fn on_close(&mut self, close: &Close) {
+        self.0.push(&Event::Close(close.clone()));
+    }
+}
+
+/// Replies as the other ways do: flags.
+struct Replies(u8);
+
+impl Handler for Replies {
+    fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {
+        if request.is_upgrade() && self.0 & 2 == 0 {
+            sender.accept(request.select(&["chat"]).unwrap_or(request.accept())).unwrap();
+        } else {
+            sender.reject(REJECT).unwrap();
+        }
+    }
+    fn on_message(&mut self, message: Message<'_>, sender: &mut Sender<'_>) {
+        if self.0 & 1 != 0 {
+            let _ = sender.send(message);
+        }
     }
 }

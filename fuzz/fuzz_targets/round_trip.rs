@@ -4,10 +4,10 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use sansocket::frame::Masking;
+use sansocket::frame::{self, Masking};
 use sansocket::{
-    Buffer, CloseCode, CloseError, Config, Delivery, Event, Fragment, Kind, Message, SendError, Server,
-    State, WebSocket,
+    Buffer, CloseCode, CloseError, Config, Delivery, Event, Fragment, Kind, Message, OutboxFull, SendError,
+    Server, State, WebSocket,
 };
 use sansocket_fuzz::{Bounded, Checked, Record, Seen, Side, TestClient, inbox};
 
@@ -91,7 +91,7 @@ struct End<R: Side> {
     ws: WebSocket<R>,
     pieces: bool,
     outbox: Bounded,
-    inbox: Checked,
+    inbox: Checked<'static>,
     record: Record,
     /// What has gone into the pipe, and how much of it the other end has taken.
     pipe: Vec<u8>,
@@ -105,7 +105,7 @@ struct End<R: Side> {
     /// The twin, whose outbox is never full, and which is never asked for what fails.
     twin: WebSocket<R>,
     twin_outbox: Vec<u8>,
-    twin_inbox: Checked,
+    twin_inbox: Checked<'static>,
     twin_mask: Option<R::Mask>,
 }
 
@@ -191,6 +191,13 @@ impl<R: Side> End<R> {
         let result = self.call(|ws, outbox| ws.send(message, outbox));
         if self.sees(result.map(|_| ()), allowed) {
             self.sent.message(message);
+            let mut encoded = Bounded { bytes: Vec::new(), capacity: message.as_bytes().len() + 10 };
+            frame::encode(message, &mut encoded).unwrap();
+            assert!(R::MASKS || self.twin_outbox.ends_with(&encoded.bytes), "a broadcast is the same frame");
+            encoded.capacity = encoded.bytes.len() - 1;
+            encoded.bytes.clear();
+            let needed = encoded.capacity + 1;
+            assert_eq!(frame::encode(message, &mut encoded), Err(OutboxFull { needed }));
         }
     }
 

@@ -139,7 +139,8 @@ fn answer(
         }
         return accepted(accept, None, result.is_ok());
     }
-    let status = 180 + 2 * u16::from(input.answer.first().copied().unwrap_or(100));
+    let status =
+        180 + 2 * u16::from(input.answer.first().copied().unwrap_or(100)) + (input.answer.len() as u16 & 1);
     let body = input.flags & 1 == 0;
     let reject = Reject::status(status).body(if body { input.answer } else { b"" });
     match ws.reject(reject.headers(&headers), outbox) {

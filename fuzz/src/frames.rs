@@ -74,9 +74,28 @@ fn next(stream: &[u8]) -> Option<(Frame, &[u8])> {
     Some((frame, rest))
 }
 
+/// What is missing of the frame that `stream` ends within, or the first `most` octets of it: zeros, so that what is left of
+/// its header declares as little as it can.
+pub fn missing(stream: &[u8], masked: bool, most: usize) -> Vec<u8> {
+    let (_, rest) = read(stream);
+    let mut frame = stream[stream.len() - rest..].to_vec();
+    if rest == 1 {
+        frame.push(if masked { 0x80 } else { 0 });
+    }
+    while rest > 0 && frame.len() < rest + most && next(&frame).is_none() {
+        frame.push(0);
+    }
+    frame.split_off(rest)
+}
+
 /// A frame with a length in its shortest form; masked, if it is, with a fixed key.
 pub fn write(first: u8, masked: bool, payload: &[u8]) -> Vec<u8> {
-    let bit = if masked { 0x80 } else { 0 };
+    write_with(first, masked.then_some([0x37, 0xFA, 0x21, 0x3D]), payload)
+}
+
+/// A frame with a length in its shortest form, masked if there is a key.
+pub fn write_with(first: u8, key: Option<[u8; 4]>, payload: &[u8]) -> Vec<u8> {
+    let bit = if key.is_some() { 0x80 } else { 0 };
     let mut frame = vec![first];
     match payload.len() {
         len @ 0..126 => frame.push(bit | len as u8),
@@ -89,10 +108,8 @@ pub fn write(first: u8, masked: bool, payload: &[u8]) -> Vec<u8> {
             frame.extend_from_slice(&(len as u64).to_be_bytes());
         }
     }
-    let key = if masked { [0x37, 0xFA, 0x21, 0x3D] } else { [0; 4] };
-    if masked {
-        frame.extend_from_slice(&key);
-    }
+    frame.extend(key.into_iter().flatten());
+    let key = key.unwrap_or_default();
     frame.extend(payload.iter().enumerate().map(|(at, octet)| octet ^ key[at % 4]));
     frame
 }

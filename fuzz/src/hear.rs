@@ -47,7 +47,7 @@ pub fn hear<R: Side>(data: &[u8]) {
 
 /// The machine, and what its caller has done.
 struct Caller<R: Side> {
-    peer: Peer<R>,
+    peer: Peer<'static, R>,
     /// The longest message that may come.
     most: u64,
     /// What was sent: messages and Pings.
@@ -207,7 +207,7 @@ impl<R: Side> Caller<R> {
 }
 
 /// Hands `event` other slices and inboxes than `poll` had, asks it twice, and clears the inbox: nonsense may come of it, never a panic.
-fn mislead<R: Side>(mut peer: Peer<R>, stream: &mut [u8], script: &[u8]) {
+fn mislead<R: Side>(mut peer: Peer<'_, R>, stream: &mut [u8], script: &[u8]) {
     let mut script = script.iter().cycle();
     let mut at = 0;
     for _ in 0..64 {

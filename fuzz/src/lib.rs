@@ -1,9 +1,12 @@
 //! What the fuzz targets share: a machine with its buffers and what it has said, and naive readings of frames and
 //! heads that know nothing of the crate's own parsers.
 
+pub mod differential;
 pub mod frames;
 pub mod heads;
 pub mod hear;
+pub mod python;
+pub mod streams;
 
 use rand::{SeedableRng, rngs::StdRng};
 use sansocket::{
@@ -71,9 +74,9 @@ impl Side for TestClient {
 }
 
 /// A buffer that holds the machine to the contract of [`Buffer`]: it never appends more than there is room.
-pub struct Checked(Box<dyn Buffer>);
+pub struct Checked<'m>(pub Box<dyn Buffer + 'm>);
 
-impl Buffer for Checked {
+impl Buffer for Checked<'_> {
     fn bytes(&self) -> &[u8] {
         self.0.bytes()
     }
@@ -100,7 +103,7 @@ impl Buffer for Checked {
 pub const FIXED: usize = 512;
 
 /// An inbox of one of four kinds: two of [`FIXED`] bytes, then two on the heap; the odd ones keep text as text.
-pub fn inbox(kind: u8) -> Checked {
+pub fn inbox(kind: u8) -> Checked<'static> {
     Checked(match kind & 3 {
         0 => Box::new(heapless::Vec::<u8, FIXED>::new()),
         1 => Box::new(FixedInbox::<FIXED>::new()),
@@ -207,7 +210,7 @@ impl Record {
         self.seen.push(seen);
     }
 
-    fn received(&mut self, piece: &Piece<'_>) {
+    pub fn received(&mut self, piece: &Piece<'_>) {
         assert_eq!(
             piece.first,
             self.partial.is_none(),
@@ -260,17 +263,17 @@ impl Record {
 }
 
 /// A machine, its buffers, and what it has said.
-pub struct Peer<R: Role> {
+pub struct Peer<'m, R: Role> {
     pub ws: WebSocket<R>,
-    pub inbox: Checked,
+    pub inbox: Checked<'m>,
     pub outbox: Vec<u8>,
     pub record: Record,
     /// Takes events in the two steps of `receive`.
     pub two_steps: bool,
 }
 
-impl<R: Role> Peer<R> {
-    pub fn new(ws: WebSocket<R>, inbox: Checked) -> Self {
+impl<'m, R: Role> Peer<'m, R> {
+    pub fn new(ws: WebSocket<R>, inbox: Checked<'m>) -> Self {
         Self { ws, inbox, outbox: Vec::new(), record: Record::default(), two_steps: false }
     }
 

@@ -1,0 +1,134 @@
+//! Proves that a client asks for what its URI, its subprotocols and its headers say, by a naive reading of the URI and by
+//! httparse, that a server hears just that and opens the connection, and that what cannot be asked for sends nothing.
+#![no_main]
+
+use sansocket::{Config, Connect, ConnectError, Event, Server, WebSocket};
+use sansocket_fuzz::heads::{self, Head};
+use sansocket_fuzz::{Choices, Peer, TestClient, inbox, rng};
+
+// Which subprotocol the server likes; the URI, the subprotocols (with a comma between) and a header, each with its length
+// before it.
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let mut choices = Choices(data);
+    let likes = usize::from(choices.byte());
+    let mut text = || str::from_utf8(choices.counted()).unwrap_or("");
+    let (uri, protocols, header) = (text(), text(), text());
+    let protocols: Vec<&str> = protocols.split(',').filter(|one| !one.is_empty()).collect();
+    let headers: Vec<(&str, &str)> = header.split_once(':').into_iter().collect();
+
+    let Ok(connect) = Connect::from_uri(uri) else { return assert!(!is_plain(uri), "{uri:?} is refused") };
+    let naive = Naive::read(uri);
+    assert_eq!((connect.host(), connect.port(), connect.is_secure()), (naive.host, naive.port, naive.secure));
+    let connect = match protocols[..] {
+        [one] => connect.protocol(one),
+        _ => connect.protocols(&protocols),
+    };
+    let connect = connect.headers(&headers);
+
+    let mut client = Peer::new(WebSocket::<TestClient>::client(Config::default(), rng()), inbox(2));
+    if let Err(error) = client.ws.connect(connect, &mut client.outbox) {
+        assert!(client.outbox.is_empty());
+        let unique =
+            protocols.iter().enumerate().all(|(at, one)| is_token(one) && !protocols[..at].contains(one));
+        return assert!(match error {
+            ConnectError::InvalidHost => !is_plain(uri),
+            ConnectError::InvalidProtocol => !unique,
+            ConnectError::OfferTooLong => protocols.concat().len() + protocols.len() > 125,
+            ConnectError::InvalidHeader => !headers.is_empty(),
+            _ => false,
+        });
+    }
+    let request = std::mem::take(&mut client.outbox);
+    let (head, _) = Head::read(&request);
+    let parsed = heads::parse_request(&request).expect("httparse reads the request");
+    assert_eq!(parsed.len, request.len());
+    assert_eq!(head.parts(), ["GET", &naive.target, "HTTP/1.1"]);
+    assert_eq!(head.value("host"), Some(&naive.authority[..]));
+    assert_eq!(parsed.fields.len(), 5 + usize::from(!protocols.is_empty()) + headers.len());
+    for (name, value) in &headers {
+        let value = value.trim_matches([' ', '\t']);
+        assert_eq!(head.values(&name.to_ascii_lowercase()), [value.as_bytes()]);
+    }
+
+    // A head over the server's limit is another target's matter.
+    if request.len() > 8 << 10 {
+        return;
+    }
+    let mut server = Peer::new(WebSocket::<Server>::server(Config::default()), inbox(2));
+    let liked = protocols.get(likes).copied();
+    server.receive(&mut request.clone(), |ws, event, _, outbox| {
+        if let Event::Request(request) = event {
+            assert_eq!((request.target(), request.host()), (&naive.target[..], &naive.authority[..]));
+            assert!(request.protocols().eq(protocols.iter().copied()));
+            assert_eq!(request.to_string(), format!("{}{}", naive.authority, naive.target));
+            for (name, _) in &headers {
+                assert_eq!(
+                    request.header(name).map(<[u8]>::to_vec),
+                    head.values(&name.to_ascii_lowercase()).first().map(|value| value.to_vec())
+                );
+            }
+            let accept = liked.map_or(Some(request.accept()), |liked| request.select(&[liked]));
+            ws.accept(accept.unwrap(), outbox).unwrap();
+        }
+        true
+    });
+    let mut opened = false;
+    client.receive(&mut server.outbox, |_, event, _, _| {
+        if let Event::Open(open) = event {
+            assert_eq!((open.protocol(), open.header("upgrade")), (liked, Some(&b"websocket"[..])));
+            opened = true;
+        }
+        true
+    });
+    assert!(opened, "{:?} {:?}", server.record, client.record);
+});
+
+/// What a URI says, read in the simplest way.
+struct Naive<'u> {
+    secure: bool,
+    host: &'u str,
+    port: u16,
+    /// As `Host` has it: without the scheme's own port.
+    authority: String,
+    target: String,
+}
+
+impl<'u> Naive<'u> {
+    fn read(uri: &'u str) -> Self {
+        let (scheme, rest) = uri.split_once("://").unwrap();
+        let secure = scheme.eq_ignore_ascii_case("wss");
+        assert!(secure || scheme.eq_ignore_ascii_case("ws"));
+        let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        assert!(!authority.contains('@') && !rest.contains('#'));
+        let (host, port) = match authority.rsplit_once(':') {
+            Some((host, port)) if !port.contains(']') => (host, port),
+            _ => (authority, ""),
+        };
+        let own = if secure { 443 } else { 80 };
+        let port = if port.is_empty() { own } else { port.parse().unwrap() };
+        let authority = if port == own { host.to_owned() } else { authority.to_owned() };
+        let slash = if target.starts_with('/') { "" } else { "/" };
+        Self { secure, host, port, authority, target: format!("{slash}{target}") }
+    }
+}
+
+/// Whether a URI is one that nobody would refuse.
+fn is_plain(uri: &str) -> bool {
+    let Some((_, rest)) = uri.split_once("://").filter(|(scheme, _)| ["ws", "wss"].contains(scheme)) else {
+        return false;
+    };
+    let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (host, port) = authority.split_once(':').unwrap_or((authority, "1"));
+    let all =
+        |text: &str, more: &str| text.chars().all(|one| one.is_ascii_alphanumeric() || more.contains(one));
+    !host.is_empty()
+        && all(host, "-.")
+        && port.bytes().all(|octet| octet.is_ascii_digit())
+        && port.parse::<u16>().is_ok()
+        && all(target, "/?&=-._~%")
+}
+
+fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet))
+}

@@ -1,0 +1,325 @@
+"""An example server in a crowd, on loopback: crowd.py CONNECTIONS SERVER [OPTION]...
+
+Three quarters of the connections are well-behaved (PyPI `websockets`) and echo messages all the time. Among them are, a
+tenth each, so that a few can have left when the last have come:
+- slow readers, which send and do not read: half of them read later, and must find all that was sent; the others never do;
+- peers that vanish in the middle of a frame, half of them with a reset;
+- half-open peers, which say nothing, half a request, nothing more after the handshake, or nothing more after Close.
+
+Everyone the server must part from has to be gone in the end, the well-behaved have to go on meanwhile, and the memory,
+the files and the threads of the server have to be what they were: it all is done twice, or until no more memory stays
+than the time before. Then, with a server that may
+have few files open, more peers come than it can take: they are served when others have left.
+"""
+
+import asyncio
+import collections
+import contextlib
+import multiprocessing
+import os
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+
+import websockets
+from websockets.asyncio.client import connect
+
+REQUEST = (
+    "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+).encode()
+MESSAGES = ["κόσμε €😀" * 7, b"\xff" * 300, "x" * 4000]
+FRAME = b"\x82\xfe\x0f\xa0" + bytes(4 + 4000)  # masked with zeros
+ECHO = b"\x82\x7e\x0f\xa0" + bytes(4000)
+PATIENCE = 4  # seconds; the servers' timers
+WRITE_TIMEOUT = 10  # the servers' own
+# So many connect at a time: of those that a listener's queue has no room for, the kernel would forget a silent one.
+AT_A_TIME = 50
+GATE = asyncio.Semaphore(AT_A_TIME)
+MIB = 1 << 20
+# What a connection may cost the server: a thread's stack, 64 KiB to read and 64 KiB to write, and some.
+PER_CONNECTION = 300 << 10
+
+
+class Server:
+    def __init__(self, command, files=None):
+        def limit():
+            if files:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (files, files))
+
+        command = [command[0], "127.0.0.1:0", "--patience", str(PATIENCE), *command[1:]]
+        self.log = tempfile.TemporaryFile("w+")
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=self.log, text=True, preexec_fn=limit
+        )
+        line = self.process.stdout.readline()
+        assert line.startswith("listening on "), line
+        host, port = line.split()[-1].split(":")
+        self.address, self.url = (host, int(port)), f"ws://{host}:{port}/"
+
+    def state(self):
+        """Bytes of memory, open files, threads."""
+        assert self.process.poll() is None, "the server has ended"
+        folder = f"/proc/{self.process.pid}"
+        status = dict(line.split(":", 1) for line in open(f"{folder}/status"))
+        return int(status["VmRSS"].split()[0]) << 10, len(os.listdir(f"{folder}/fd")), int(status["Threads"])
+
+    def stop(self):
+        """Ends it; returns what it has said of errors."""
+        self.process.kill()
+        self.process.wait()
+        self.log.seek(0)
+        lines = (line.split(": ", 1)[-1] for line in self.log)
+        return collections.Counter(line.strip() for line in lines)
+
+
+async def until(condition, seconds, what):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, what
+        await asyncio.sleep(0.1)
+
+
+class Good:
+    """A well-behaved client; `echoes` counts."""
+
+    def __init__(self):
+        self.echoes = 0
+        self.times = []
+
+    async def open(self, url):
+        self.connection = await connect(url, compression=None, open_timeout=60, ping_interval=None)
+
+    async def echo(self, message):
+        start = time.perf_counter()
+        await self.connection.send(message)
+        assert await self.connection.recv() == message
+        self.times.append(time.perf_counter() - start)
+        self.echoes += 1
+
+    async def run(self, stop, offset):
+        await asyncio.sleep(offset)
+        while not stop.is_set():
+            await self.echo(MESSAGES[self.echoes % len(MESSAGES)])
+            await asyncio.sleep(1)
+
+    async def close(self):
+        await self.connection.close(4000, "bye")
+        assert self.connection.close_code == 4000, self.connection.close_code
+
+
+async def raw(address, request=REQUEST):
+    """A plain socket that has sent `request` and read the answer, if the request is whole."""
+    loop = asyncio.get_running_loop()
+    sock = socket.socket()
+    sock.setblocking(False)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    async with GATE:
+        await loop.sock_connect(sock, address)
+        await asyncio.sleep(0.01)
+        await loop.sock_sendall(sock, request)
+    if request is REQUEST:
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += await loop.sock_recv(sock, 1)
+        assert head.startswith(b"HTTP/1.1 101 "), head
+    await everyone.wait()
+    return sock
+
+
+async def slow_reader(address, reads):
+    """Sends until the server takes nothing for a second, or has given up; then reads all of it, or waits for its end."""
+    loop = asyncio.get_running_loop()
+    sock = await raw(address)
+    sent = 0
+    try:
+        async with asyncio.timeout(3 * WRITE_TIMEOUT):
+            while taken := await send_some(loop, sock, (FRAME * 16)[sent % len(FRAME) :]):
+                sent += taken
+    except (ConnectionResetError, BrokenPipeError):
+        assert not reads, "given up before it was due"
+    if not reads:
+        await asyncio.sleep(WRITE_TIMEOUT + 2)
+        await gone(sock)
+        return sent
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
+    # What is stuck goes on once somebody reads: first the rest of the frame that is cut off.
+    rest = FRAME[sent % len(FRAME) :] if sent % len(FRAME) else b""
+    writing = asyncio.create_task(loop.sock_sendall(sock, rest))
+    left = (sent + len(rest)) // len(FRAME) * len(ECHO)
+    while left:
+        part = await loop.sock_recv(sock, 1 << 16)
+        at = -left % len(ECHO)
+        assert part and part == (ECHO * 18)[at : at + len(part)], "not what was sent"
+        left -= len(part)
+    await writing
+    sock.close()
+    return sent
+
+
+async def send_some(loop, sock, part):
+    """How much the socket has taken, within a second; 0 if nothing."""
+    with contextlib.suppress(BlockingIOError):
+        await asyncio.sleep(0)  # everyone else has a turn
+        return sock.send(part)
+    writable = loop.create_future()
+    loop.add_writer(sock, lambda: writable.done() or writable.set_result(None))
+    try:
+        await asyncio.wait_for(writable, 1)
+        return sock.send(part)
+    except TimeoutError:
+        return 0
+    finally:
+        loop.remove_writer(sock)
+
+
+async def gone(sock):
+    """Reads until the server's end of the stream."""
+    loop = asyncio.get_running_loop()
+    try:
+        while await loop.sock_recv(sock, 65536):
+            pass
+    except (ConnectionResetError, BrokenPipeError):
+        pass
+    sock.close()
+
+
+async def vanish(address, reset):
+    loop = asyncio.get_running_loop()
+    sock = await raw(address)
+    await loop.sock_sendall(sock, FRAME[:500])
+    await asyncio.sleep(1)
+    if reset:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+    sock.close()
+
+
+async def half_open(address, kind):
+    loop = asyncio.get_running_loop()
+    requests = [b"", REQUEST[:60], REQUEST, REQUEST]
+    sock = await raw(address, requests[kind])
+    if kind == 3:
+        await loop.sock_sendall(sock, b"\x88\x80\0\0\0\0")
+    await gone(sock)
+
+
+def misbehave(address, count):
+    """So many of each kind; returns how much the slow readers could send."""
+
+    async def all():
+        kinds = [(slow_reader, 2), (vanish, 2), (half_open, 4)]
+        peers = [kind(address, at % variants) for kind, variants in kinds for at in range(count)]
+        global everyone  # is here
+        everyone = asyncio.Barrier(len(peers))
+        async with asyncio.timeout(90):
+            return sorted((await asyncio.gather(*peers))[:count])
+
+    return asyncio.run(all())
+
+
+async def crowd(server, count):
+    before = server.state()
+    good = [Good() for _ in range(count * 3 // 4)]
+    start = time.monotonic()
+    for at in range(0, len(good), AT_A_TIME):
+        await asyncio.gather(*(one.open(server.url) for one in good[at : at + AT_A_TIME]))
+    opened = time.monotonic() - start
+    stop = asyncio.Event()
+    running = [asyncio.create_task(one.run(stop, at / len(good))) for at, one in enumerate(good)]
+    await asyncio.sleep(3)
+    alone = [time for one in good for time in one.times]
+    # The others come, and the well-behaved go on.
+    for one in good:
+        one.times.clear()
+    # In a process of their own, so that they do not take the time of the others.
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        others = asyncio.get_running_loop().run_in_executor(pool, misbehave, server.address, count // 10)
+        most = server.state()
+        while not others.done():
+            await asyncio.wait([others, *running], timeout=0.5, return_when=asyncio.FIRST_EXCEPTION)
+            most = tuple(map(max, most, server.state()))
+            for one in running:
+                assert not one.done(), one.result()
+        stuck = others.result()
+    among = [time for one in good for time in one.times]
+    assert all(one.times for one in good), "one was not served meanwhile"
+    stop.set()
+    await asyncio.gather(*running)
+    peak = most[0] - before[0]
+    assert most[1] - before[1] >= count, f"only {most[1] - before[1]} were there at once"
+    assert peak < count * PER_CONNECTION, f"{peak >> 20} MiB for {count} connections"
+    await asyncio.gather(*(one.close() for one in good))
+    await until(lambda: server.state()[1] <= before[1], 20, f"files: {before[1]} before, {server.state()[1]} after")
+    await until(lambda: server.state()[2] <= before[2], 20, f"threads: {before[2]} before, {server.state()[2]} after")
+    after = server.state()
+
+    def times(all):
+        all = sorted(all)
+        return f"median {all[len(all) // 2] * 1e3:.1f} ms, 99 % {all[len(all) * 99 // 100] * 1e3:.1f} ms of {len(all)}"
+
+    print(
+        f"  {len(good)} opened in {opened:.1f} s; an echo alone: {times(alone)}; among the others: {times(among)}\n"
+        f"  slow readers were stopped after {stuck[0] >> 10} to {stuck[-1] >> 10} KiB; at most {most[1]} files, "
+        f"{most[2]} threads, {most[0] >> 20} MiB ({peak // count >> 10} KiB a connection); "
+        f"after: {after[1]} files, {after[2]} threads, {after[0] >> 20} MiB",
+        flush=True,
+    )
+    return after[0]
+
+
+async def few_files(command):
+    """More peers than the server may have open."""
+    server = Server(command, files=60)
+    waiting = [asyncio.create_task(one_echo(server.url)) for _ in range(200)]
+    async with asyncio.timeout(60):
+        await asyncio.gather(*waiting)
+    server.state()
+    log = server.stop()
+    assert any("Too many open files" in line for line in log), log
+    print("  200 peers of a server that may open 60 files: all were served, and it said why some had to wait", flush=True)
+
+
+async def one_echo(url):
+    good = Good()
+    await good.open(url)
+    await good.echo("one")
+    await asyncio.sleep(0.3)
+    await good.close()
+
+
+async def main(count, command):
+    print(os.path.basename(command[0]), *command[1:], f"(websockets {websockets.version.version})", flush=True)
+    server = Server(command)
+    await one_echo(server.url)
+    await until(lambda: server.state()[1] < 12, 10, "the first one stays")
+    try:
+        memory = [await crowd(server, count)]
+        # What the allocator keeps for the next crowd grows no more after the first ones.
+        while len(memory) < 2 or memory[-1] > memory[-2] * 1.1 + 2 * MIB:
+            assert len(memory) < 5, f"memory grows each time: {memory}"
+            memory.append(await crowd(server, count))
+    except BaseException:
+        print(server.stop())
+        raise
+    server.stop()
+    await few_files(command)
+
+
+def raise_limit(needed):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < needed:
+        sys.exit(f"{needed} open files are needed, and the limit is {hard}: see `ulimit -Hn`")
+    if soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+
+
+if __name__ == "__main__":
+    count = int(sys.argv[1])
+    raise_limit(count * 11 // 10)
+    asyncio.run(main(count, sys.argv[2:]))
