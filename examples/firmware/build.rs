@@ -1,0 +1,15 @@
+//! How every program here is linked: for a board of QEMU's, by its processor.
+
+fn main() {
+    let processor = std::env::var("CARGO_CFG_TARGET_ARCH").expect("set by cargo");
+    let (memory, scripts) = match processor.as_str() {
+        "arm" => ("arm", &["-Tlink.x"][..]),
+        "riscv32" => ("riscv", &["-Tmemory.x", "-Tlink.x"][..]),
+        _ => return,
+    };
+    println!("cargo:rustc-link-search={}/../memory/{memory}", env!("CARGO_MANIFEST_DIR"));
+    println!("cargo:rerun-if-changed=../memory");
+    for argument in scripts.iter().chain(&["--nmagic"]) {
+        println!("cargo:rustc-link-arg-bins={argument}");
+    }
+}
