@@ -9,11 +9,11 @@ use core::convert::Infallible;
 use core::hint::black_box;
 use core::time::Duration;
 
+pub use app::{answer, client, run};
 #[cfg(target_arch = "arm")]
 pub use cortex_m_rt::entry;
 #[cfg(target_arch = "riscv32")]
 pub use riscv_rt::entry;
-pub use app::{answer, client, run};
 
 /// The buffers of every measured program.
 pub const BUFFER: usize = 1024;

@@ -7,6 +7,10 @@ use sansocket::{Config, Server, WebSocket};
 #[measure::entry]
 fn main() -> ! {
     measure::start();
-    measure::run::<_, false>(WebSocket::<Server>::open(Config::new()), &mut heapless::Vec::new(), |_, _, _| {});
+    measure::run::<_, false>(
+        WebSocket::<Server>::open(Config::new()),
+        &mut heapless::Vec::new(),
+        |_, _, _| {},
+    );
     loop {}
 }
