@@ -9,7 +9,10 @@ fn main() {
     };
     println!("cargo:rustc-link-search={}/../memory/{memory}", env!("CARGO_MANIFEST_DIR"));
     println!("cargo:rerun-if-changed=../memory");
-    for argument in scripts.iter().chain(&["--nmagic"]) {
+    let log = ["-Tdefmt.x"]
+        .iter()
+        .filter(|_| std::env::var_os("CARGO_PKG_NAME").is_some_and(|name| name == "device"));
+    for argument in scripts.iter().chain(&["--nmagic"]).chain(log) {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
 }

@@ -22,3 +22,14 @@ def run(target, program, *options):
     if emulator.returncode != 0:
         raise SystemExit(f"{program} on {target}: {emulator.returncode}\n{emulator.stdout}\n{emulator.stderr}")
     return emulator.stdout
+
+
+def network(port=None):
+    """The board's Ethernet, with a port of the host's forwarded to the device, or with the host in reach of it."""
+    forward = f",restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:80" if port else ""
+    return ["-nic", f"user,model=lan9118{forward}"]
+
+
+def arguments(*words):
+    """What the program is told when it starts."""
+    return ["-semihosting-config", "enable=on,target=native," + ",".join(f"arg={word}" for word in words)]
