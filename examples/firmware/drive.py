@@ -219,7 +219,28 @@ class Peer:
             assert json.loads(await one.recv())["uptime"] > before["uptime"]
 
 
-async def drive(target, program, log):
+ECHO = [
+    Peer.handshake,
+    Peer.sizes,
+    Peer.larger_than_memory,
+    Peer.fragments,
+    Peer.pings,
+    Peer.the_client_closes,
+    Peer.broken_rules,
+    Peer.longer_than_32_bits,
+    Peer.four_at_once,
+    Peer.many_one_after_another,
+]
+DEVICE = [Peer.the_device_closes, Peer.pushes]
+# These take the device's patience: they go on beside the others.
+SLOW = [Peer.a_peer_vanishes, Peer.a_peer_stops_in_the_middle]
+
+
+def name(test):
+    return test.__name__.replace("_", " ")
+
+
+async def drive(target, program, tests, log):
     """The device as a server."""
     port = free_port()
     command = emulator.command(target, program, *emulator.arguments("device"), *emulator.network(port))
@@ -227,28 +248,14 @@ async def drive(target, program, log):
     try:
         peer = Peer(port)
         await peer.wait(device)
-        # Those that take the device's patience go on beside the others.
-        slow = [asyncio.create_task(test()) for test in (peer.a_peer_vanishes, peer.a_peer_stops_in_the_middle)]
-        tests = [
-            peer.handshake,
-            peer.sizes,
-            peer.larger_than_memory,
-            peer.fragments,
-            peer.pings,
-            peer.the_client_closes,
-            peer.the_device_closes,
-            peer.broken_rules,
-            peer.longer_than_32_bits,
-            peer.four_at_once,
-            peer.pushes,
-            peer.many_one_after_another,
-        ]
+        slow = [asyncio.create_task(test(peer)) for test in SLOW]
         for test in tests:
             begun = time.monotonic()
-            await asyncio.wait_for(test(), PATIENCE)
-            print(f"{target}: {test.__name__.replace('_', ' ')} ({time.monotonic() - begun:.1f} s)", flush=True)
-        await asyncio.wait_for(asyncio.gather(*slow), PATIENCE)
-        print(f"{target}: a peer vanishes, a peer stops in the middle")
+            await asyncio.wait_for(test(peer), PATIENCE)
+            print(f"{target}, {program.name}: {name(test)} ({time.monotonic() - begun:.1f} s)", flush=True)
+        for test, task in zip(SLOW, slow):
+            await asyncio.wait_for(task, PATIENCE)
+            print(f"{target}, {program.name}: {name(test)}", flush=True)
         assert device.poll() is None, "the device has stopped"
     finally:
         device.kill()
@@ -278,23 +285,31 @@ async def serve_the_device(target, program, log):
             device.kill()
             device.wait()
     same(closes, [(1000, "that is all")])
-    print(f"{target}: as a client of a server on the host")
+    print(f"{target}, {program.name}: as a client of a server on the host", flush=True)
+
+
+async def with_log(program, work):
+    """Runs `work` with a file for what the device logs, which is shown if it fails."""
+    log = Path(f"{program}.log")
+    try:
+        with log.open("wb") as file:
+            await work(file)
+    except BaseException:
+        printer = shutil.which("defmt-print")
+        if printer and program.name == "device":
+            subprocess.run([printer, "-e", program], stdin=log.open("rb"))
+        raise
 
 
 def main():
     rustc, _ = figures.compiler()
     for target in sys.argv[1:] or TARGETS:
-        program = figures.build(rustc, target, "device") / "device"
-        log = Path(f"{program}.log")
-        try:
-            with log.open("wb") as file:
-                asyncio.run(drive(target, program, file))
-                asyncio.run(serve_the_device(target, program, file))
-        except BaseException:
-            printer = shutil.which("defmt-print")
-            if printer:
-                subprocess.run([printer, "-e", program], stdin=log.open("rb"))
-            raise
+        device = figures.build(rustc, target, "device") / "device"
+        asyncio.run(with_log(device, lambda log: drive(target, device, ECHO + DEVICE, log)))
+        asyncio.run(with_log(device, lambda log: serve_the_device(target, device, log)))
+        if target == TARGETS[0]:
+            tasks = figures.build(rustc, target, "async-device") / "async-device"
+            asyncio.run(with_log(tasks, lambda log: drive(target, tasks, ECHO, log)))
 
 
 main()

@@ -30,8 +30,8 @@ def build(rustc, target, package, level="z", arguments=(), flags=()):
     environment = dict(os.environ, RUSTC=rustc, RUSTC_BOOTSTRAP="1", CARGO_PROFILE_RELEASE_OPT_LEVEL=level)
     if flags:
         environment["RUSTFLAGS"] = " ".join(flags)
-    directory = HERE / "target/figures"
-    command = ["cargo", "build", "--quiet", "--release", "--locked", "--package", package]
+    directory = Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target")) / "figures"
+    command = ["cargo", "build", "--quiet", "--release", "--package", package]
     command += ["--target", target, "--target-dir", directory, *arguments]
     if crate() != CHECKOUT:
         command += ["--config", f'paths=["{crate()}"]']

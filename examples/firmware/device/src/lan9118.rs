@@ -1,12 +1,8 @@
-//! A driver for the board's Ethernet controller, the LAN9118, as smoltcp wants one: polled, without interrupts.
-
-use smoltcp::phy::{self, Device, DeviceCapabilities, Medium};
-use smoltcp::time::Instant;
-use smoltcp::wire::EthernetAddress;
+//! A driver for the board's Ethernet controller, the LAN9118: polled, without interrupts.
 
 const BASE: usize = 0x4020_0000;
 /// The longest frame, its checksum not counted.
-const FRAME: usize = 1514;
+pub const FRAME: usize = 1514;
 
 /// The registers, by their distance from the first.
 mod register {
@@ -76,14 +72,14 @@ impl Lan9118 {
     }
 
     /// The address that the controller has come with.
-    pub fn address(&self) -> EthernetAddress {
+    pub fn address(&self) -> [u8; 6] {
         let [a, b, c, d] = mac_read(mac::ADDRESS_LOW).to_le_bytes();
         let [e, f, ..] = mac_read(mac::ADDRESS_HIGH).to_le_bytes();
-        EthernetAddress([a, b, c, d, e, f])
+        [a, b, c, d, e, f]
     }
 
-    /// Takes the next frame that is no longer than it may be, and of which the controller says nothing bad.
-    fn take(&mut self) -> Option<usize> {
+    /// The next frame that is no longer than it may be, and of which the controller says nothing bad.
+    pub fn receive(&mut self) -> Option<&mut [u8]> {
         const ERROR: u32 = 1 << 15;
         while read(register::RX_FILL) >> 16 & 0xFF > 0 {
             let status = read(register::RX_STATUS);
@@ -96,72 +92,35 @@ impl Lan9118 {
             }
             let payload = len.saturating_sub(4);
             if status & ERROR == 0 && (1..=FRAME).contains(&payload) {
-                return Some(payload);
+                return self.frame.get_mut(..payload);
             }
         }
         None
     }
-
-    fn has_room(&self) -> bool {
-        // The statuses tell nothing that TCP does not find out.
-        while read(register::TX_FILL) >> 16 & 0xFF > 0 {
-            read(register::TX_STATUS);
-        }
-        // A frame, two words of command, and the padding.
-        read(register::TX_FILL) & 0xFFFF > FRAME as u32 + 16
-    }
 }
 
-impl Device for Lan9118 {
-    type RxToken<'a> = Received<'a>;
-    type TxToken<'a> = Room;
-
-    fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Room)> {
-        // smoltcp may want to answer at once.
-        if !self.has_room() {
-            return None;
-        }
-        let len = self.take()?;
-        Some((Received(self.frame.get(..len)?), Room))
+/// Whether a frame can be sent now.
+pub fn has_room() -> bool {
+    // The statuses tell nothing that TCP does not find out.
+    while read(register::TX_FILL) >> 16 & 0xFF > 0 {
+        read(register::TX_STATUS);
     }
-
-    fn transmit(&mut self, _: Instant) -> Option<Room> {
-        self.has_room().then_some(Room)
-    }
-
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ethernet;
-        capabilities.max_transmission_unit = FRAME;
-        capabilities
-    }
+    // A frame, two words of command, and the padding.
+    read(register::TX_FILL) & 0xFFFF > FRAME as u32 + 16
 }
 
-/// A frame that has come.
-pub struct Received<'a>(&'a [u8]);
-
-impl phy::RxToken for Received<'_> {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, take: F) -> R {
-        take(self.0)
+/// Sends a frame of `len` octets, which `fill` writes. There must be room.
+pub fn send<R>(len: usize, fill: impl FnOnce(&mut [u8]) -> R) -> R {
+    const FIRST_AND_LAST: u32 = 1 << 13 | 1 << 12;
+    let mut frame = [0; FRAME];
+    let frame = &mut frame[..len];
+    let result = fill(frame);
+    write(register::TX_DATA, FIRST_AND_LAST | len as u32);
+    write(register::TX_DATA, len as u32);
+    for octets in frame.chunks(4) {
+        let mut word = [0; 4];
+        word[..octets.len()].copy_from_slice(octets);
+        write(register::TX_DATA, u32::from_le_bytes(word));
     }
-}
-
-/// Room for a frame to be sent.
-pub struct Room;
-
-impl phy::TxToken for Room {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, fill: F) -> R {
-        const FIRST_AND_LAST: u32 = 1 << 13 | 1 << 12;
-        let mut frame = [0; FRAME];
-        let frame = &mut frame[..len];
-        let result = fill(frame);
-        write(register::TX_DATA, FIRST_AND_LAST | len as u32);
-        write(register::TX_DATA, len as u32);
-        for octets in frame.chunks(4) {
-            let mut word = [0; 4];
-            word[..octets.len()].copy_from_slice(octets);
-            write(register::TX_DATA, u32::from_le_bytes(word));
-        }
-        result
-    }
+    result
 }

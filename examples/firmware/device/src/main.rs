@@ -12,6 +12,7 @@ mod api;
 mod client;
 mod clock;
 mod lan9118;
+mod phy;
 mod rng;
 mod server;
 
@@ -25,7 +26,7 @@ use server::Connection;
 use smoltcp::iface::{Config, Interface, PollResult, SocketSet, SocketStorage};
 use smoltcp::socket::tcp::{self, SocketBuffer};
 use smoltcp::time::Instant;
-use smoltcp::wire::{IpAddress, IpCidr};
+use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
 /// Each ring of a TCP socket.
 const RING: usize = 4096;
@@ -42,7 +43,7 @@ type Inbox = heapless::Vec<u8, INBOX>;
 type Outbox = heapless::Vec<u8, OUTBOX>;
 
 /// How many connections there can be at once.
-const SLOTS: usize = 6;
+const SLOTS: usize = 8;
 
 /// The device's address in the emulator's network, and the host's.
 const ADDRESS: IpAddress = IpAddress::v4(10, 0, 2, 15);
@@ -53,7 +54,7 @@ fn main() -> ! {
     let processor = cortex_m::Peripherals::take().expect("once");
     clock::start(processor.SYST);
     let mut controller = Lan9118::new().expect("a network controller");
-    let mut config = Config::new(controller.address().into());
+    let mut config = Config::new(EthernetAddress(controller.address()).into());
     // TCP's first sequence numbers should not be guessed.
     config.random_seed = Rng.next_u64();
     let mut interface = Interface::new(config, &mut controller, now());
