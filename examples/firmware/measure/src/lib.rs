@@ -94,6 +94,13 @@ pub fn start() {
     write(&other);
 }
 
+/// What every program does in the end.
+pub fn end() -> ! {
+    loop {
+        black_box(());
+    }
+}
+
 // Not inlined, so that `flash` finds who calls it.
 #[inline(never)]
 #[panic_handler]

@@ -15,5 +15,5 @@ fn main() -> ! {
     let mut value = [0; 28];
     tell(Base64::encode(&sha1.digest().bytes(), &mut value).is_ok());
     measure::write(&value);
-    loop {}
+    measure::end()
 }

@@ -9,5 +9,5 @@ fn main() -> ! {
     measure::start();
     measure::run::<_, false>(WebSocket::server(Config::new()), &mut heapless::Vec::new(), measure::answer);
     measure::client::<false>();
-    loop {}
+    measure::end()
 }

@@ -6,5 +6,5 @@
 fn main() -> ! {
     measure::start();
     measure::client::<false>();
-    loop {}
+    measure::end()
 }

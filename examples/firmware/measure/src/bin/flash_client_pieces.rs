@@ -6,5 +6,5 @@
 fn main() -> ! {
     measure::start();
     measure::client::<true>();
-    loop {}
+    measure::end()
 }

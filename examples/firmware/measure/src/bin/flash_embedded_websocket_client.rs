@@ -36,5 +36,5 @@ fn main() -> ! {
         }
     }
     measure::peer::run(&mut ws, &mut outbox);
-    loop {}
+    measure::end()
 }

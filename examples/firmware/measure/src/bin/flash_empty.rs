@@ -7,5 +7,5 @@ use measure as _;
 #[measure::entry]
 fn main() -> ! {
     measure::start();
-    loop {}
+    measure::end()
 }

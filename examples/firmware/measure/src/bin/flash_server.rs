@@ -9,5 +9,5 @@ fn main() -> ! {
     measure::start();
     let config = Config::new();
     measure::run::<_, false>(WebSocket::server(config), &mut heapless::Vec::new(), measure::answer);
-    loop {}
+    measure::end()
 }

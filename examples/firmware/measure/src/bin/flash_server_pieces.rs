@@ -9,5 +9,5 @@ fn main() -> ! {
     measure::start();
     let config = Config::new().delivery(Delivery::Pieces);
     measure::run::<_, true>(WebSocket::server(config), &mut heapless::Vec::new(), measure::answer);
-    loop {}
+    measure::end()
 }

@@ -12,5 +12,5 @@ fn main() -> ! {
     sha1.update(read(&mut memory));
     sha1.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     measure::write(&sha1.digest().bytes());
-    loop {}
+    measure::end()
 }

@@ -4,6 +4,7 @@
 #![no_main]
 
 use core::hint::black_box;
+use core::mem::MaybeUninit;
 use core::time::Duration;
 use sansocket::{
     Client, CloseCode, Config, Connect, Delivery, Event, Fragment, Kind, Request, Role, Server, State,
@@ -59,8 +60,9 @@ mod calls {
         ws: &mut WebSocket<R>,
         input: &mut &'i mut [u8],
         inbox: &'b mut Inbox,
-    ) -> Option<Event<'e>> {
-        ws.receive(input, inbox)
+        event: &mut MaybeUninit<Option<Event<'e>>>,
+    ) {
+        event.write(ws.receive(input, inbox));
     }
     #[inline(never)]
     pub fn accept(ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Outbox) {
@@ -138,9 +140,11 @@ fn drive<R: Role>(
         loop {
             let state = ws.state();
             let receive = if state == State::Connecting { &mut most.connecting } else { &mut most.open };
-            let mut event = None;
-            note(receive, || event = calls::receive(ws, &mut input, &mut inbox));
-            let Some(event) = black_box(event) else { break };
+            // The event is the caller's: it goes to where it stays.
+            let mut event = MaybeUninit::uninit();
+            note(receive, || calls::receive(ws, &mut input, &mut inbox, black_box(&mut event)));
+            // SAFETY: `receive` has written it.
+            let Some(event) = (unsafe { event.assume_init() }) else { break };
             match event {
                 Event::Request(request) => note(&mut most.accept, || accept(ws, &request, &mut outbox)),
                 Event::Message(message) => note(&mut most.send, || calls::send(ws, message, &mut outbox)),
