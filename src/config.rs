@@ -162,7 +162,8 @@ impl Millis {
     }
 
     pub(crate) fn get(self) -> Option<Duration> {
-        (self.0 != u32::MAX).then(|| Duration::from_millis(self.0.into()))
+        // In 32 bits: `from_millis` would link a division of 64 into firmware.
+        (self.0 != u32::MAX).then(|| Duration::new((self.0 / 1000).into(), self.0 % 1000 * 1_000_000))
     }
 }
 

@@ -78,7 +78,8 @@ pub(crate) fn validate(bytes: &[u8]) -> Result<&str, &str> {
 
 #[cold]
 fn valid_prefix(bytes: &[u8]) -> &str {
-    bytes.utf8_chunks().next().map_or("", |chunk| chunk.valid())
+    let valid = core::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
+    bytes.get(..valid).and_then(|prefix| core::str::from_utf8(prefix).ok()).unwrap_or_default()
 }
 
 /// How many bytes at the end of `bytes` are the beginning of a character: 0 to 3.

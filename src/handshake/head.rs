@@ -309,26 +309,39 @@ pub(crate) fn split_scheme(uri: &str) -> Option<(&str, &str)> {
 
 /// Splits `host[:port]` (RFC 3986 section 3.2.2): the host, and the port where one is given.
 pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    let is_bracketed = authority.starts_with('[');
     // A colon inside brackets belongs to an IPv6 address.
-    let end = match authority.starts_with('[') {
-        true => authority.bytes().position(|octet| octet == b']').map(|bracket| bracket + 1),
-        false => authority.bytes().position(|octet| octet == b':'),
-    };
-    let (host, rest) = authority.split_at_checked(end.unwrap_or(authority.len()))?;
-    let named = |octet: u8| octet.is_ascii_alphanumeric() || b"-._~%!$&'()*+,;=".contains(&octet);
-    let valid = match host.as_bytes() {
-        [b'[', address @ .., b']'] => {
-            !address.is_empty() && address.iter().all(|&octet| named(octet) || octet == b':')
+    let (host, rest) = match is_bracketed {
+        true => {
+            let (address, _) = split_ahead(authority, |octet| octet == b']');
+            authority.split_at_checked(address.len() + 1)?
         }
-        name => !name.is_empty() && name.iter().all(|&octet| named(octet)),
+        false => split_ahead(authority, |octet| octet == b':'),
     };
-    let port = match rest.strip_prefix(':') {
-        None if rest.is_empty() => None,
-        Some("") => None,
-        Some(port) if port.bytes().all(|octet| octet.is_ascii_digit()) => Some(port.parse().ok()?),
-        _ => return None,
+    let is_named = |octet: u8| match octet {
+        b':' => is_bracketed,
+        b'[' | b']' => false,
+        b'(' | b')' | b',' | b';' | b'=' => true,
+        b'#' | b'^' | b'`' | b'|' => false,
+        octet => is_token_octet(octet),
     };
-    valid.then_some((host, port))
+    let name = if is_bracketed { host.get(1..host.len() - 1)? } else { host };
+    if name.is_empty() || !name.bytes().all(is_named) {
+        return None;
+    }
+    match rest.as_bytes() {
+        [] | [b':'] => Some((host, None)),
+        [b':', digits @ ..] => Some((host, Some(port(digits)?))),
+        _ => None,
+    }
+}
+
+/// A port, in decimal.
+fn port(digits: &[u8]) -> Option<u16> {
+    digits.iter().try_fold(0_u16, |port, digit| match digit {
+        b'0'..=b'9' => port.checked_mul(10)?.checked_add(u16::from(digit - b'0')),
+        _ => None,
+    })
 }
 
 /// Whether `target` can be a request's target: visible ASCII without a fragment.
