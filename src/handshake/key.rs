@@ -25,11 +25,11 @@ pub(crate) fn accept_value(key: &KeyValue) -> AcceptValue {
     const BITS: u64 = 8 * (24 + 36);
     // The message, the bit that ends it, and its length in bits: two blocks.
     let mut blocks = [[0; 64]; 2];
-    for (slot, octet) in blocks.as_flattened_mut().iter_mut().zip(key.iter().chain(GUID).chain(&[0x80])) {
-        *slot = *octet;
-    }
-    if let Some(slot) = blocks.as_flattened_mut().last_chunk_mut() {
-        *slot = BITS.to_be_bytes();
+    if let Some((slot, rest)) = blocks.as_flattened_mut().split_first_chunk_mut()
+        && let Some((guid, [end, rest @ ..])) = rest.split_first_chunk_mut()
+        && let Some(bits) = rest.last_chunk_mut()
+    {
+        (*slot, *guid, *end, *bits) = (*key, *GUID, 0x80, BITS.to_be_bytes());
     }
     let mut hash = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0];
     for block in &blocks {
