@@ -32,7 +32,7 @@ pub trait Buffer {
     /// Appends `bytes`, each XOR the byte of `key` at its index modulo 4 (RFC 6455 section 5.3): masked, or unmasked,
     /// on the way. Of more than [`room`](Self::room), nothing is appended.
     ///
-    /// By default it goes through the stack, 64 bytes at a time.
+    /// By default it goes through the stack, 64 bytes at a time: a buffer can do better.
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
         if bytes.len() > self.room() {
             return;
@@ -97,6 +97,12 @@ impl<const N: usize> Buffer for heapless::Vec<u8, N> {
     }
     fn clear(&mut self) {
         self.clear();
+    }
+    fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
+        let start = self.len();
+        if self.extend_from_slice(bytes).is_ok() {
+            mask::xor(self.get_mut(start..).unwrap_or_default(), key);
+        }
     }
 }
 

@@ -469,6 +469,8 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
+    // The two are kept apart from each other: the stack of the one is not that of the other.
+    #[inline(never)]
     fn poll_head<B>(&mut self, input: &[u8], at: &mut usize, inbox: &mut B) -> Result<Option<What>, Fault>
     where
         B: Buffer + ?Sized,
@@ -502,6 +504,7 @@ impl<R: Role> WebSocket<R> {
         Ok(Some(what))
     }
 
+    #[inline(never)]
     fn poll_frames<B>(
         &mut self,
         input: &mut [u8],

@@ -23,18 +23,20 @@ pub(crate) fn key_value(random: &[u8; 16]) -> KeyValue {
 pub(crate) fn accept_value(key: &KeyValue) -> AcceptValue {
     const GUID: &[u8; 36] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
     const BITS: u64 = 8 * (24 + 36);
-    // The message, the bit that ends it, and its length in bits: two blocks.
-    let mut blocks = [[0; 64]; 2];
-    if let Some((slot, rest)) = blocks.as_flattened_mut().split_first_chunk_mut()
-        && let Some((guid, [end, rest @ ..])) = rest.split_first_chunk_mut()
-        && let Some(bits) = rest.last_chunk_mut()
-    {
-        (*slot, *guid, *end, *bits) = (*key, *GUID, 0x80, BITS.to_be_bytes());
-    }
     let mut hash = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0];
-    for block in &blocks {
-        digest(&mut hash, block);
+    // The message and the bit that ends it, then its length in bits: two blocks.
+    let mut block = [0; 64];
+    if let Some((slot, rest)) = block.split_first_chunk_mut()
+        && let Some((guid, [end, ..])) = rest.split_first_chunk_mut()
+    {
+        (*slot, *guid, *end) = (*key, *GUID, 0x80);
     }
+    digest(&mut hash, &block);
+    block = [0; 64];
+    if let Some(bits) = block.last_chunk_mut() {
+        *bits = BITS.to_be_bytes();
+    }
+    digest(&mut hash, &block);
     let mut octets = [0; 21];
     for (slot, word) in octets.as_chunks_mut().0.iter_mut().zip(hash) {
         *slot = word.to_be_bytes();
@@ -43,6 +45,7 @@ pub(crate) fn accept_value(key: &KeyValue) -> AcceptValue {
 }
 
 /// Takes a block into the hash (RFC 3174 section 6.1).
+#[inline(never)]
 fn digest(hash: &mut [u32; 5], block: &[u8; 64]) {
     let mut words = [0_u32; 80];
     for (word, octets) in words.iter_mut().zip(block.as_chunks().0) {
