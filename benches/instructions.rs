@@ -3,10 +3,10 @@
 //!
 //! `cargo bench --manifest-path benches/Cargo.toml --bench instructions` prints the table; `-- --check` fails where a
 //! count has grown by more than 5 % over the committed one (if that is of the same compiler; another one only prints);
-//! `-- --write` commits to the new ones.
+//! `-- --write` replaces the committed ones; a word selects the work whose name holds it.
 
 use std::process::{Command, ExitCode};
-use std::{collections::HashMap, env, fs, hint::black_box, time::Instant};
+use std::{collections::HashMap, env, fs, hint::black_box};
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.txt");
 /// How much a count may grow.
@@ -17,7 +17,11 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         // What runs under valgrind: one work, so many times.
         ["--run", name, times] => return run(name, times.parse().unwrap()),
-        ["--time", filter, ..] => return time(filter),
+        // `cargo bench -- --test`: everything once, nothing counted.
+        _ if arguments.iter().any(|argument| argument == "--test") => {
+            sansocket_benches::all().iter_mut().for_each(|work| _ = (work.run)());
+            return ExitCode::SUCCESS;
+        }
         _ => {}
     }
     let has = |flag: &str| arguments.iter().any(|argument| argument == flag);
@@ -89,24 +93,4 @@ fn compiler() -> String {
     let rustc = env::var("RUSTC").unwrap_or("rustc".into());
     let output = Command::new(rustc).arg("--version").output().unwrap();
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
-}
-
-fn time(filter: &str) -> ExitCode {
-    for mut work in sansocket_benches::all() {
-        if !work.name.contains(filter) {
-            continue;
-        }
-        let mut best = f64::MAX;
-        let start = Instant::now();
-        while start.elapsed().as_millis() < 200 {
-            let round = Instant::now();
-            let mut count = 0;
-            while count < 1000 {
-                count += (work.run)();
-            }
-            best = best.min(round.elapsed().as_nanos() as f64 / count as f64);
-        }
-        println!("{:<50} {best:>10.1} ns", work.name);
-    }
-    ExitCode::SUCCESS
 }

@@ -89,8 +89,42 @@
 //! println!("{first:?}");
 //! ```
 //!
-//! Every slice of input is used up: nothing is handed in again. Where a message lies whole in the input it is lent from
+//! Every slice of input is used up: nothing need be handed in again. Where a message lies whole in the input it is lent from
 //! there, unmasked in place; only one that spans slices is collected in the inbox. A caller may stop between two events.
+//!
+//! # Large messages, in place
+//!
+//! A frame that is cut by the end of a read costs a copy into the inbox. Who has a large buffer may wait instead: ask
+//! [`missing`](WebSocket::missing) before `receive`, leave the cut frame where it is, and read what it lacks behind it.
+//!
+//! ```no_run
+//! # use sansocket::{Config, Event, WebSocket};
+//! # use std::io::Read;
+//! # fn serve(mut stream: std::net::TcpStream) -> std::io::Result<()> {
+//! # let mut ws = WebSocket::server(Config::default());
+//! # let mut inbox = Vec::new();
+//! let mut buffer = vec![0; 64 * 1024];
+//! let (mut kept, mut next) = (0, 16 * 1024); // what of a cut frame is at the buffer's front; what the next read asks for
+//! # while !ws.is_closed() {
+//! let end = kept + stream.read(&mut buffer[kept..kept + next])?;
+//! let room = buffer.len();
+//! let mut input = &mut buffer[..end];
+//! next = 16 * 1024;
+//! loop {
+//!     let missing = ws.missing(input, &inbox);
+//!     if missing > 0 && missing <= (room - input.len()) as u64 {
+//!         next = missing as usize;
+//!         break; // to read the rest
+//!     }
+//!     let Some(event) = ws.receive(&mut input, &mut inbox) else { break };
+//!     // … as above
+//! }
+//! kept = input.len();
+//! buffer.copy_within(end - kept..end, 0);
+//! # }
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Bytes to send
 //!
@@ -161,6 +195,7 @@
 //!
 //! - `alloc` (default): [`Buffer`] for `Vec<u8>`, and `Inbox`.
 //! - `simdutf8`: text is validated with the widest vector instructions that the processor has; needs `std`.
+//! - `simd`: so are payloads masked; with `simdutf8`, and needs `std` too.
 //! - `defmt`: events, errors and states derive `defmt::Format`.
 
 #[cfg(feature = "alloc")]

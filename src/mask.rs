@@ -187,7 +187,7 @@ pub(crate) fn append(bytes: &[u8], key: MaskingKey, target: &mut alloc::vec::Vec
         16..32 => append_ends::<16>(bytes, key, target),
         32..64 => append_ends::<32>(bytes, key, target),
         64..=128 => append_ends::<64>(bytes, key, target),
-        _ => append_words(bytes, key, target),
+        _ => append_long(bytes, key, target),
     }
 }
 
@@ -203,14 +203,16 @@ fn append_ends<const N: usize>(bytes: &[u8], key: MaskingKey, target: &mut alloc
     target.extend_from_slice(&last);
 }
 
+/// Copies, then masks what has been copied while the first-level cache still has it.
 #[cfg(feature = "alloc")]
 #[inline(never)]
-fn append_words(bytes: &[u8], key: MaskingKey, target: &mut alloc::vec::Vec<u8>) {
-    let (words, tail) = bytes.as_chunks::<4>();
+fn append_long(bytes: &[u8], key: MaskingKey, target: &mut alloc::vec::Vec<u8>) {
     target.reserve(bytes.len());
-    // Over an iterator of arrays `extend` knows the length, and becomes a loop of vector instructions.
-    target.extend(words.iter().flat_map(|word| xor_word(*word, key)));
-    target.extend(tail.iter().zip(key).map(|(octet, mask)| octet ^ mask));
+    for part in bytes.chunks(4096) {
+        let start = target.len();
+        target.extend_from_slice(part);
+        xor(target.get_mut(start..).unwrap_or_default(), key);
+    }
 }
 
 #[cfg(test)]

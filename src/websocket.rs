@@ -541,6 +541,9 @@ impl<R: Role> WebSocket<R> {
             if what.is_some() {
                 return Ok(what);
             }
+            if *at == input.len() {
+                break;
+            }
         }
         Ok(None)
     }

@@ -253,6 +253,79 @@ fn a_page_and_its_socket_share_a_port() {
 }
 
 #[test]
+fn the_demo_keeps_a_connection_for_pages_and_refuses_what_is_malformed() {
+    let (_server, address) = serve("demo", &[]);
+    let get = |path: &str, headers: &str| format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
+    // Two requests at once on one connection, which the second one ends.
+    let two = get("/", "") + &get("/style.css", "Connection: close\r\n");
+    let both = String::from_utf8(exchange(&address, two.as_bytes(), |_| false)).unwrap();
+    assert_eq!(both.matches("HTTP/1.1 200 OK\r\n").count(), 2, "{both}");
+    assert!(both.contains("</html>\nHTTP/1.1 200 OK\r\nContent-Type: text/css"), "{both}");
+
+    // Every file that the page names is there.
+    let page = include_str!("../examples/demo/page/index.html");
+    for path in page.split('"').filter(|text| text.starts_with('/')) {
+        let response = exchange(&address, get(path, "Connection: close\r\n").as_bytes(), |_| false);
+        assert!(response.starts_with(b"HTTP/1.1 200 OK\r\n"), "{path}: {}", response.escape_ascii());
+    }
+
+    let foreign = REQUEST.replace("/socket", "/watch") + "Origin: http://elsewhere\r\n\r\n";
+    let unknown = REQUEST.replace("/socket", "/talk?session=none") + "\r\n";
+    for (request, status) in [
+        (get("/other", ""), 404),
+        (get("/../Cargo.toml", ""), 404),
+        (get("/watch", ""), 426),
+        (get("/race/poll?session=none&after=-1", ""), 404),
+        (get("/race/long-poll", ""), 404),
+        (get("/", &format!("X: {}\r\n", "x".repeat(64 << 10))), 431),
+        (get("/", "Content-Length: 5\r\n"), 400),
+        ("POST / HTTP/1.1\r\nHost: a\r\n\r\n".into(), 405),
+        ("\0\u{1}\u{2}\r\n\r\n".into(), 400),
+        (unknown, 404),
+        (foreign, 403),
+    ] {
+        let response = exchange(&address, request.as_bytes(), |_| false);
+        let expected = format!("HTTP/1.1 {status} ");
+        assert!(response.starts_with(expected.as_bytes()), "{status}: {}", response.escape_ascii());
+    }
+}
+
+#[test]
+fn the_demo_tells_a_page_what_the_server_has_seen_and_follows_its_orders() {
+    let (_server, address) = serve("demo", &[]);
+    let watch = client(&address, "/watch", &[]);
+    watch.output.expect("open");
+    let hello = watch.output.next().unwrap();
+    let session =
+        hello.strip_prefix("text: {\"session\":\"").and_then(|rest| rest.strip_suffix("\"}")).unwrap();
+    let talk = client(&address, &format!("/talk?session={session}"), &[]);
+    talk.output.expect("open");
+    talk.send("hi");
+    talk.output.expect("text: hi");
+    // Lines that make no sense are ignored.
+    for line in ["", "fly", "close", "close no", "go", "go 1", "stop", "clock x", "send from the server"] {
+        watch.send(line);
+    }
+    talk.output.expect("text: from the server");
+    watch.send("close 4001 enough");
+    talk.output.expect("close: 4001 enough (clean)");
+    for told in [
+        "\"state\":\"connecting\"",
+        "\"event\":\"request\"",
+        "\"event\":\"open\"",
+        "\"wire\":\"in\",\"header\":\"8182",
+        "\"event\":\"message\",\"kind\":\"text\",\"length\":2,\"text\":\"hi\"",
+        "\"wire\":\"out\",\"header\":\"8102\",\"payload\":\"6869\",\"length\":2",
+        "\"call\":\"send(\\\"from the server\\\")\"",
+        "\"wire\":\"in\",\"header\":\"8882",
+        "\"event\":\"close\",\"detail\":\"4001 (clean)\"",
+        "\"state\":\"closed\"",
+    ] {
+        while !watch.output.next().unwrap().contains(told) {}
+    }
+}
+
+#[test]
 fn the_examples_that_need_no_socket_succeed() {
     for name in ["smoltcp_loopback", "broadcast"] {
         assert!(start(name, &[]).exit().success(), "{name}");

@@ -1,18 +1,22 @@
-//! How a row is run: each peer's work is checked, then timed in rounds, one short turn for each peer in every round.
+//! How a row is run: each peer's work is checked, then timed in rounds, one short turn for each peer in every
+//! round.
 
 use crate::{
     heap::counted,
     peers::{Bench, Peer, Receiving, Sending},
     wire::{Kept, READ, Wire},
-    work::{Content, Message, Role, Row, Stream, Work, messages, per_pass},
+    work::{Content, Message, Role, Row, Stream, Work, messages},
 };
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
 /// How long and how often.
 pub struct Effort {
+    /// None: nothing is timed.
     pub rounds: usize,
     pub turn: Duration,
+    /// How many bytes one pass moves, but at least one message.
+    pub pass: usize,
 }
 
 /// What was measured of a peer on one row.
@@ -80,10 +84,10 @@ fn server_alone() -> Job {
 }
 
 /// Makes the peer's bench of a row, and checks that it does the work.
-fn prepare(peer: &Peer, row: &Row) -> Option<Job> {
+fn prepare(peer: &Peer, row: &Row, amount: usize) -> Option<Job> {
     match row.work {
         Work::Receive { role, content, len, fragments, read } => {
-            let stream = Stream::new(role, content, len, fragments);
+            let stream = Stream::new(role, content, len, fragments, amount);
             let case = Receiving::new(&stream, role, fragments, read);
             let count = case.count;
             let mut bench = (peer.receive)(case)?;
@@ -94,7 +98,7 @@ fn prepare(peer: &Peer, row: &Row) -> Option<Job> {
             Some(Job { bench, count })
         }
         Work::Echo { len } => {
-            let stream = Stream::new(Role::Server, Content::Binary, len, 1);
+            let stream = Stream::new(Role::Server, Content::Binary, len, 1, amount);
             let case = || Receiving::new(&stream, Role::Server, 1, READ);
             let mut checked = case();
             let kept = checked.wire.keep();
@@ -103,12 +107,12 @@ fn prepare(peer: &Peer, row: &Row) -> Option<Job> {
             Some(Job { bench: (peer.echo)(case())?, count })
         }
         Work::Send { role, len } => {
-            let message = Stream::new(role, Content::Binary, len, 1).messages.remove(0);
-            let case = || Sending::new(message.payload.clone().into(), role);
+            let message = Stream::new(role, Content::Binary, len, 1, 0).messages.remove(0);
+            let case = || Sending::new(message.payload.clone().into(), role, amount);
             let mut checked = case();
             let kept = checked.wire.keep();
             let count = checked.count;
-            let sent = vec![message.clone(); per_pass(len)];
+            let sent = vec![message.clone(); count];
             check_sent(peer, row, (peer.send)(checked)?, &kept, role, &sent);
             Some(Job { bench: (peer.send)(case())?, count })
         }
@@ -187,29 +191,40 @@ impl Job {
     }
 }
 
-/// Runs a row: checks every peer, and times them unless there is no effort to be made.
-pub fn run(row: &Row, peers: &[&Peer], effort: Option<&Effort>) -> Vec<Option<Measured>> {
-    let mut jobs: Vec<Option<Job>> = peers.iter().map(|peer| prepare(peer, row)).collect();
-    let Some(effort) = effort else {
-        return jobs.iter().map(|_| None).collect();
-    };
-    let allocations: Vec<f64> = jobs
-        .iter_mut()
-        .map(|job| {
-            let Some(job) = job else { return 0.0 };
-            job.bench.pass();
-            let (_, allocations, _) = counted(|| job.passes(4));
-            allocations as f64 / (4 * job.count) as f64
-        })
-        .collect();
-    if row.work == Work::Connect {
+/// Runs rows that are to be compared, one or several: checks every peer, and times them unless there is no
+/// effort to be made. What comes back are the results of each row, in the order of the peers.
+pub fn run(rows: &[Row], peers: &[&Peer], effort: &Effort) -> Vec<Vec<Option<Measured>>> {
+    let all = rows.iter().flat_map(|row| peers.iter().map(move |peer| (row, peer)));
+    let mut jobs: Vec<Option<Job>> = all.map(|(row, peer)| prepare(peer, row, effort.pass)).collect();
+    if effort.rounds == 0 {
+        for (row, jobs) in rows.iter().zip(jobs.chunks(peers.len())) {
+            let without = peers.iter().zip(jobs).filter(|(_, job)| job.is_none()).map(|(peer, _)| peer.name);
+            let without = without.collect::<Vec<_>>().join("; ");
+            let done = jobs.iter().flatten().count();
+            println!(
+                "{}: {done} checked{}{without}",
+                row.name,
+                if without.is_empty() { "" } else { "; not done by: " }
+            );
+        }
+        return Vec::new();
+    }
+    let connecting = rows.iter().all(|row| row.work == Work::Connect);
+    if connecting {
         jobs.push(Some(server_alone()));
     }
-    let passes: Vec<usize> =
-        jobs.iter_mut().map(|job| job.as_mut().map_or(0, |job| job.calibrate(effort.turn))).collect();
+    let allocations = |job: &mut Job| {
+        job.bench.pass();
+        let (_, allocations, _) = counted(|| job.passes(4));
+        allocations as f64 / (4 * job.count) as f64
+    };
+    let allocations = jobs.iter_mut().map(|job| job.as_mut().map_or(0.0, allocations));
+    let mut allocations: Vec<f64> = allocations.collect();
+    let passes = jobs.iter_mut().map(|job| job.as_mut().map_or(0, |job| job.calibrate(effort.turn)));
+    let passes: Vec<usize> = passes.collect();
     let mut rounds = vec![Vec::with_capacity(effort.rounds); jobs.len()];
     for round in 0..effort.rounds {
-        // Nobody always runs behind the same one.
+        // Nobody is always the first.
         for turn in 0..jobs.len() {
             let at = (round + turn) % jobs.len();
             if let Some(job) = &mut jobs[at] {
@@ -218,15 +233,14 @@ pub fn run(row: &Row, peers: &[&Peer], effort: Option<&Effort>) -> Vec<Option<Me
             }
         }
     }
-    if row.work == Work::Connect {
+    if connecting {
         let alone = quartiles(rounds.pop().unwrap())[1];
         rounds.iter_mut().flatten().for_each(|time| *time -= alone);
+        let alone = allocations.pop().unwrap();
+        allocations.iter_mut().for_each(|allocations| *allocations -= alone);
     }
-    rounds
-        .into_iter()
-        .zip(allocations)
-        .map(|(rounds, allocations)| {
-            (!rounds.is_empty()).then(|| Measured { times: quartiles(rounds.clone()), allocations, rounds })
-        })
-        .collect()
+    let mut measured = rounds.into_iter().zip(allocations).map(|(rounds, allocations)| {
+        (!rounds.is_empty()).then(|| Measured { times: quartiles(rounds.clone()), allocations, rounds })
+    });
+    rows.iter().map(|_| measured.by_ref().take(peers.len()).collect()).collect()
 }

@@ -1,8 +1,10 @@
 //! The implementations, each behind the same few functions, one file each: `sansocket.rs` is this crate's.
 
 use crate::{
+    idle::Hold,
+    strict::Probe,
     wire::Wire,
-    work::{Message, Role, Stream, per_pass},
+    work::{Message, Role, Stream},
 };
 use bytes::Bytes;
 use std::hint::black_box;
@@ -29,6 +31,8 @@ pub struct Peer {
     pub send: fn(Sending) -> Option<Box<dyn Bench>>,
     pub accept: Option<fn(&mut Wire)>,
     pub connect: Option<fn(&mut Wire)>,
+    pub probe: Option<Probe>,
+    pub idle: Option<Hold>,
 }
 
 /// What is to be received, or echoed by a server.
@@ -100,7 +104,6 @@ pub fn doing(work: impl FnMut() + 'static) -> Option<Box<dyn Bench>> {
 pub fn all() -> Vec<Peer> {
     vec![
         crate::sansocket::peer(),
-        crate::sansocket::short_reads(),
         sockudo::protocol(),
         sockudo::stream(),
         tungstenite::peer(),
@@ -123,8 +126,8 @@ impl Receiving {
 }
 
 impl Sending {
-    pub fn new(payload: Bytes, role: Role) -> Self {
+    pub fn new(payload: Bytes, role: Role, amount: usize) -> Self {
         let wire = Wire::again([0].into(), 1);
-        Self { role, wire, count: per_pass(payload.len()), payload }
+        Self { role, wire, count: (amount / payload.len()).max(1), payload }
     }
 }

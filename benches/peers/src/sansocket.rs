@@ -1,7 +1,9 @@
 //! This crate: the loop of its README, with its buffers in the sizes that suit a server.
 
 use crate::{
+    idle::{HELLO, Held, Line, hold},
     peers::{Bench, Peer, Receive, Receiving, Sending, doing, receiving},
+    strict::LAST,
     wire::{READ, Wire},
     work::Role,
 };
@@ -14,31 +16,24 @@ const FLUSH: usize = 16 * 1024;
 /// From here on an echo writes the payload from where it lies.
 const LARGE: usize = 4 * 1024;
 
-/// With reads of up to 64 KiB, as every other.
+/// What one read brings where nothing is known of what comes: it stays in the first-level cache.
+const FRESH: usize = 16 * 1024;
+/// A frame of 64 KiB fits, with its header.
+const SPACE: usize = 64 * 1024 + 14;
+
 pub fn peer() -> Peer {
     Peer {
         name: "sansocket",
         utf8: "yes, on the octet; simdutf8",
-        notes: "masking keys from ChaCha12 (`StdRng`), seeded by the system; without permessage-deflate",
-        receive: |case| receive::<READ>(case),
-        echo: |case| echo::<READ>(case),
+        notes: "reads of 16 KiB, then what a frame of up to 64 KiB lacks; masks with AVX-512 or AVX2 found at run time; \
+                masking keys from ChaCha12 (`StdRng`), seeded by the system; without permessage-deflate",
+        receive,
+        echo,
         send,
         accept: Some(accept),
         connect: Some(connect),
-    }
-}
-
-/// With a read buffer that stays in the first-level cache.
-pub fn short_reads() -> Peer {
-    Peer {
-        name: "sansocket, 16 KiB reads",
-        notes: "as the first column, with a read buffer of 16 KiB",
-        receive: |case| receive::<{ 17 * 1024 }>(case),
-        echo: |case| echo::<{ 17 * 1024 }>(case),
-        send: |_| None,
-        accept: None,
-        connect: None,
-        ..peer()
+        probe: Some(probe),
+        idle: Some(idle),
     }
 }
 
@@ -52,32 +47,45 @@ struct Connection<R: sansocket::Role> {
     wire: Wire,
     buffer: Vec<u8>,
     inbox: Inbox,
+    outbox: Vec<u8>,
     /// How many bytes of a frame that was cut wait at the front of the buffer.
     kept: usize,
+    /// How many bytes the next read asks for.
+    next: usize,
 }
 
 impl<R: sansocket::Role> Connection<R> {
-    /// One read, and the messages that it brings. A frame that is cut by its end, and whose rest fits into the buffer, waits
-    /// at the buffer's front for the next one: its message is then lent from there.
+    fn new(ws: WebSocket<R>, wire: Wire) -> Self {
+        let (buffer, outbox) = (vec![0; SPACE], Vec::with_capacity(2 * FLUSH));
+        Self { ws, wire, buffer, inbox: Inbox::new(), outbox, kept: 0, next: FRESH }
+    }
+
+    /// One read, and the messages that it brings. A frame that is cut by its end, and whose rest fits into the buffer,
+    /// waits at the buffer's front until that rest has been read: its message is then lent from there.
     #[inline(always)]
-    fn turn(&mut self, mut each: impl FnMut(&mut WebSocket<R>, &mut Wire, Message<'_>)) {
-        let Self { ws, wire, buffer, inbox, kept } = self;
+    fn turn(&mut self, mut each: impl FnMut(&mut WebSocket<R>, &mut Wire, &mut Vec<u8>, Message<'_>)) {
+        let Self { ws, wire, buffer, inbox, outbox, kept, next } = self;
         let space = buffer.len();
-        let end = *kept + wire.read(&mut buffer[*kept..]);
+        let end = *kept + wire.read(&mut buffer[*kept..*kept + *next]);
         let mut input = &mut buffer[..end];
+        *next = FRESH;
         loop {
             let missing = ws.missing(input, inbox);
             if missing > 0 && missing <= (space - input.len()) as u64 {
+                *next = missing as usize;
                 break;
             }
             match ws.receive(&mut input, inbox) {
-                Some(Event::Message(message)) => each(ws, wire, message),
+                Some(Event::Message(message)) => each(ws, wire, outbox, message),
                 Some(_) => panic!("only messages were sent"),
                 None => break,
             }
+            ws.transmit(outbox).unwrap();
         }
+        wire.write(outbox);
+        outbox.clear();
         *kept = input.len();
-        if *kept > 0 {
+        if *kept < end {
             buffer.copy_within(end - *kept..end, 0);
         }
     }
@@ -88,7 +96,7 @@ impl<R: sansocket::Role> Receive for Connection<R> {
     fn receive(&mut self, count: usize, mut each: impl FnMut(bool, &[u8])) {
         let mut left = count;
         while left > 0 {
-            self.turn(|_, _, message| {
+            self.turn(|_, _, _, message| {
                 match message {
                     Message::Text(text) => each(true, text.as_bytes()),
                     Message::Binary(bytes) => each(false, bytes),
@@ -99,51 +107,33 @@ impl<R: sansocket::Role> Receive for Connection<R> {
     }
 }
 
-fn receive<const READ: usize>(case: Receiving) -> Option<Box<dyn Bench>> {
-    let Receiving { role, wire, count, .. } = case;
-    let (buffer, inbox) = (vec![0; READ], Inbox::new());
+fn receive(Receiving { role, wire, count, .. }: Receiving) -> Option<Box<dyn Bench>> {
     match role {
-        Role::Server => {
-            let ws = WebSocket::<Server>::open(Config::default());
-            receiving(Connection { ws, wire, buffer, inbox, kept: 0 }, count)
-        }
+        Role::Server => receiving(Connection::new(WebSocket::<Server>::open(Config::default()), wire), count),
         Role::Client => {
-            let ws = WebSocket::<Client<_>>::open(Config::default(), rng());
-            receiving(Connection { ws, wire, buffer, inbox, kept: 0 }, count)
+            receiving(Connection::new(WebSocket::<Client<_>>::open(Config::default(), rng()), wire), count)
         }
     }
 }
 
-fn echo<const READ: usize>(case: Receiving) -> Option<Box<dyn Bench>> {
-    let Receiving { mut wire, count, .. } = case;
-    let mut ws = WebSocket::<Server>::open(Config::default());
-    let (mut buffer, mut inbox, mut outbox) = (vec![0; READ], Inbox::new(), Vec::with_capacity(2 * FLUSH));
+fn echo(Receiving { wire, count, .. }: Receiving) -> Option<Box<dyn Bench>> {
+    let mut connection = Connection::new(WebSocket::<Server>::open(Config::default()), wire);
     doing(move || {
         let mut left = count;
         while left > 0 {
-            let len = wire.read(&mut buffer);
-            let mut input = &mut buffer[..len];
-            while let Some(event) = ws.receive(&mut input, &mut inbox) {
-                let Event::Message(message) = event else { panic!("{event:?}") };
+            connection.turn(|ws, wire, outbox, message| {
                 let payload = message.as_bytes();
                 if payload.len() < LARGE {
-                    ws.send(message, &mut outbox).unwrap();
+                    ws.send(message, outbox).unwrap();
                 } else {
-                    ws.send_header(message.kind(), payload.len() as u64, &mut outbox).unwrap();
-                    wire.write(&outbox);
+                    ws.send_header(message.kind(), payload.len() as u64, outbox).unwrap();
+                    wire.write(outbox);
                     outbox.clear();
                     wire.write(payload);
                     ws.payload_sent(payload.len() as u64).unwrap();
                 }
-                ws.transmit(&mut outbox).unwrap();
-                if outbox.len() >= FLUSH {
-                    wire.write(&outbox);
-                    outbox.clear();
-                }
                 left -= 1;
-            }
-            wire.write(&outbox);
-            outbox.clear();
+            });
         }
     })
 }
@@ -212,4 +202,47 @@ fn connect(wire: &mut Wire) {
         let mut input = &mut buffer[..len];
         let Some(Event::Open(_)) = ws.receive(&mut input, &mut inbox) else { panic!("not open") };
     });
+}
+
+fn probe(mut wire: Wire) -> Result<bool, String> {
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let (mut buffer, mut inbox) = (vec![0; READ], Inbox::new());
+    loop {
+        let len = wire.read(&mut buffer);
+        let mut input = &mut buffer[..len];
+        while let Some(event) = ws.receive(&mut input, &mut inbox) {
+            match event {
+                Event::Message(message) if message.as_bytes() == LAST => return Ok(true),
+                Event::Error(error) => return Err(error.to_string()),
+                Event::Close(_) => return Ok(false),
+                _ => {}
+            }
+        }
+        if len == 0 {
+            return Ok(false);
+        }
+    }
+}
+
+fn idle(count: usize) -> Held {
+    // These are the thread's.
+    let (mut buffer, mut outbox) = (vec![0; READ], Vec::new());
+    hold(count, |mut line: Line| {
+        let (mut ws, mut inbox) = (WebSocket::server(Config::default()), Inbox::new());
+        let mut received = false;
+        while !received {
+            let len = std::io::Read::read(&mut line, &mut buffer).unwrap();
+            let mut input = &mut buffer[..len];
+            while let Some(event) = ws.receive(&mut input, &mut inbox) {
+                match event {
+                    Event::Request(request) => ws.accept(request.accept(), &mut outbox).unwrap(),
+                    Event::Message(message) => received = message == Message::Text(HELLO),
+                    _ => {}
+                }
+            }
+            outbox.clear();
+        }
+        // Its memory is given back once nothing is in it; the next message may have another one.
+        (ws, Inbox::new())
+    })
 }

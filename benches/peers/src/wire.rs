@@ -1,5 +1,5 @@
-//! The socket of the benches: in memory, never waiting, and copying what it is read from and what is written to it, as a
-//! kernel does.
+//! The socket of the benches: in memory, never waiting, and copying what it is read from and what is written to
+//! it, as a kernel does.
 
 use std::{
     io::{self, IoSlice, Read, Write},

@@ -1,5 +1,5 @@
-//! The work: each row of the table, its messages, and the bytes that carry them, written and read here without the help of
-//! any implementation that is measured.
+//! The work: each row of the table, its messages, and the bytes that carry them, written and read here without
+//! the help of any implementation that is measured.
 
 use crate::wire::READ;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -51,8 +51,11 @@ pub struct Row {
     pub work: Work,
     /// uWebSockets' time as a part of that of sockudo-ws's `Protocol`, where it was once measured beside it.
     pub uws: Option<f64>,
-    /// The row is in the short table and in the chart.
+    /// The row is in the short table.
     pub main: bool,
+    /// Rows with the same name here are run in the same rounds; the first one is what the others are compared
+    /// with.
+    pub beside: Option<String>,
 }
 
 fn size(len: usize) -> String {
@@ -68,23 +71,24 @@ pub fn rows() -> Vec<Row> {
     const KIB: usize = 1024;
     const MIB: usize = 1024 * KIB;
     let mut rows = Vec::new();
-    let mut add = |group, name: String, work, uws, main| rows.push(Row { group, name, work, uws, main });
+    let mut add =
+        |group, name: String, work, uws, main| rows.push(Row { group, name, work, uws, main, beside: None });
     let whole = |role, content, len| Work::Receive { role, content, len, fragments: 1, read: READ };
     let sizes = [16, 125, KIB, 16 * KIB, 64 * KIB, MIB];
     for (len, uws) in sizes.into_iter().zip([Some(0.15), Some(0.32), Some(0.73), None, None, None]) {
         let name = format!("receive masked binary {}", size(len));
-        add("receive", name, whole(Role::Server, Content::Binary, len), uws, true);
+        add("receive", name, whole(Role::Server, Content::Binary, len), uws, len != 64 * KIB);
     }
     for (content, name, uws) in [(Content::Json, "JSON", Some(0.42)), (Content::Greek, "multi-byte", None)] {
         for len in [125, KIB, 16 * KIB] {
             let uws = uws.filter(|_| len == 125);
             let name = format!("receive masked {name} text {}", size(len));
-            add("text", name, whole(Role::Server, content, len), uws, true);
+            add("text", name, whole(Role::Server, content, len), uws, len != 16 * KIB);
         }
     }
     for (len, uws) in sizes.into_iter().zip([Some(0.13), Some(0.19), Some(0.46), None]) {
         let name = format!("receive unmasked binary {}", size(len));
-        add("unmasked", name, whole(Role::Client, Content::Binary, len), uws, false);
+        add("unmasked", name, whole(Role::Client, Content::Binary, len), uws, len == 125);
     }
     let work = Work::Receive {
         role: Role::Server,
@@ -99,36 +103,30 @@ pub fn rows() -> Vec<Row> {
     }
     for (len, uws) in sizes.into_iter().zip([Some(0.94), Some(0.97), Some(0.83), None, None, None]) {
         let work = Work::Send { role: Role::Server, len };
-        add("send", format!("send unmasked {}", size(len)), work, uws, true);
+        add("send", format!("send unmasked {}", size(len)), work, uws, ![16 * KIB, MIB].contains(&len));
     }
     for len in [125, KIB, 16 * KIB] {
         let work = Work::Send { role: Role::Client, len };
-        add("send masked", format!("send masked {}", size(len)), work, None, true);
+        add("send masked", format!("send masked {}", size(len)), work, None, len != 16 * KIB);
     }
     add("handshake", "server handshake".into(), Work::Accept, None, true);
     add("handshake", "client handshake".into(), Work::Connect, None, true);
-    for len in [125, KIB, 16 * KIB, 64 * KIB, MIB] {
-        for (read, cut) in [(READ, "uncut"), (16 * KIB, "16 KiB"), (1460, "1,460 B"), (64, "64 B")] {
-            let (role, content) = (Role::Server, Content::Binary);
-            let work = Work::Receive { role, content, len, fragments: 1, read };
-            add("cut", format!("receive {} cut: reads of {cut}", size(len)), work, None, false);
+    let cut = [KIB, 16 * KIB, 64 * KIB, MIB].map(|len| (Content::Binary, "", len));
+    for (content, what, len) in cut.into_iter().chain([(Content::Greek, " of multi-byte text", 16 * KIB)]) {
+        for (read, cut) in [(READ, "64 KiB"), (16 * KIB, "16 KiB"), (1460, "1,460 B"), (64, "64 B")] {
+            let work = Work::Receive { role: Role::Server, content, len, fragments: 1, read };
+            let name = format!("receive {}{what} in reads of {cut}", size(len));
+            let beside = Some(format!("{}{what}", size(len)));
+            rows.push(Row { group: "cut", name, work, uws: None, main: false, beside });
         }
     }
     rows
 }
 
-/// The stream of a row, some 256 KiB of whole messages, and what is in it.
+/// The stream of a row, whole messages, and what is in it.
 pub struct Stream {
     pub bytes: Arc<[u8]>,
     pub messages: Vec<Message>,
-}
-
-/// How much one pass over a row moves.
-const PASS: usize = 256 * 1024;
-
-/// How many messages of `len` bytes one pass sends.
-pub fn per_pass(len: usize) -> usize {
-    (PASS / (len + 4)).max(1)
 }
 
 /// What `len` bytes of `content` are; no two are the same.
@@ -157,11 +155,11 @@ fn payload(rng: &mut StdRng, content: Content, len: usize) -> Vec<u8> {
 }
 
 impl Stream {
-    /// The stream that a receiver of `role` gets.
-    pub fn new(role: Role, content: Content, len: usize, fragments: usize) -> Self {
+    /// The stream that a receiver of `role` gets: `amount` bytes, but at least one message.
+    pub fn new(role: Role, content: Content, len: usize, fragments: usize, amount: usize) -> Self {
         let mut rng = StdRng::seed_from_u64(6455);
         let (mut bytes, mut messages) = (Vec::new(), Vec::new());
-        while bytes.is_empty() || bytes.len() + len <= PASS {
+        while bytes.is_empty() || bytes.len() + len <= amount {
             let payload = payload(&mut rng, content, len);
             let text = content != Content::Binary;
             for (i, part) in payload.chunks(len.div_ceil(fragments)).enumerate() {

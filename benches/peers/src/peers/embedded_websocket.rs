@@ -1,8 +1,10 @@
-//! embedded-websocket: its codec over slices, in the loop of its own `Framer`, which by itself cannot keep a header that two
-//! reads share.
+//! embedded-websocket: its codec over slices, in the loop of its own `Framer`, which by itself cannot keep a
+//! header that two reads share.
 
 use super::{Bench, Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
+    idle::{HELLO, Held, hold},
+    strict::LAST,
     wire::{READ, Wire},
     work::Role,
 };
@@ -11,17 +13,18 @@ use embedded_websocket::{
     WebSocketSendMessageType as Sent, WebSocketServer, WebSocketState, WebSocketType, read_http_header,
 };
 use rand_08::{RngCore, rngs::ThreadRng, thread_rng};
-use std::str;
+use std::{io::Read, str};
 
-/// The outbox is written once it holds this much.
-const FLUSH: usize = 16 * 1024;
+/// What one read brings, and what the outbox is written at.
+const BUFFER: usize = 16 * 1024;
 
 pub fn peer() -> Peer {
     Peer {
         name: "embedded-websocket",
         utf8: "in its `Framer` only, at the end of each message; done here likewise; core",
-        notes: "the caller's buffers: 64 KiB to read, 16 KiB to send; checks neither the mask bit nor the reserved bits; the \
-                request is parsed by the caller, with httparse; masking keys from rand's thread generator",
+        notes: "the caller's buffers: 16 KiB to read (of 8, 16, 64 and 128 the best), 16 KiB to \
+            send; cannot take fragments that reads cut; the request is parsed by the caller, \
+            with httparse; masking keys from rand's thread generator",
         receive: |case| match case.role {
             // A fragment whose payload two reads share ends in an error.
             _ if case.fragments > 1 => None,
@@ -35,6 +38,8 @@ pub fn peer() -> Peer {
         },
         accept: Some(accept),
         connect: Some(connect),
+        probe: Some(probe),
+        idle: Some(idle),
     }
 }
 
@@ -52,7 +57,7 @@ struct Connection<R: RngCore, T: WebSocketType> {
 impl<R: RngCore, T: WebSocketType> Connection<R, T> {
     fn new(case: Receiving, mut ws: WebSocket<R, T>) -> Self {
         ws.state = WebSocketState::Open;
-        let (buffer, message) = (vec![0; READ], vec![0; case.largest]);
+        let (buffer, message) = (vec![0; BUFFER], vec![0; case.largest]);
         Self { ws, wire: case.wire, buffer, unread: 0..0, message, filled: 0 }
     }
 
@@ -106,13 +111,13 @@ fn receive<R: RngCore + 'static, T: WebSocketType + 'static>(
 fn echo(case: Receiving) -> Option<Box<dyn Bench>> {
     let (count, largest) = (case.count, case.largest);
     let mut connection = Connection::new(case, WebSocketServer::new_server());
-    let (mut outbox, mut filled) = (vec![0; FLUSH + largest + 14], 0);
+    let (mut outbox, mut filled) = (vec![0; BUFFER + largest + 14], 0);
     doing(move || {
         for _ in 0..count {
             let (_, len) = connection.next();
             let Connection { ws, wire, message, .. } = &mut connection;
             filled += ws.write(Sent::Binary, true, &message[..len], &mut outbox[filled..]).unwrap();
-            if filled >= FLUSH {
+            if filled >= BUFFER {
                 wire.write(&outbox[..filled]);
                 filled = 0;
             }
@@ -128,11 +133,11 @@ fn send<R: RngCore + 'static, T: WebSocketType + 'static>(
 ) -> Option<Box<dyn Bench>> {
     let Sending { mut wire, payload, count, .. } = case;
     ws.state = WebSocketState::Open;
-    let (mut outbox, mut filled) = (vec![0; FLUSH + payload.len() + 14], 0);
+    let (mut outbox, mut filled) = (vec![0; BUFFER + payload.len() + 14], 0);
     doing(move || {
         for _ in 0..count {
             filled += ws.write(Sent::Binary, true, &payload, &mut outbox[filled..]).unwrap();
-            if filled >= FLUSH {
+            if filled >= BUFFER {
                 wire.write(&outbox[..filled]);
                 filled = 0;
             }
@@ -145,14 +150,18 @@ fn send<R: RngCore + 'static, T: WebSocketType + 'static>(
 fn accept(wire: &mut Wire) {
     let mut buffer = [0; 1024];
     let len = wire.read(&mut buffer);
-    let mut headers = [httparse::EMPTY_HEADER; 16];
-    let mut request = httparse::Request::new(&mut headers);
-    request.parse(&buffer[..len]).unwrap();
-    let context = read_http_header(request.headers.iter().map(|header| (header.name, header.value)));
     let mut outbox = [0; 1024];
-    let key = context.unwrap().unwrap().sec_websocket_key;
-    let len = WebSocketServer::new_server().server_accept(&key, None, &mut outbox).unwrap();
+    let len = answer(&mut WebSocketServer::new_server(), &buffer[..len], &mut outbox);
     wire.write(&outbox[..len]);
+}
+
+fn answer(ws: &mut WebSocketServer, request: &[u8], outbox: &mut [u8]) -> usize {
+    let mut headers = [httparse::EMPTY_HEADER; 16];
+    let mut parsed = httparse::Request::new(&mut headers);
+    parsed.parse(request).unwrap();
+    let context = read_http_header(parsed.headers.iter().map(|header| (header.name, header.value)));
+    let key = context.unwrap().unwrap().sec_websocket_key;
+    ws.server_accept(&key, None, outbox).unwrap()
 }
 
 fn connect(wire: &mut Wire) {
@@ -169,4 +178,48 @@ fn connect(wire: &mut Wire) {
     wire.write(&buffer[..len]);
     let len = wire.read(&mut buffer);
     ws.client_accept(&key, &buffer[..len]).unwrap();
+}
+
+fn probe(mut wire: Wire) -> Result<bool, String> {
+    let mut ws = WebSocketServer::new_server();
+    ws.state = WebSocketState::Open;
+    let (mut buffer, mut message, mut filled) = (vec![0; READ], vec![0; READ], 0);
+    let len = wire.read(&mut buffer);
+    let mut input = &buffer[..len];
+    while !input.is_empty() {
+        let got = match ws.read(input, &mut message[filled..]) {
+            Err(Error::ReadFrameIncomplete) => break,
+            got => got.map_err(|error| error.to_string())?,
+        };
+        input = &input[got.len_from..];
+        match got.message_type {
+            Received::Binary | Received::Text => filled += got.len_to,
+            Received::Ping | Received::Pong => continue,
+            _ => return Ok(false),
+        }
+        if got.end_of_message {
+            let message = &message[..std::mem::take(&mut filled)];
+            if got.message_type == Received::Text {
+                str::from_utf8(message).map_err(|error| error.to_string())?;
+            }
+            if message == LAST {
+                return Ok(true);
+            }
+        }
+    }
+    wire.read(&mut buffer);
+    Ok(false)
+}
+
+fn idle(count: usize) -> Held {
+    hold(count, |mut line| {
+        let (mut buffer, mut message) = ([0; 1024], [0; 1024]);
+        let len = line.read(&mut buffer).unwrap();
+        let mut ws = WebSocketServer::new_server();
+        answer(&mut ws, &buffer[..len], &mut message);
+        let len = line.read(&mut buffer).unwrap();
+        let got = ws.read(&buffer[..len], &mut message).unwrap();
+        assert_eq!(&message[..got.len_to], HELLO.as_bytes());
+        ws
+    })
 }

@@ -3,17 +3,21 @@
 
 use super::{Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
+    idle::{HELLO, hold},
+    strict::LAST,
     wire::{Wire, now},
     work::Role,
 };
 use fastwebsockets::{FragmentCollector, Frame, OpCode, Payload, WebSocket};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 pub fn peer() -> Peer {
     Peer {
         name: "fastwebsockets",
         utf8: "yes, at the end of each message; simdutf8",
-        notes: "`FragmentCollector`; reads of its own choice, 8 KiB or what a large frame lacks; each frame written by \
-                itself, which costs no system call here; its handshake is hyper's and not run",
+        notes: "`FragmentCollector`; reads of its own choice, 8 KiB or what a large frame lacks; \
+            each frame written by itself, which costs no system call here; its handshake is \
+            hyper's and not run",
         receive: |Receiving { role, wire, count, .. }| receiving(open(wire, role), count),
         echo: |Receiving { role, wire, count, .. }| {
             let mut ws = open(wire, role);
@@ -40,10 +44,30 @@ pub fn peer() -> Peer {
         },
         accept: None,
         connect: None,
+        probe: Some(|wire| {
+            let mut ws = open(wire, Role::Server);
+            now(async {
+                loop {
+                    let frame = ws.read_frame().await.map_err(|error| error.to_string())?;
+                    match frame.opcode {
+                        OpCode::Close => return Ok(false),
+                        _ if &frame.payload[..] == LAST => return Ok(true),
+                        _ => {}
+                    }
+                }
+            })
+        }),
+        idle: Some(|count| {
+            hold(count, |line| {
+                let mut ws = open(line.past_the_request(), Role::Server);
+                assert_eq!(&now(ws.read_frame()).unwrap().payload[..], HELLO.as_bytes());
+                ws
+            })
+        }),
     }
 }
 
-fn open(wire: Wire, role: Role) -> FragmentCollector<Wire> {
+fn open<S: AsyncRead + AsyncWrite + Unpin>(wire: S, role: Role) -> FragmentCollector<S> {
     let role = match role {
         Role::Server => fastwebsockets::Role::Server,
         Role::Client => fastwebsockets::Role::Client,

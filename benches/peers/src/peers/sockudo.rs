@@ -1,7 +1,10 @@
-//! sockudo-ws, in its two layers: `Protocol`, bytes in and messages out as this crate is, and the stream over it.
+//! sockudo-ws, in its two layers: `Protocol`, bytes in and messages out as this crate is, and the stream over
+//! it.
 
 use super::{Bench, Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
+    idle::{HELLO, hold},
+    strict::LAST,
     wire::{READ, Wire, now},
     work::Role,
 };
@@ -11,6 +14,8 @@ use sockudo_ws::{
     Config, WebSocketStream, frame, handshake,
     protocol::{Message, Protocol},
 };
+use std::{hint::black_box, io::Read};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The size of its own stream's cork.
 const FLUSH: usize = sockudo_ws::CORK_BUFFER_SIZE;
@@ -21,12 +26,44 @@ pub fn protocol() -> Peer {
     Peer {
         name: "sockudo-ws Protocol",
         utf8: "yes, on the octet; simdutf8",
-        notes: "sans-IO: `process_into` with its vector kept; masking keys from fastrand, which is not cryptographic",
+        notes: "sans-IO: `process_into` with its vector kept; masking keys from fastrand, which is \
+            not cryptographic",
         receive,
         echo,
         send,
         accept: Some(accept),
         connect: Some(connect),
+        probe: Some(|mut wire| {
+            let (mut ws, mut buffer, mut messages) = (machine(Role::Server), BytesMut::new(), Vec::new());
+            let mut bytes = [0; 4096];
+            loop {
+                let len = wire.read(&mut bytes);
+                buffer.extend_from_slice(&bytes[..len]);
+                let result = ws.process_into(&mut buffer, &mut messages);
+                if messages.iter().any(|message| message.as_bytes() == LAST) {
+                    return Ok(true);
+                }
+                result.map_err(|error| error.to_string())?;
+                if len == 0 || messages.iter().any(Message::is_close) {
+                    return Ok(false);
+                }
+            }
+        }),
+        idle: Some(|count| {
+            let (mut bytes, mut buffer, mut messages) = ([0; 4096], BytesMut::new(), Vec::new());
+            hold(count, |mut line| {
+                let len = line.read(&mut bytes).unwrap();
+                let (request, _) = handshake::parse_request(&bytes[..len]).unwrap().unwrap();
+                black_box(handshake::generate_accept_key(request.key));
+                let mut ws = machine(Role::Server);
+                let len = line.read(&mut bytes).unwrap();
+                buffer.extend_from_slice(&bytes[..len]);
+                ws.process_into(&mut buffer, &mut messages).unwrap();
+                assert_eq!(messages.pop().unwrap().as_bytes(), HELLO.as_bytes());
+                // A connection needs a buffer of its own while a frame is unfinished.
+                (ws, BytesMut::new())
+            })
+        }),
     }
 }
 
@@ -34,7 +71,8 @@ pub fn stream() -> Peer {
     Peer {
         name: "sockudo-ws stream",
         utf8: "yes, on the octet; simdutf8",
-        notes: "`WebSocketStream`, its timers off, `feed` and one `flush` a pass; masking keys from fastrand",
+        notes: "`WebSocketStream`, its timers off, `feed` and one `flush` a pass; masking keys from \
+            fastrand",
         receive: |Receiving { role, wire, count, .. }| receiving(open(wire, role), count),
         echo: |Receiving { role, wire, count, .. }| {
             let mut ws = open(wire, role);
@@ -62,6 +100,28 @@ pub fn stream() -> Peer {
         accept: Some(|wire| _ = now(handshake::server_handshake(wire)).unwrap()),
         connect: Some(|wire| {
             now(handshake::client_handshake(wire, "server.example.com", "/chat", None)).unwrap();
+        }),
+        probe: Some(|wire| {
+            let mut ws = open(wire, Role::Server);
+            now(async {
+                while let Some(message) = ws.next().await {
+                    match message.map_err(|error| error.to_string())? {
+                        Message::Close(_) => return Ok(false),
+                        message if message.as_bytes() == LAST => return Ok(true),
+                        _ => {}
+                    }
+                }
+                Ok(false)
+            })
+        }),
+        idle: Some(|count| {
+            hold(count, |mut line| {
+                now(handshake::server_handshake(&mut line)).unwrap();
+                let mut ws = open(line, Role::Server);
+                let message = now(ws.next()).unwrap().unwrap();
+                assert_eq!(message.as_bytes(), HELLO.as_bytes());
+                ws
+            })
         }),
     }
 }
@@ -195,7 +255,7 @@ fn connect(wire: &mut Wire) {
     assert!(handshake::validate_accept_key(&key, response.accept.unwrap()));
 }
 
-fn open(wire: Wire, role: Role) -> WebSocketStream<Wire> {
+fn open<S: AsyncRead + AsyncWrite + Unpin>(wire: S, role: Role) -> WebSocketStream<S> {
     let config = Config::builder().auto_ping(false).idle_timeout(0).build();
     WebSocketStream::from_raw(wire, their(role), config)
 }

@@ -2,12 +2,14 @@
 
 use super::{Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
+    idle::{HELLO, hold},
+    strict::LAST,
     wire::{Wire, now},
     work::Role,
 };
 use futures::io::{BufReader, BufWriter};
 use soketto::{
-    Mode, Receiver, Sender,
+    Incoming, Mode, Receiver, Sender,
     connection::Builder,
     handshake::{Client, Server, ServerResponse, server::Response},
 };
@@ -18,8 +20,8 @@ pub fn peer() -> Peer {
     Peer {
         name: "soketto",
         utf8: "no: text comes as octets",
-        notes: "behind `BufReader` (8 KiB) and `BufWriter` (16 KiB), as in its example; the caller's vector is kept; one \
-                `flush` a pass; masking keys from rand's thread generator",
+        notes: "behind `BufReader` (8 KiB) and `BufWriter` (16 KiB), as in its example; the caller's \
+            vector is kept; one `flush` a pass; masking keys from rand's thread generator",
         receive: |Receiving { role, wire, count, .. }| {
             let (sender, receiver) = open(wire, role);
             receiving(Connection { _sender: sender, receiver, message: Vec::new() }, count)
@@ -59,6 +61,33 @@ pub fn peer() -> Peer {
         connect: Some(|wire| {
             let mut client = Client::new(wire, "server.example.com", "/chat");
             let Ok(ServerResponse::Accepted { .. }) = now(client.handshake()) else { panic!() };
+        }),
+        probe: Some(|wire| {
+            let ((_sender, mut receiver), mut message) = (open(wire, Role::Server), Vec::new());
+            now(async {
+                loop {
+                    message.clear();
+                    match receiver.receive(&mut message).await.map_err(|error| error.to_string())? {
+                        Incoming::Closed(_) => return Ok(false),
+                        Incoming::Data(_) if message == LAST => return Ok(true),
+                        _ => {}
+                    }
+                }
+            })
+        }),
+        idle: Some(|count| {
+            hold(count, |line| {
+                now(async {
+                    let mut server = Server::new(BufReader::new(BufWriter::new(line)));
+                    let key = server.receive_request().await.unwrap().key();
+                    server.send_response(&Response::Accept { key, protocol: None }).await.unwrap();
+                    let (sender, mut receiver) = server.into_builder().finish();
+                    let mut message = Vec::new();
+                    receiver.receive_data(&mut message).await.unwrap();
+                    assert_eq!(message, HELLO.as_bytes());
+                    (sender, receiver)
+                })
+            })
         }),
     }
 }

@@ -2,18 +2,21 @@
 
 use super::{Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
+    idle::{HELLO, hold},
+    strict::LAST,
     wire::{Wire, now},
     work::Role,
 };
 use futures::{SinkExt, StreamExt};
-use tokio_websockets::{ClientBuilder, Config, Limits, Message, ServerBuilder, WebSocketStream};
+use tokio_websockets::{ClientBuilder, Config, Message, ServerBuilder, WebSocketStream};
 
 pub fn peer() -> Peer {
     Peer {
         name: "tokio-websockets",
         utf8: "yes, on the octet; simdutf8",
-        notes: "reads of its own choice: 8 KiB, or what a large frame lacks; masks with AVX-512 or AVX2 found at run time; \
-                `feed` and one `flush` a pass; masking keys from fastrand, which is not cryptographic; SHA-1 from ring",
+        notes: "reads of its own choice: 8 KiB, or what a large frame lacks; masks with AVX-512 or \
+            AVX2 found at run time; `feed` and one `flush` a pass; masking keys from fastrand, \
+            which is not cryptographic; SHA-1 from ring",
         receive: |Receiving { role, wire, count, .. }| receiving(open(wire, role), count),
         echo: |Receiving { role, wire, count, .. }| {
             let mut ws = open(wire, role);
@@ -43,6 +46,25 @@ pub fn peer() -> Peer {
             let uri = http::Uri::from_static("ws://server.example.com/chat");
             now(ClientBuilder::from_uri(uri).connect_on(wire)).unwrap();
         }),
+        probe: Some(|wire| {
+            let mut ws = open(wire, Role::Server);
+            now(async {
+                while let Some(message) = ws.next().await {
+                    let message = message.map_err(|error| error.to_string())?;
+                    if message.is_close() || &message.as_payload()[..] == LAST {
+                        return Ok(!message.is_close());
+                    }
+                }
+                Ok(false)
+            })
+        }),
+        idle: Some(|count| {
+            hold(count, |line| {
+                let (_, mut ws) = now(ServerBuilder::new().accept(line)).unwrap();
+                assert_eq!(now(ws.next()).unwrap().unwrap().as_text(), Some(HELLO));
+                ws
+            })
+        }),
     }
 }
 
@@ -50,8 +72,8 @@ fn open(wire: Wire, role: Role) -> WebSocketStream<Wire> {
     // As its own echo server.
     let config = Config::default().frame_size(usize::MAX);
     match role {
-        Role::Server => ServerBuilder::new().config(config).limits(Limits::unlimited()).serve(wire),
-        Role::Client => ClientBuilder::new().config(config).limits(Limits::unlimited()).take_over(wire),
+        Role::Server => ServerBuilder::new().config(config).serve(wire),
+        Role::Client => ClientBuilder::new().config(config).take_over(wire),
     }
 }
 

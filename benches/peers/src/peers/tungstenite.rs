@@ -1,7 +1,12 @@
 //! tungstenite: blocking, over `Read + Write`; tokio-tungstenite is the same behind an adapter.
 
 use super::{Peer, Receive, Receiving, Sending, doing, receiving};
-use crate::{wire::Wire, work::Role};
+use crate::{
+    idle::{HELLO, hold},
+    strict::LAST,
+    wire::Wire,
+    work::Role,
+};
 use tungstenite::{Message, WebSocket, client::IntoClientRequest, protocol};
 
 pub fn peer() -> Peer {
@@ -33,6 +38,23 @@ pub fn peer() -> Peer {
         connect: Some(|wire| {
             let request = "ws://server.example.com/chat".into_client_request().unwrap();
             tungstenite::client(request, wire).unwrap();
+        }),
+        probe: Some(|wire| {
+            let mut ws = open(wire, Role::Server);
+            loop {
+                match ws.read().map_err(|error| error.to_string())? {
+                    Message::Close(_) => return Ok(false),
+                    Message::Binary(bytes) if &bytes[..] == LAST => return Ok(true),
+                    _ => {}
+                }
+            }
+        }),
+        idle: Some(|count| {
+            hold(count, |line| {
+                let mut ws = tungstenite::accept(line).unwrap();
+                assert_eq!(ws.read().unwrap(), Message::text(HELLO));
+                ws
+            })
         }),
     }
 }

@@ -1,0 +1,218 @@
+//! A page that shows what this crate does, and the WebSockets it talks over: `demo [ADDR]`, then open it in a browser.
+//!
+//! One port and one binary. Every connection begins as HTTP, also read by this crate's machine
+//! ([`Config::plain_requests`]): plain GETs are answered and the connection is kept, an upgrade ends that. There are
+//! three kinds of WebSockets, one module each: `watch`, over which a page learns what the server has seen, and gives its
+//! orders; `talk`, the one that it shows; and in `race` the one that is measured beside polling and long polling. `tap`
+//! sits between the socket and all of them.
+
+mod json;
+mod race;
+mod session;
+mod talk;
+mod tap;
+mod watch;
+#[path = "../wrapper/mod.rs"]
+mod wrapper;
+
+use race::{Run, Transport};
+use sansocket::{Accept, Config, Event, Reject, Request, WebSocket};
+use session::{Session, Sessions};
+use std::io::{ErrorKind, Write};
+use std::sync::Arc;
+use std::time::Duration;
+use tap::Tap;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+type Connection = wrapper::Connection<Tap, sansocket::Server>;
+
+/// With this many connections, no more are taken until one ends.
+const MAX_CONNECTIONS: usize = 512;
+/// The largest message that is taken, to the byte: what a page offers to send, and not one more.
+pub const MAX_MESSAGE: u64 = 1 << 20;
+
+struct File {
+    path: &'static str,
+    kind: &'static str,
+    body: &'static str,
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const JS: &str = "text/javascript; charset=utf-8";
+
+const FILES: [File; 8] = [
+    File { path: "/", kind: HTML, body: include_str!("page/index.html") },
+    File { path: "/style.css", kind: CSS, body: include_str!("page/style.css") },
+    File { path: "/page.js", kind: JS, body: include_str!("page/page.js") },
+    File { path: "/frame.js", kind: JS, body: include_str!("page/frame.js") },
+    File { path: "/log.js", kind: JS, body: include_str!("page/log.js") },
+    File { path: "/race.js", kind: JS, body: include_str!("page/race.js") },
+    File { path: "/chart.js", kind: JS, body: include_str!("page/chart.js") },
+    File { path: "/racer.js", kind: JS, body: include_str!("page/racer.js") },
+];
+
+/// Nothing is loaded from elsewhere; and a page that is isolated like this may read a finer clock.
+const FILE_HEADERS: &str = "Content-Security-Policy: default-src 'self'; img-src 'self' data:\r\n\
+                            Cross-Origin-Opener-Policy: same-origin\r\n\
+                            Cross-Origin-Embedder-Policy: require-corp\r\n\
+                            Cache-Control: no-cache\r\n";
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let listener = match std::env::args().nth(1) {
+        Some(address) => TcpListener::bind(address).await?,
+        None => match TcpListener::bind("127.0.0.1:8080").await {
+            Err(error) if error.kind() == ErrorKind::AddrInUse => TcpListener::bind("127.0.0.1:0").await?,
+            bound => bound?,
+        },
+    };
+    let address = listener.local_addr()?;
+    println!("listening on {address}\nopen http://{address}/ in a browser");
+    std::io::stdout().flush()?;
+
+    let sessions = Arc::new(Sessions::default());
+    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let permit = Arc::clone(&free).acquire_owned().await?;
+        match listener.accept().await {
+            Ok((stream, peer)) => {
+                let sessions = Arc::clone(&sessions);
+                tokio::spawn(async move {
+                    if let Err(error) = serve(stream, &sessions).await {
+                        eprintln!("{peer}: {error}");
+                    }
+                    drop(permit);
+                });
+            }
+            // Too many open files, for example: later there may be fewer.
+            Err(error) => {
+                eprintln!("accept: {error}");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// The machine of a connection that may become a WebSocket, or be asked for a page.
+fn machine() -> WebSocket<sansocket::Server> {
+    WebSocket::server(Config::new().plain_requests(true).max_frame(MAX_MESSAGE).max_message(MAX_MESSAGE))
+}
+
+/// What a request asks for. It borrows nothing: the answer may take its time.
+enum Route {
+    File(&'static File),
+    Talk(Arc<Session>, Accept<'static>),
+    Watch(Accept<'static>),
+    Poll(Arc<Run>, u64),
+    LongPoll(Arc<Run>, u64),
+    Push(Arc<Run>, Accept<'static>),
+    Refuse(u16),
+}
+
+impl Route {
+    fn of(request: &Request<'_>, sessions: &Sessions) -> Self {
+        let (path, query) = request.target().split_once('?').unwrap_or((request.target(), ""));
+        let value = |name: &str| {
+            let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+            pairs.find(|(key, _)| *key == name).map(|(_, value)| value)
+        };
+        let session = || value("session").and_then(|id| sessions.find(id));
+        let run = || session().and_then(|session| session.run());
+        let after = value("after").and_then(|after| after.parse().ok()).unwrap_or(0);
+        if request.is_upgrade() && !is_from_our_page(request) {
+            return Self::Refuse(403);
+        }
+        match (path, request.is_upgrade()) {
+            ("/talk", true) => session().map_or(Self::Refuse(404), |s| Self::Talk(s, request.accept())),
+            ("/race/push", true) => run().map_or(Self::Refuse(404), |run| Self::Push(run, request.accept())),
+            ("/watch", true) => Self::Watch(request.accept()),
+            ("/talk" | "/race/push" | "/watch", false) => Self::Refuse(426),
+            ("/race/poll", _) => run().map_or(Self::Refuse(404), |run| Self::Poll(run, after)),
+            ("/race/long-poll", _) => run().map_or(Self::Refuse(404), |run| Self::LongPoll(run, after)),
+            _ => FILES.iter().find(|file| file.path == path).map_or(Self::Refuse(404), Self::File),
+        }
+    }
+}
+
+/// A browser says which page asks; others need not say anything.
+fn is_from_our_page(request: &Request<'_>) -> bool {
+    let host = request.host().as_bytes();
+    request.origin().is_none_or(|origin| origin.strip_prefix(b"http://").is_some_and(|page| page == host))
+}
+
+/// One connection: any number of plain requests, then perhaps a WebSocket.
+async fn serve(stream: TcpStream, sessions: &Arc<Sessions>) -> Result<()> {
+    stream.set_nodelay(true)?;
+    let (tap, wire) = Tap::new(stream);
+    let mut connection = Connection::new(tap, machine());
+    loop {
+        let (route, last) = match connection.next().await {
+            Some((Event::Request(request), _)) => {
+                let last =
+                    request.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
+                (Route::of(&request, sessions), last)
+            }
+            // A malformed request is answered by the machine; a connection that was kept may just end.
+            Some(_) => continue,
+            None => return Ok(()),
+        };
+        match route {
+            Route::File(file) => {
+                wire.claim_nothing();
+                let headers = format!("Content-Type: {}\r\n{FILE_HEADERS}", file.kind);
+                respond(&mut connection, "200 OK", &headers, file.body, last)?;
+            }
+            Route::Poll(run, after) => {
+                wire.claim_exchange(run.count(Transport::Poll));
+                respond_updates(&mut connection, &run, after, last)?;
+            }
+            Route::LongPoll(run, after) => {
+                wire.claim_exchange(run.count(Transport::LongPoll));
+                run.wait(after, race::LONGEST_POLL).await;
+                respond_updates(&mut connection, &run, after, last)?;
+            }
+            Route::Push(run, accept) => return race::push(connection, &wire, &run, accept).await,
+            Route::Talk(session, accept) => return talk::talk(connection, &wire, &session, accept).await,
+            Route::Watch(accept) => return watch::watch(connection, sessions, accept).await,
+            Route::Refuse(status) => {
+                wire.claim_nothing();
+                let reply = connection.reply();
+                reply.ws.reject(Reject::status(status), reply.outbox)?;
+            }
+        }
+    }
+}
+
+fn respond_updates(connection: &mut Connection, run: &Run, after: u64, last: bool) -> Result<()> {
+    let updates = run.since(after);
+    if updates.is_empty() {
+        return respond(connection, "204 No Content", "Cache-Control: no-store\r\n", "", last);
+    }
+    let updates: Vec<_> = updates.into_iter().map(|(_, update)| update).collect();
+    let body = format!("[{}]", updates.join(","));
+    let headers = "Content-Type: application/json\r\nCache-Control: no-store\r\n";
+    respond(connection, "200 OK", headers, &body, last)
+}
+
+/// Answers a plain request and keeps the connection: the next request finds a new machine. (`WebSocket::reject` would
+/// end it, as it does where the client wants that.)
+fn respond(connection: &mut Connection, status: &str, headers: &str, body: &str, last: bool) -> Result<()> {
+    let reply = connection.reply();
+    write!(reply.outbox, "HTTP/1.1 {status}\r\n{headers}")?;
+    if last {
+        write!(reply.outbox, "Connection: close\r\n")?;
+    }
+    if !status.starts_with("204") {
+        write!(reply.outbox, "Content-Length: {}\r\n", body.len())?;
+    }
+    write!(reply.outbox, "\r\n{body}")?;
+    *reply.ws = machine();
+    if last {
+        // No further request is wanted.
+        reply.ws.receive_eof();
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+// A frame, field by field (RFC 6455 section 5.2), from the bytes that the server has seen on its socket.
+
+const OPCODES = { 0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong" };
+const COLUMNS = 12;
+const ROWS = 2;
+
+export const fromHex = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (pair) => parseInt(pair, 16));
+const hex = (byte) => byte.toString(16).padStart(2, "0");
+const bits = (value, count) => value.toString(2).padStart(count, "0");
+export const count = (n) => n.toLocaleString("en");
+const bytesOf = (n) => `${count(n)} ${n === 1 ? "byte" : "bytes"}`;
+
+export function element(name, className, ...children) {
+  const made = document.createElement(name);
+  if (className) made.className = className;
+  made.append(...children);
+  return made;
+}
+
+/** What the bytes say. `payload` is the beginning of it, as it lies on the wire. */
+export function parse({ wire, header, payload, length }) {
+  const octets = fromHex(header);
+  const masked = (octets[1] & 0x80) !== 0;
+  const short = octets[1] & 0x7f;
+  const extended = short === 126 ? 2 : short === 127 ? 8 : 0;
+  const key = masked ? octets.slice(2 + extended, 6 + extended) : null;
+  const raw = fromHex(payload);
+  const data = key ? raw.map((byte, at) => byte ^ key[at % 4]) : raw;
+  const opcode = octets[0] & 0x0f;
+  return {
+    wire, octets, masked, short, extended, key, raw, data, length, opcode,
+    fin: octets[0] >> 7, rsv: (octets[0] >> 4) & 7, name: OPCODES[opcode] ?? "reserved",
+  };
+}
+
+/** In a few words, for the log. */
+export function summary(frame) {
+  const more = frame.fin ? "" : ", to be continued";
+  return `${frame.name} ${frame.length >= 1 << 20 ? `${frame.length / (1 << 20)} MiB` : `${count(frame.length)} B`}${more}`;
+}
+
+/** Fills a card with a frame. */
+export function showFrame(card, frame) {
+  const total = frame.octets.length + frame.length;
+  card.replaceChildren(
+    from(frame.wire, `${bytesOf(total)} on the wire`),
+    element("p", "summary", `${frame.name}, ${bytesOf(frame.octets.length)} of header and ${bytesOf(frame.length)} of payload`),
+    byteGroups(frame),
+    fields(frame),
+    payload(frame),
+    ...notes(frame),
+  );
+}
+
+/** Fills a card with an HTTP head. */
+export function showHead(card, { wire, head }) {
+  const lines = head.trimEnd().split("\r\n");
+  const pre = element("pre");
+  for (const line of lines) {
+    const matters = /^(GET|HTTP|Upgrade|Connection|Sec-WebSocket)/i.test(line);
+    pre.append(matters ? element("b", "", line) : line, "\n");
+  }
+  const what = wire === "in" ? "The opening handshake: a request to upgrade" : "The opening handshake: from here on, frames";
+  card.replaceChildren(from(wire, `${bytesOf(head.length)} on the wire`), element("p", "summary", what), pre);
+}
+
+export function showNothing(card, wire) {
+  card.replaceChildren(from(wire, ""), element("p", "none", "Nothing yet."));
+}
+
+function from(wire, size) {
+  const way = wire === "in" ? "Browser → server" : "Server → browser";
+  return element("div", "from", element("b", "", way), element("span", "", size));
+}
+
+function byteGroups(frame) {
+  const { octets, extended, masked } = frame;
+  const groups = element("div", "bytes");
+  const group = (kind, name, bytes) => {
+    if (bytes.length === 0) return;
+    const cells = [...bytes].map((byte) => element("span", "byte", hex(byte)));
+    groups.append(element("div", `group ${kind}`, element("div", "", ...cells), element("small", "", name)));
+  };
+  group("flags", "FIN, opcode", octets.slice(0, 1));
+  group("length", "MASK, length", octets.slice(1, 2));
+  group("length", "extended length", octets.slice(2, 2 + extended));
+  if (masked) group("key", "masking key", octets.slice(2 + extended, 6 + extended));
+  // What does not fit stands below.
+  const shown = frame.raw.slice(0, extended ? 0 : masked ? 5 : 8);
+  group("data", frame.length > shown.length ? "payload …" : "payload", shown);
+  return groups;
+}
+
+function fields(frame) {
+  const { fin, rsv, opcode, name, masked, short, extended, length, key, wire } = frame;
+  const list = element("dl", "fields");
+  const field = (kind, term, value, says) => list.append(
+    element("dt", kind, term), element("dd", `bits ${kind}`, value), element("dd", "says", says));
+  field("flags", "FIN", bits(fin, 1), fin ? "the last frame of its message" : "more frames of this message follow");
+  field("flags", "RSV1–3", bits(rsv, 3), rsv ? "not allowed: no extension was agreed on" : "no extension in use");
+  field("flags", "opcode", bits(opcode, 4), `0x${opcode.toString(16).toUpperCase()}, ${name}`);
+  field("length", "MASK", bits(Number(masked), 1), wire === "in" ? "a client masks every frame" : "a server masks none");
+  const says = { 0: bytesOf(length), 2: `126: the next 16 bits say ${count(length)}`, 8: `127: the next 64 bits say ${count(length)}` };
+  field("length", "length", bits(short, 7), says[extended]);
+  if (key) field("key", "key", [...key].map(hex).join(" "), "new for each frame, XORed over the payload");
+  else field("key", "key", "–", "none, so the payload lies on the wire as it is");
+  return list;
+}
+
+/** The payload under its mask: what lies on the wire, the key over and over, and what that makes. */
+function payload(frame) {
+  const grid = element("div", "payload");
+  grid.style.setProperty("--columns", COLUMNS);
+  const shown = Math.min(frame.raw.length, COLUMNS * ROWS);
+  const chars = characters(frame, shown);
+  for (let start = 0; start < shown; start += COLUMNS) {
+    const end = Math.min(start + COLUMNS, shown);
+    const row = (label, cell) => {
+      grid.append(element("span", "label", label));
+      for (let at = start; at < start + COLUMNS; at += 1) grid.append(at < end ? cell(at) : element("span"));
+    };
+    const byte = (kind, value) => element("span", `byte ${kind}`, hex(value));
+    if (start > 0) grid.append(element("span", "gap"));
+    if (frame.key) {
+      row("wire", (at) => byte("data", frame.raw[at]));
+      row("⊕ key", (at) => byte("key", frame.key[at % 4]));
+      row("= data", (at) => byte("data result", frame.data[at]));
+    } else {
+      row("data", (at) => byte("data result", frame.data[at]));
+    }
+    grid.append(element("span", "label", frame.name === "close" ? "says" : ""));
+    for (let at = start; at < end; at += 1) {
+      if (chars[at] !== null) grid.append(element("span", `char ${chars[at].code ? "code" : ""}`, chars[at].text));
+    }
+    for (let at = end; at < start + COLUMNS; at += 1) grid.append(element("span"));
+  }
+  return grid;
+}
+
+/** What stands under each byte: a character under the first of its octets; a close code under both of its two. */
+function characters(frame, shown) {
+  const under = Array.from({ length: shown }, () => ({ text: "" }));
+  let at = 0;
+  if (frame.name === "close" && shown >= 2) {
+    under[0] = { text: String((frame.data[0] << 8) | frame.data[1]), code: true };
+    under[1] = null;
+    at = 2;
+  } else if (!["text", "ping", "pong"].includes(frame.name)) {
+    return under;
+  }
+  for (const char of new TextDecoder().decode(frame.data.slice(at))) {
+    if (at >= shown) break;
+    under[at] = { text: char < " " ? "·" : char };
+    at += new TextEncoder().encode(char).length;
+  }
+  return under;
+}
+
+function notes(frame) {
+  const rest = frame.length - Math.min(frame.raw.length, COLUMNS * ROWS);
+  return rest > 0 ? [element("p", "note", `and ${bytesOf(rest)} more`)] : [];
+}

@@ -1,0 +1,97 @@
+// The log: what both ends say and what goes over the wire, in order of time; and the two cards that show frames.
+
+import { count, element, fromHex, parse, showFrame, showHead, showNothing, summary } from "./frame.js";
+
+const KEPT = 400;
+const list = document.querySelector("#log");
+const cards = { in: document.querySelector("#frame-in"), out: document.querySelector("#frame-out") };
+let entries = [];
+let start = 0;
+let pinned = null;
+
+/** Times are told from here on: another connection. */
+export function begin(at) {
+  start = at;
+  if (entries.length > 0) add({ at, end: "browser", rule: true });
+  for (const wire of ["in", "out"]) showNothing(cards[wire], wire);
+  unpin();
+}
+
+export function clear() {
+  entries = [];
+  list.replaceChildren();
+}
+
+/** `at` in milliseconds of this page's clock. `end` is browser, server or wire. */
+export function add(entry) {
+  const follows = list.scrollTop + list.clientHeight > list.scrollHeight - 40;
+  entry.node = element("li", "", element("span", "time", entry.rule ? "" : (entry.at - start).toFixed(1)), content(entry));
+  entry.node.dataset.end = entry.end;
+  if (entry.event) entry.node.dataset.event = entry.event;
+  // What the server tells comes a little later than it has happened.
+  let place = entries.length;
+  while (place > 0 && entries[place - 1].at > entry.at) place -= 1;
+  list.insertBefore(entry.node, entries[place]?.node ?? null);
+  entries.splice(place, 0, entry);
+  while (entries.length > KEPT) entries.shift().node.remove();
+  if (follows) list.scrollTop = list.scrollHeight;
+  if (entry.end === "wire" && pinned?.wire !== entry.wire) show(entry);
+}
+
+function content(entry) {
+  if (entry.rule) return element("span", "what rule");
+  if (entry.call) return element("span", "what call", entry.call);
+  if (entry.end === "wire") return wireButton(entry);
+  const made = element("span", `what is-${entry.unclean ? "unclean" : entry.event}`);
+  made.append(element("b", "", entry.event), element("span", "", detail(entry)));
+  made.title = made.textContent;
+  return made;
+}
+
+function detail(entry) {
+  if (entry.event !== "message") return entry.detail ?? "";
+  const size = entry.length >= 1 << 20 ? `${entry.length / (1 << 20)} MiB` : `${count(entry.length)} ${entry.length === 1 ? "byte" : "bytes"}`;
+  if (entry.kind === "text" && entry.length < 100) return `“${entry.text}”`;
+  return `${entry.kind}, ${size}${entry.same ? ", as it was sent" : ""}`;
+}
+
+function wireButton(entry) {
+  const hex = element("span", "hex");
+  const part = (kind, text) => text && hex.append(element("i", kind, text));
+  let kind;
+  if (entry.head) {
+    kind = "HTTP";
+    part("", entry.head.split("\r\n")[0].replace(/\?\S*/, ""));
+  } else {
+    const frame = parse(entry);
+    kind = summary(frame);
+    part("flags", entry.header.slice(0, 2));
+    part("length", entry.header.slice(2, 4 + 2 * frame.extended));
+    part("key", frame.key && entry.header.slice(-8));
+    part("data", fromHex(entry.payload).length > 0 && entry.payload.slice(0, 24));
+  }
+  const arrow = element("span", "arrow", entry.wire === "in" ? "→" : "←");
+  const button = element("button", "what", arrow, hex, element("span", "kind", kind));
+  button.type = "button";
+  button.setAttribute("aria-pressed", "false");
+  button.addEventListener("click", () => (pinned === entry ? unpin() : pin(entry)));
+  return button;
+}
+
+function show(entry) {
+  if (entry.head) showHead(cards[entry.wire], entry);
+  else showFrame(cards[entry.wire], parse(entry));
+}
+
+/** A frame that was picked stays where it is until it is let go, or another is picked. */
+function pin(entry) {
+  unpin();
+  pinned = entry;
+  entry.node.querySelector("button").setAttribute("aria-pressed", "true");
+  show(entry);
+}
+
+function unpin() {
+  pinned?.node.querySelector("button").setAttribute("aria-pressed", "false");
+  pinned = null;
+}

@@ -1,0 +1,168 @@
+// This end of everything: the WebSocket that is shown, and the one over which the server tells what its end has seen.
+
+import * as log from "./log.js";
+import { Race } from "./race.js";
+import { element } from "./frame.js";
+
+const $ = (selector) => document.querySelector(selector);
+const url = (path) => `${location.origin.replace("http", "ws")}${path}`;
+const now = () => performance.timeOrigin + performance.now();
+
+// Light or dark, as the system has it until somebody decides.
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const setTheme = (theme) => {
+  document.documentElement.dataset.theme = theme;
+  $("#theme").textContent = theme === "dark" ? "Light" : "Dark";
+};
+setTheme(localStorage.theme ?? (dark.matches ? "dark" : "light"));
+dark.addEventListener("change", () => localStorage.theme ?? setTheme(dark.matches ? "dark" : "light"));
+$("#theme").addEventListener("click", () => {
+  localStorage.theme = document.documentElement.dataset.theme === "dark" ? "light" : "dark";
+  setTheme(localStorage.theme);
+});
+
+// The state of both ends.
+const STATES = ["connecting", "open", "closing", "closed"];
+for (const end of ["browser", "server"]) {
+  for (const state of STATES) {
+    const item = element("li", "", state);
+    item.dataset.state = state;
+    $(`#${end}-state`).append(item);
+  }
+}
+function setState(end, state) {
+  for (const item of $(`#${end}-state`).children) {
+    item.toggleAttribute("aria-current", item.dataset.state === state);
+  }
+}
+
+// The server's clock against this one: the fastest round trip says most.
+const clock = { offset: 0, error: Infinity };
+const CLOCK_ROUNDS = 12;
+let rounds = 0;
+let asked = 0;
+function askClock() {
+  asked = now();
+  watch.send(`clock ${rounds}`);
+}
+function compareClocks(serverMicros) {
+  const received = now();
+  const error = (received - asked) / 2;
+  if (error < clock.error) Object.assign(clock, { error, offset: asked + error - serverMicros / 1000 });
+  rounds += 1;
+  if (rounds % CLOCK_ROUNDS !== 0) return askClock();
+  $("#clock").textContent = `here they are known to agree within ${clock.error.toFixed(2)} ms`;
+  if (rounds === CLOCK_ROUNDS) connect(true);
+}
+const pageTime = (serverMicros) => serverMicros / 1000 + clock.offset;
+
+// The socket that is shown.
+let session;
+let socket;
+let talks = 0;
+let sentBytes = new Uint8Array();
+function connect(greet) {
+  talks += 1;
+  log.begin(now());
+  log.add({ at: now(), end: "browser", call: "new WebSocket(url)" });
+  const ws = (socket = new WebSocket(url(`/talk?session=${session}`)));
+  ws.binaryType = "arraybuffer";
+  const event = (name, fields = {}) => {
+    log.add({ at: now(), end: "browser", event: name, ...fields });
+    if (ws === socket) reflect();
+  };
+  ws.onopen = () => {
+    event("open");
+    if (greet) sendText("Hello");
+  };
+  ws.onmessage = ({ data }) => event("message", typeof data === "string"
+    ? { kind: "text", text: data, length: new TextEncoder().encode(data).length }
+    : { kind: "binary", length: data.byteLength, same: isSent(new Uint8Array(data)) });
+  ws.onerror = () => event("error");
+  ws.onclose = ({ code, reason, wasClean }) => event("close", {
+    unclean: !wasClean, detail: `${code}${reason && ` ${reason}`} (${wasClean ? "clean" : "not clean"})`,
+  });
+  setState("server", "connecting");
+  reflect();
+}
+
+/** Shows the state of this end, and what can be done in it. */
+function reflect() {
+  setState("browser", STATES[socket.readyState]);
+  const open = socket.readyState === WebSocket.OPEN;
+  for (const button of document.querySelectorAll(".end button:not(#connect)")) button.disabled = !open;
+  $("#connect").hidden = socket.readyState !== WebSocket.CLOSED;
+  $("#close").hidden = socket.readyState === WebSocket.CLOSED;
+}
+
+function call(text, act) {
+  log.add({ at: now(), end: "browser", call: text });
+  try {
+    act();
+  } catch (error) {
+    log.add({ at: now(), end: "browser", call: String(error.message) });
+  }
+  reflect();
+}
+
+function sendText(text) {
+  call(`send(${JSON.stringify(text)})`, () => socket.send(text));
+}
+function sendBytes(length, what) {
+  const bytes = Uint8Array.from({ length }, (_, at) => at * 7 + 1);
+  call(`send(${what})`, () => socket.send(bytes));
+  sentBytes = bytes;
+}
+function isSent(bytes) {
+  return bytes.length === sentBytes.length && bytes.every((byte, at) => byte === sentBytes[at]);
+}
+
+$("#send").addEventListener("submit", (event) => {
+  event.preventDefault();
+  sendText(event.target.text.value);
+});
+$("#send-binary").addEventListener("click", () => sendBytes(16, "16 bytes"));
+$("#send-large").addEventListener("click", () => sendBytes(1 << 20, "1 MiB"));
+$("#send-too-large").addEventListener("click", () => sendBytes((1 << 20) + 1, "1 MiB + 1"));
+$("#close").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const { code, reason } = event.target;
+  call(`close(${code.value}, ${JSON.stringify(reason.value)})`, () => socket.close(Number(code.value), reason.value));
+});
+$("#connect").addEventListener("click", () => connect(false));
+$("#clear").addEventListener("click", log.clear);
+
+$("#server-send").addEventListener("submit", (event) => {
+  event.preventDefault();
+  watch.send(`send ${event.target.text.value}`);
+});
+$("#server-close").addEventListener("submit", (event) => {
+  event.preventDefault();
+  watch.send(`close ${event.target.code.value} ${event.target.reason.value}`);
+});
+$("#server-ping").addEventListener("click", () => watch.send("ping"));
+$("#server-break").addEventListener("click", () => watch.send("break"));
+$("#server-cut").addEventListener("click", () => watch.send("cut"));
+
+// The socket that tells.
+const watch = new WebSocket(url("/watch"));
+const race = new Race((line) => watch.send(line), pageTime, askClock);
+watch.onmessage = ({ data }) => {
+  const told = JSON.parse(data);
+  if (told.session) {
+    session = told.session;
+    askClock();
+  } else if (told.clock !== undefined) {
+    compareClocks(told.clock);
+  } else if (told.missed) {
+    log.add({ at: now(), end: "server", call: `(${told.missed} entries were too many to tell)` });
+  } else if (told.race || told.counters) {
+    race.hear(told, session);
+  } else if (told.state) {
+    if (told.talk === talks) setState("server", told.state);
+  } else {
+    const unclean = told.event === "close" && told.detail.endsWith("(not clean)");
+    log.add({ ...told, at: pageTime(told.at), end: told.wire ? "wire" : "server", unclean });
+  }
+};
+watch.onclose = () => ($("#gone").hidden = false);

@@ -1,0 +1,169 @@
+//! The WebSocket that a page talks over: an echo that also does what it is ordered to, and logs everything.
+
+use crate::session::Session;
+use crate::tap::{Cutter, Direction, Found, Sink, Wire};
+use crate::{Connection, Result, json};
+use sansocket::{Accept, CloseCode, Event, Message, State};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::sleep;
+
+/// What the page wants this end to do.
+pub enum Order {
+    Send(String),
+    Ping,
+    Close(u16, String),
+    /// Send a frame that no server may send.
+    BreakRule,
+    /// Drop the connection without a Close frame.
+    Cut,
+}
+
+/// A text frame with RSV1 set, though no extension has been negotiated.
+const BROKEN_FRAME: &[u8] = b"\xC1\x03bad";
+/// With this much unsent, orders have to wait.
+const MAX_UNSENT: usize = 64 << 10;
+const PATIENCE: Duration = Duration::from_millis(10);
+/// A message in the log is cut to this many characters.
+const EXCERPT: usize = 120;
+
+pub async fn talk(
+    mut connection: Connection,
+    wire: &Wire,
+    session: &Arc<Session>,
+    accept: Accept<'static>,
+) -> Result<()> {
+    let (number, mut orders) = session.begin_talk();
+    let mut log = Log { session: Arc::clone(session), number, state: None };
+    wire.claim_connection(log.of_wire());
+    log.state(State::Connecting);
+    log.event("request", "GET /talk");
+
+    log.call("accept(request.accept())");
+    let reply = connection.reply();
+    reply.ws.accept(accept, reply.outbox)?;
+
+    loop {
+        log.state(connection.reply().ws.state());
+        // A browser that does not read is not sent more and more.
+        let takes_orders = connection.unsent() < MAX_UNSENT;
+        let order = tokio::select! {
+            order = orders.recv(), if takes_orders => order,
+            // Nothing tells that some of it has gone: look again.
+            () = sleep(PATIENCE), if !takes_orders => continue,
+            next = connection.next() => {
+                let Some((event, reply)) = next else { break };
+                match &event {
+                    Event::Open(_) => log.event("open", ""),
+                    Event::Message(message) => log.message(*message),
+                    Event::Ping(payload) => log.event("ping", &format!("{} bytes", payload.len())),
+                    Event::Pong(payload) => log.event("pong", &String::from_utf8_lossy(payload)),
+                    Event::Error(error) => log.event("error", &error.to_string()),
+                    Event::Close(close) => log.event("close", &close.to_string()),
+                    Event::Request(_) | Event::Piece(_) => {}
+                }
+                log.state(reply.ws.state());
+                if let Event::Message(message) = event && reply.ws.state() == State::Open {
+                    reply.ws.send(message, reply.outbox)?;
+                }
+                continue;
+            }
+        };
+        let reply = connection.reply();
+        match order {
+            Some(Order::Cut) => {
+                log.call("(drops the TCP connection)");
+                log.state(State::Closed);
+                return Ok(());
+            }
+            _ if reply.ws.state() != State::Open => {}
+            Some(Order::Send(text)) => {
+                log.call(&format!("send({text:?})"));
+                reply.ws.send(&*text, reply.outbox)?;
+            }
+            Some(Order::Ping) => {
+                log.call("ping(b\"are you there?\")");
+                reply.ws.ping(b"are you there?", reply.outbox)?;
+            }
+            Some(Order::Close(code, reason)) => {
+                log.call(&format!("close({code}, {reason:?})"));
+                if let Err(error) = reply.ws.close(CloseCode(code), &reason, reply.outbox) {
+                    log.call(&error.to_string());
+                }
+            }
+            Some(Order::BreakRule) => {
+                log.call("(sends a frame with RSV1 set)");
+                reply.outbox.extend_from_slice(BROKEN_FRAME);
+            }
+            None => {}
+        }
+        // The page has gone, or has another one.
+        if orders.is_closed() {
+            return Ok(());
+        }
+    }
+    log.state(State::Closed);
+    Ok(())
+}
+
+/// Tells the page what this end sees.
+struct Log {
+    session: Arc<Session>,
+    number: u32,
+    state: Option<State>,
+}
+
+impl Log {
+    fn entry(&self, fields: &str) {
+        self.session.log(&format!(r#""talk":{},{fields}"#, self.number));
+    }
+
+    fn call(&self, call: &str) {
+        self.entry(&format!(r#""call":{}"#, json::string(call)));
+    }
+
+    fn event(&self, name: &str, detail: &str) {
+        self.entry(&format!(r#""event":"{name}","detail":{}"#, json::string(detail)));
+    }
+
+    fn message(&self, message: Message<'_>) {
+        let length = message.as_bytes().len();
+        let (kind, excerpt) = match message {
+            Message::Text(text) => ("text", text.chars().take(EXCERPT).collect()),
+            Message::Binary(_) => ("binary", String::new()),
+        };
+        self.entry(&format!(
+            r#""event":"message","kind":"{kind}","length":{length},"text":{}"#,
+            json::string(&excerpt)
+        ));
+    }
+
+    /// Once for each state.
+    fn state(&mut self, state: State) {
+        if self.state.replace(state) != Some(state) {
+            self.entry(&format!(r#""state":"{}""#, format!("{state:?}").to_lowercase()));
+        }
+    }
+
+    fn of_wire(&self) -> Sink {
+        let log = Self { session: Arc::clone(&self.session), number: self.number, state: None };
+        let (mut incoming, mut outgoing) = (Cutter::default(), Cutter::default());
+        Box::new(move |direction, bytes| {
+            let (cutter, way) = match direction {
+                Direction::In => (&mut incoming, "in"),
+                Direction::Out => (&mut outgoing, "out"),
+            };
+            cutter.cut(bytes, |found| match found {
+                Found::Head(head) => {
+                    let head = json::string(&String::from_utf8_lossy(head));
+                    log.entry(&format!(r#""wire":"{way}","head":{head}"#));
+                }
+                Found::Frame { header, payload, length } => log.entry(&format!(
+                    r#""wire":"{way}","header":{},"payload":{},"length":{length}"#,
+                    json::hex(header),
+                    json::hex(payload)
+                )),
+            });
+        })
+    }
+}

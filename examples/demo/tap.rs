@@ -1,0 +1,196 @@
+//! Between a socket and its connection: whoever claims them is shown the bytes that the socket has given and taken,
+//! every one, in order; and what cuts them into heads and frames.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// From the browser.
+    In,
+    /// To the browser.
+    Out,
+}
+
+pub type Sink = Box<dyn FnMut(Direction, &[u8]) + Send>;
+
+/// A socket whose bytes are seen.
+pub struct Tap {
+    stream: TcpStream,
+    wire: Wire,
+}
+
+/// Says whose the bytes are.
+#[derive(Clone)]
+pub struct Wire(Arc<Mutex<Claim>>);
+
+struct Claim {
+    sink: Option<Sink>,
+    /// The sink gets what is read too: else that belongs to a request which nobody knows yet.
+    both: bool,
+    /// What has been read of that request.
+    held: Vec<u8>,
+}
+
+/// More than the longest head that the machine takes, and a read. What comes after that is dropped with the connection.
+const MAX_HELD: usize = 32 << 10;
+
+impl Tap {
+    pub fn new(stream: TcpStream) -> (Self, Wire) {
+        let wire = Wire(Arc::new(Mutex::new(Claim { sink: None, both: false, held: Vec::new() })));
+        (Self { stream, wire: wire.clone() }, wire)
+    }
+}
+
+impl Wire {
+    /// The request that has just come, and its answer, are not counted.
+    pub fn claim_nothing(&self) {
+        *self.lock() = Claim { sink: None, both: false, held: Vec::new() };
+    }
+
+    /// The request that has just come, and its answer.
+    pub fn claim_exchange(&self, sink: Sink) {
+        self.claim(sink, false);
+    }
+
+    /// The request that has just come, and everything after it.
+    pub fn claim_connection(&self, sink: Sink) {
+        self.claim(sink, true);
+    }
+
+    fn claim(&self, mut sink: Sink, both: bool) {
+        let mut claim = self.lock();
+        sink(Direction::In, &claim.held);
+        *claim = Claim { sink: Some(sink), both, held: Vec::new() };
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Claim> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AsyncRead for Tap {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buffer))?;
+        let read = &buffer.filled()[before..];
+        let mut claim = self.wire.lock();
+        match &mut *claim {
+            Claim { sink: Some(sink), both: true, .. } => sink(Direction::In, read),
+            Claim { held, .. } => held.extend_from_slice(&read[..read.len().min(MAX_HELD - held.len())]),
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Tap {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
+        if let Some(sink) = &mut self.wire.lock().sink {
+            sink(Direction::Out, &bytes[..written]);
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// Cuts one direction of a WebSocket's stream into what it is made of, as it lies on the wire: masked where it is masked.
+#[derive(Default)]
+pub struct Cutter {
+    head_ended: bool,
+    /// The HTTP head, then the header of each frame.
+    header: Vec<u8>,
+    payload: Vec<u8>,
+    length: u64,
+    /// How much of the payload has come.
+    seen: u64,
+    told: bool,
+}
+
+pub enum Found<'f> {
+    Head(&'f [u8]),
+    /// `payload` is the beginning of it, at most [`SHOWN`] bytes; `length` is all of it.
+    Frame {
+        header: &'f [u8],
+        payload: &'f [u8],
+        length: u64,
+    },
+}
+
+/// As much of a payload is kept.
+pub const SHOWN: usize = 128;
+const MAX_HEAD: usize = 16 << 10;
+
+impl Cutter {
+    pub fn cut(&mut self, mut bytes: &[u8], mut found: impl FnMut(Found<'_>)) {
+        while let Some((&byte, rest)) = bytes.split_first() {
+            if !self.head_ended {
+                self.header.push(byte);
+                bytes = rest;
+                if self.header.ends_with(b"\r\n\r\n") || self.header.len() == MAX_HEAD {
+                    self.head_ended = true;
+                    found(Found::Head(&self.header));
+                    self.header.clear();
+                }
+                continue;
+            }
+            if self.header.len() < self.header_size() {
+                self.header.push(byte);
+                bytes = rest;
+                if self.header.len() < self.header_size() {
+                    continue;
+                }
+                self.length = self.payload_length();
+            }
+            let left = usize::try_from(self.length - self.seen).unwrap_or(usize::MAX);
+            let (part, rest) = bytes.split_at(left.min(bytes.len()));
+            self.seen += part.len() as u64;
+            self.payload.extend_from_slice(&part[..part.len().min(SHOWN - self.payload.len())]);
+            bytes = rest;
+            // A long frame is told of before it ends: what the machine says of it comes after that.
+            if !self.told && (self.payload.len() == SHOWN || self.seen == self.length) {
+                self.told = true;
+                found(Found::Frame { header: &self.header, payload: &self.payload, length: self.length });
+            }
+            if self.seen == self.length {
+                *self = Self { head_ended: true, ..Self::default() };
+            }
+        }
+    }
+
+    /// As far as it is known.
+    fn header_size(&self) -> usize {
+        let Some(second) = self.header.get(1) else { return 2 };
+        let length = match second & 0x7F {
+            126 => 2,
+            127 => 8,
+            _ => 0,
+        };
+        2 + length + if second & 0x80 != 0 { 4 } else { 0 }
+    }
+
+    fn payload_length(&self) -> u64 {
+        let extended =
+            |len: usize| self.header[2..2 + len].iter().fold(0, |sum, &byte| sum << 8 | u64::from(byte));
+        match self.header[1] & 0x7F {
+            126 => extended(2),
+            127 => extended(8),
+            short => u64::from(short),
+        }
+    }
+}

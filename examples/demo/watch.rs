@@ -1,0 +1,108 @@
+//! The WebSocket over which a page gets its session's log and gives its orders, a line of text each. It is not measured,
+//! nor does it show itself.
+
+use crate::race::Run;
+use crate::session::{Session, Sessions, now};
+use crate::talk::Order;
+use crate::{Connection, Result};
+use sansocket::{Accept, Event, Message, Reject};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{MissedTickBehavior, interval};
+
+/// With this much unsent, the log has to wait.
+const BACKLOG: usize = 256 << 10;
+/// The longest text that the server sends on order, in characters.
+const MAX_TEXT: usize = 2000;
+/// A race's counters are told this often.
+const TICK: Duration = Duration::from_millis(200);
+
+pub async fn watch(mut connection: Connection, sessions: &Sessions, accept: Accept<'static>) -> Result<()> {
+    let Some((name, session, mut entries)) = sessions.open() else {
+        let reply = connection.reply();
+        reply.ws.reject(Reject::status(503), reply.outbox)?;
+        while connection.next().await.is_some() {}
+        return Ok(());
+    };
+    // Whatever happens, the session ends with its connection.
+    let _end = End { sessions, name: &name, session: &session };
+    let reply = connection.reply();
+    reply.ws.accept(accept, reply.outbox)?;
+    reply.ws.send(&*format!(r#"{{"session":"{name}"}}"#), reply.outbox)?;
+
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let reads_on = connection.unsent() < BACKLOG;
+        let entry = tokio::select! {
+            next = connection.next() => {
+                let Some((event, reply)) = next else { return Ok(()) };
+                if let Event::Message(Message::Text(line)) = event
+                    && let Some(answer) = obey(&session, line)
+                    && reply.ws.can_send()
+                {
+                    reply.ws.send(&*answer, reply.outbox)?;
+                }
+                continue;
+            }
+            Some(entry) = entries.recv(), if reads_on => Some(entry),
+            _ = tick.tick() => None,
+        };
+        let reply = connection.reply();
+        if !reply.ws.can_send() || !reads_on {
+            continue;
+        }
+        let missed = session.take_missed();
+        if missed > 0 {
+            reply.ws.send(&*format!(r#"{{"missed":{missed}}}"#), reply.outbox)?;
+        }
+        let entry = entry.or_else(|| session.run().map(|run| run.counters()));
+        if let Some(entry) = entry {
+            reply.ws.send(&*entry, reply.outbox)?;
+        }
+    }
+}
+
+/// Does what a line says; some are answered at once. Lines that make no sense are ignored.
+fn obey(session: &Session, line: &str) -> Option<String> {
+    let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
+    match word {
+        "clock" => return Some(format!(r#"{{"clock":{},"echo":{}}}"#, now(), rest.parse::<u64>().ok()?)),
+        "send" => session.order(Order::Send(rest.chars().take(MAX_TEXT).collect())),
+        "ping" => session.order(Order::Ping),
+        "close" => {
+            let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+            session.order(Order::Close(code.parse().ok()?, reason.chars().take(MAX_TEXT).collect()));
+        }
+        "break" => session.order(Order::BreakRule),
+        "cut" => session.order(Order::Cut),
+        "race" => {
+            session.set_run(Some(Run::new()));
+            return Some(r#"{"race":"ready"}"#.to_owned());
+        }
+        "go" => {
+            let (rate, seconds) = rest.split_once(' ')?;
+            session.run()?.go(rate.parse().ok()?, seconds.parse().ok()?);
+        }
+        "stop" => {
+            let counters = session.run()?.counters();
+            session.set_run(None);
+            return Some(counters);
+        }
+        _ => {}
+    }
+    None
+}
+
+struct End<'e> {
+    sessions: &'e Sessions,
+    name: &'e str,
+    session: &'e Arc<Session>,
+}
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.sessions.close(self.name);
+        self.session.end();
+    }
+}

@@ -1,0 +1,18 @@
+//! How every program here is linked: for a board of QEMU's, by its processor.
+
+fn main() {
+    let processor = std::env::var("CARGO_CFG_TARGET_ARCH").expect("set by cargo");
+    let (memory, scripts) = match processor.as_str() {
+        "arm" => ("arm", &["-Tlink.x"][..]),
+        "riscv32" => ("riscv", &["-Tmemory.x", "-Tlink.x"][..]),
+        _ => return,
+    };
+    println!("cargo:rustc-link-search={}/../memory/{memory}", env!("CARGO_MANIFEST_DIR"));
+    println!("cargo:rerun-if-changed=../memory");
+    let log = ["-Tdefmt.x"]
+        .iter()
+        .filter(|_| std::env::var_os("CARGO_PKG_NAME").is_some_and(|name| name == "device"));
+    for argument in scripts.iter().chain(&["--nmagic"]).chain(log) {
+        println!("cargo:rustc-link-arg-bins={argument}");
+    }
+}

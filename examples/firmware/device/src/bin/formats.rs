@@ -1,0 +1,230 @@
+//! Every event, error and state as the log shows it, beside what `Debug` says: `../formats` compares.
+#![no_std]
+#![no_main]
+
+use core::convert::Infallible;
+use core::fmt::Debug;
+use cortex_m as _;
+use defmt::{Debug2Format, Format};
+use defmt_semihosting as _;
+use sansocket::{
+    AnswerError, CloseCode, CloseError, Config, Connect, ConnectError, Delivery, Error, Event, HeadError,
+    Kind, OutboxFull, ProtocolError, RequestError, ResponseError, SendError, Server, State, WebSocket,
+};
+use semihosting::process::exit;
+
+type Bytes = heapless::Vec<u8, 512>;
+
+fn show(value: impl Format + Debug) {
+    defmt::println!("{:?}|{}", value, Debug2Format(&value));
+}
+
+fn errors() {
+    let full = OutboxFull { needed: 4097 };
+    for error in [
+        ProtocolError::ReservedBits,
+        ProtocolError::ReservedOpcode,
+        ProtocolError::FragmentedControl,
+        ProtocolError::ControlTooLong,
+        ProtocolError::NothingToContinue,
+        ProtocolError::MessageInsideMessage,
+        ProtocolError::Unmasked,
+        ProtocolError::Masked,
+        ProtocolError::NonMinimalLength,
+        ProtocolError::LengthOver63Bits,
+        ProtocolError::FrameTooBig,
+        ProtocolError::MessageTooBig,
+        ProtocolError::TooManyEmptyFragments,
+        ProtocolError::InvalidUtf8,
+        ProtocolError::CloseOfOneOctet,
+        ProtocolError::InvalidCloseCode,
+        ProtocolError::InvalidCloseReason,
+    ] {
+        show(Error::Protocol(error));
+    }
+    for error in [
+        HeadError::ControlCharacter,
+        HeadError::BareCr,
+        HeadError::BareLf,
+        HeadError::TooLong,
+        HeadError::TooManyHeaders,
+        HeadError::Folded,
+        HeadError::NoColon,
+        HeadError::InvalidName,
+        HeadError::SpaceBeforeColon,
+    ] {
+        show(Error::Request(RequestError::Head(error)));
+        show(Error::Response(ResponseError::Head(error)));
+    }
+    for error in [
+        RequestError::InvalidRequestLine,
+        RequestError::MethodNotAllowed,
+        RequestError::HttpTooOld,
+        RequestError::InvalidTarget,
+        RequestError::TargetTooLong,
+        RequestError::NoHost,
+        RequestError::SecondHost,
+        RequestError::InvalidHost,
+        RequestError::Body,
+        RequestError::NoUpgrade,
+        RequestError::NoConnectionUpgrade,
+        RequestError::NoKey,
+        RequestError::SecondKey,
+        RequestError::InvalidKey,
+        RequestError::UnsupportedVersion,
+        RequestError::SecondVersion,
+        RequestError::InvalidProtocols,
+        RequestError::InvalidExtensions,
+    ] {
+        show(Error::Request(error));
+    }
+    for error in [
+        ResponseError::InvalidStatusLine,
+        ResponseError::HttpTooOld,
+        ResponseError::NoUpgrade,
+        ResponseError::NoConnectionUpgrade,
+        ResponseError::NoAccept,
+        ResponseError::SecondAccept,
+        ResponseError::WrongAccept,
+        ResponseError::UnofferedProtocol,
+        ResponseError::SecondProtocol,
+        ResponseError::InvalidExtensions,
+        ResponseError::UnofferedExtension,
+        ResponseError::SecondExtensions,
+    ] {
+        show(Error::Response(error));
+    }
+    show(Error::HandshakeTimeout);
+    show(Error::PongTimeout);
+    show(Error::EndOfStream);
+    for error in [
+        SendError::OutboxFull(full),
+        SendError::NotOpen,
+        SendError::InsideMessage,
+        SendError::OtherKind,
+        SendError::PayloadOwed,
+        SendError::PayloadExceeded,
+        SendError::TooLong,
+    ] {
+        show(error);
+    }
+    for error in [
+        CloseError::OutboxFull(full),
+        CloseError::NotOpen,
+        CloseError::InvalidCode,
+        CloseError::ReasonTooLong,
+        CloseError::PayloadOwed,
+    ] {
+        show(error);
+    }
+    for error in [
+        AnswerError::OutboxFull(full),
+        AnswerError::NoRequest,
+        AnswerError::NotAnUpgrade,
+        AnswerError::OtherRequest,
+        AnswerError::InvalidHeader,
+        AnswerError::InvalidStatus,
+        AnswerError::BodyNotAllowed,
+    ] {
+        show(error);
+    }
+    for error in [
+        ConnectError::OutboxFull(full),
+        ConnectError::AlreadySent,
+        ConnectError::InvalidUri,
+        ConnectError::InvalidHost,
+        ConnectError::InvalidPath,
+        ConnectError::InvalidProtocol,
+        ConnectError::OfferTooLong,
+        ConnectError::InvalidHeader,
+    ] {
+        show(error);
+    }
+    // A match that names each one: where there is a new one, this does not compile.
+    for state in [State::Connecting, State::Open, State::Closing, State::Closed] {
+        match state {
+            State::Connecting | State::Open | State::Closing | State::Closed => show(state),
+        }
+    }
+    show(Kind::Text);
+    show(Delivery::Pieces);
+    show(CloseCode::NORMAL);
+}
+
+/// A stream's events, each of which is shown.
+fn events(config: Config, open: bool, stream: &[u8]) {
+    let mut ws = if open { WebSocket::<Server>::open(config) } else { WebSocket::server(config) };
+    let (mut inbox, mut outbox) = (Bytes::new(), Bytes::new());
+    let mut octets = Bytes::from_slice(stream).expect("room");
+    let mut input = &mut octets[..];
+    while let Some(event) = ws.receive(&mut input, &mut inbox) {
+        match &event {
+            Event::Request(request) => {
+                if ws.accept(request.accept(), &mut outbox).is_err() {
+                    exit(1);
+                }
+            }
+            // Each has its line: where there is a new one, this does not compile.
+            Event::Open(_) | Event::Message(_) | Event::Piece(_) => {}
+            Event::Ping(_) | Event::Pong(_) | Event::Error(_) | Event::Close(_) => {}
+        }
+        show(event);
+        outbox.clear();
+    }
+}
+
+/// A refusal, as a client gets it.
+fn refusal() {
+    let mut ws = WebSocket::client(Config::new(), Zeros);
+    let (mut inbox, mut outbox) = (Bytes::new(), Bytes::new());
+    let connect = Connect::new("device.example", "/").protocol("a");
+    if ws.connect(connect, &mut outbox).is_err() {
+        exit(1);
+    }
+    let mut response = *b"HTTP/1.1 404 Not Found\r\nServer: other\r\n\r\n";
+    let mut input = &mut response[..];
+    while let Some(event) = ws.receive(&mut input, &mut inbox) {
+        show(event);
+    }
+}
+
+/// No randomness: nothing here is secret.
+struct Zeros;
+
+impl rand_core::TryRng for Zeros {
+    type Error = Infallible;
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        Ok(0)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        Ok(0)
+    }
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
+        bytes.fill(0);
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Zeros {}
+
+#[cortex_m_rt::entry]
+fn main() -> ! {
+    errors();
+    events(
+        Config::new(),
+        false,
+        b"GET /chat HTTP/1.1\r\nHost: device.example\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n\
+        \x81\x83\0\0\0\0\xE2\x82\xAC\x82\x82\0\0\0\0\x01\xFF\x89\x81\0\0\0\0a\x8A\x80\0\0\0\0\
+        \x88\x85\0\0\0\0\x03\xE8bye",
+    );
+    let pieces = Config::new().delivery(Delivery::Pieces);
+    events(pieces, true, b"\x81\x83\0\0\0\0\xE2\x82\xAC\x02\x82\0\0\0\0\x01\xFF\x80\x80\0\0\0\0\x83");
+    refusal();
+    exit(0)
+}
+
+#[panic_handler]
+fn panic(_: &core::panic::PanicInfo<'_>) -> ! {
+    exit(1)
+}

@@ -1,0 +1,174 @@
+//! The client: one connection to an echo server, one step after another.
+
+use crate::rng::Rng;
+use crate::{CHUNK, Inbox, Outbox, ROOM};
+use core::time::Duration;
+use sansocket::{
+    Buffer, Client, CloseCode, Config, Connect, Delivery, Event, Fragment, OutboxFull, Part, Piece, WebSocket,
+};
+use smoltcp::socket::tcp;
+
+const CONFIG: Config = Config::new().delivery(Delivery::Pieces).closing_timeout(Some(Duration::from_secs(2)));
+
+const GREETING: &str = "Grüße vom Gerät";
+/// The message that is larger than any buffer, and its fragments.
+const LARGE: usize = 100_000;
+const FRAGMENT: usize = 300;
+
+/// A connection, and how far it is.
+pub struct Session {
+    ws: WebSocket<Client<Rng>>,
+    inbox: Inbox,
+    outbox: Outbox,
+    step: Step,
+}
+
+#[derive(Clone, Copy, PartialEq, defmt::Format)]
+enum Step {
+    Connecting,
+    /// How much of the greeting has come back.
+    Greeting(usize),
+    /// How much of the large message has been sent, and how much has come back.
+    Large {
+        sent: usize,
+        received: usize,
+    },
+    Pinging,
+    Closing,
+    Done,
+    Failed,
+}
+
+impl Session {
+    /// Asks `host` for `/`.
+    pub fn new(host: &str) -> Self {
+        let mut ws = WebSocket::client(CONFIG, Rng);
+        let mut outbox = Outbox::new();
+        let asked = ws.connect(Connect::new(host, "/"), &mut outbox);
+        let step = if asked.is_ok() { Step::Connecting } else { Step::Failed };
+        Self { ws, inbox: Inbox::new(), outbox, step }
+    }
+
+    /// Does what there is to do: whether all was as expected, once it has ended.
+    pub fn turn(&mut self, socket: &mut tcp::Socket<'_>, now: Duration) -> Option<bool> {
+        let taken = socket.recv(|ring| {
+            let len = ring.len().min(CHUNK);
+            let taken = self.take(ring.get_mut(..len).unwrap_or_default());
+            (taken, ())
+        });
+        if let Err(error) = taken {
+            if error == tcp::RecvError::Finished || !socket.is_open() {
+                self.ws.receive_eof();
+            }
+            self.take(&mut []);
+        }
+        self.ws.handle_timeout(now);
+        self.go_on();
+        // What does not fit stays owed.
+        let _: Result<(), OutboxFull> = self.ws.transmit(&mut self.outbox);
+        if let Ok(sent) = socket.send_slice(&self.outbox) {
+            self.outbox.rotate_left(sent);
+            self.outbox.truncate(self.outbox.len() - sent);
+        }
+        match self.step {
+            Step::Failed => Some(false),
+            Step::Done if self.ws.is_closed() => {
+                socket.close();
+                Some(true)
+            }
+            _ => None,
+        }
+    }
+
+    fn take(&mut self, mut input: &mut [u8]) -> usize {
+        let len = input.len();
+        while self.outbox.room() >= ROOM
+            && let Some(event) = self.ws.receive(&mut input, &mut self.inbox)
+        {
+            let step = self.step;
+            self.step = step.next(&event);
+            if self.step == Step::Failed {
+                defmt::error!("{}: {}", step, event);
+            }
+            let begun = match (step, self.step) {
+                (Step::Connecting, Step::Greeting(_)) => self.ws.send(GREETING, &mut self.outbox).is_ok(),
+                (Step::Large { .. }, Step::Pinging) => {
+                    self.ws.ping(b"still there?", &mut self.outbox).is_ok()
+                }
+                (Step::Pinging, Step::Closing) => {
+                    self.ws.close(CloseCode::NORMAL, "that is all", &mut self.outbox).is_ok()
+                }
+                _ => true,
+            };
+            if !begun {
+                self.step = Step::Failed;
+            }
+            // What does not fit stays owed.
+            let _: Result<(), OutboxFull> = self.ws.transmit(&mut self.outbox);
+        }
+        len - input.len()
+    }
+
+    /// Adds the next fragment of the large message.
+    fn go_on(&mut self) {
+        let Step::Large { sent, .. } = &mut self.step else { return };
+        if !self.outbox.is_empty() || *sent == LARGE {
+            return;
+        }
+        let mut fragment = [0; FRAGMENT];
+        let len = FRAGMENT.min(LARGE - *sent);
+        fragment.iter_mut().zip(*sent..).for_each(|(octet, at)| *octet = octet_at(at));
+        let fragment = Fragment::new(fragment.get(..len).unwrap_or_default(), *sent + len == LARGE);
+        match self.ws.send_piece(fragment, &mut self.outbox) {
+            Ok(()) => *sent += len,
+            Err(error) => {
+                defmt::error!("{}", error);
+                self.step = Step::Failed;
+            }
+        }
+    }
+}
+
+impl Step {
+    /// Where an event leads to.
+    fn next(self, event: &Event<'_>) -> Self {
+        match (self, event) {
+            (Self::Connecting, Event::Open(_)) => Self::Greeting(0),
+            (Self::Greeting(received), Event::Piece(Piece { part: Part::Text { lead, text }, last, .. })) => {
+                // The lead was cut by a slice's end.
+                let mut octets = [0; 4];
+                let lead = lead.map_or("", |lead| lead.encode_utf8(&mut octets));
+                let rest =
+                    GREETING.get(received..).and_then(|rest| rest.strip_prefix(lead)?.strip_prefix(text));
+                match rest {
+                    Some("") if *last => Self::Large { sent: 0, received: 0 },
+                    Some(rest) if !last => Self::Greeting(GREETING.len() - rest.len()),
+                    _ => Self::Failed,
+                }
+            }
+            (
+                Self::Large { sent, received },
+                Event::Piece(Piece { part: Part::Binary(octets), last, .. }),
+            ) => {
+                let same = octets.iter().zip(received..).all(|(octet, at)| *octet == octet_at(at));
+                let received = received + octets.len();
+                match (same, last) {
+                    (true, false) => Self::Large { sent, received },
+                    (true, true) if received == LARGE => Self::Pinging,
+                    _ => Self::Failed,
+                }
+            }
+            (Self::Pinging, Event::Pong(payload)) if payload == b"still there?" => Self::Closing,
+            (Self::Closing, Event::Close(close)) if close.clean && close.code == CloseCode::NORMAL => {
+                Self::Done
+            }
+            // The machine has answered it.
+            (_, Event::Ping(_)) => self,
+            _ => Self::Failed,
+        }
+    }
+}
+
+fn octet_at(at: usize) -> u8 {
+    (at % 251) as u8
+}

@@ -1,0 +1,16 @@
+//! Frames only, whole messages: something else has done the opening handshake.
+#![no_std]
+#![no_main]
+
+use sansocket::{Config, Server, WebSocket};
+
+#[measure::entry]
+fn main() -> ! {
+    measure::start();
+    measure::run::<_, false>(
+        WebSocket::<Server>::open(Config::new()),
+        &mut heapless::Vec::new(),
+        |_, _, _| {},
+    );
+    measure::end()
+}

@@ -1,0 +1,257 @@
+// The demo's page, its buttons pressed in a real browser.
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { startBrowser, startCounter, startDemo } from "./common.mjs";
+
+let demo, counter, context, page, origin;
+const requested = [];
+const complaints = [];
+
+before(async () => {
+  demo = await startDemo();
+  counter = await startCounter(demo.port);
+  origin = `http://127.0.0.1:${counter.port}`;
+  context = await startBrowser({ viewport: { width: 1280, height: 900 }, colorScheme: "light" });
+  context.on("request", (request) => requested.push(request.url()));
+  page = await open();
+});
+
+after(async () => {
+  await context?.close();
+  counter?.server.close();
+  demo?.demo.kill();
+});
+
+async function open() {
+  const page = await context.newPage();
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("console", (message) => complaints.push(message.text()));
+  await page.goto(`${origin}/`);
+  await page.waitForSelector('#log [data-end=browser][data-event=message]');
+  return page;
+}
+
+/** What the log has since `clear`, of one end: events with what they say, calls, frames. */
+const told = (end, on = page) =>
+  on.$$eval(`#log [data-end=${end}] .what:not(.rule)`, (nodes) =>
+    nodes.map((node) => [...node.childNodes].map((part) => part.textContent).join(" ").replace(/\s+/g, " ").trim()));
+const clear = () => page.click("#clear");
+const until = (end, line, on = page) =>
+  on.waitForFunction(
+    ([end, line]) => [...document.querySelectorAll(`#log [data-end=${end}] .what`)].some((node) =>
+      [...node.childNodes].map((part) => part.textContent).join(" ").includes(line)),
+    [end, line]);
+/** What the server tells comes a little after it has happened. */
+async function eventually(check) {
+  for (const end = Date.now() + 10_000; ; ) {
+    try {
+      return await check();
+    } catch (error) {
+      if (Date.now() > end) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+const tells = (end, lines, on = page) => eventually(async () => assert.deepEqual(await told(end, on), lines));
+const state = (end, on = page) => on.locator(`#${end}-state [aria-current]`).innerText();
+const bytes = async (card, group) =>
+  (await page.locator(`${card} .bytes .${group} .byte`).allInnerTexts()).map((hex) => parseInt(hex, 16));
+
+async function reconnect() {
+  await clear();
+  await page.click("#connect");
+  await until("browser", "open");
+  await clear();
+}
+
+test("the page opens a WebSocket and says hello; both ends tell the events in order", async () => {
+  await tells("browser", ["new WebSocket(url)", "open", 'send("Hello")', "message “Hello”"]);
+  await tells("server", ["request GET /talk", "accept(request.accept())", "open", "message “Hello”"]);
+  const wire = await told("wire");
+  assert.equal(wire.length, 4);
+  assert.match(wire[0], /^→ GET \/talk HTTP\/1.1 HTTP$/);
+  assert.match(wire[1], /^← HTTP\/1.1 101 Switching Protocols HTTP$/);
+  assert.match(wire[2], /^→ 8185[0-9a-f]{18} text 5 B$/);
+  assert.equal(wire[3], "← 810548656c6c6f text 5 B");
+  assert.deepEqual([await state("browser"), await state("server")], ["open", "open"]);
+});
+
+test("the frames are shown byte by byte, the mask and what it hides", async () => {
+  assert.deepEqual(await bytes("#frame-in", "flags"), [0x81]);
+  assert.deepEqual(await bytes("#frame-in", "length"), [0x85]);
+  const key = await bytes("#frame-in", "key");
+  const masked = await bytes("#frame-in", "data");
+  assert.equal(key.length, 4);
+  assert.equal(String.fromCharCode(...masked.map((byte, at) => byte ^ key[at % 4])), "Hello");
+  assert.equal((await page.locator("#frame-in .payload .char").allInnerTexts()).join(""), "Hello");
+  assert.deepEqual(await page.locator("#frame-in .fields dt").allInnerTexts(),
+    ["FIN", "RSV1–3", "opcode", "MASK", "length", "key"]);
+  assert.deepEqual((await page.locator("#frame-in .fields .bits").allInnerTexts()).slice(0, 5),
+    ["1", "000", "0001", "1", "0000101"]);
+  assert.deepEqual(await bytes("#frame-out", "flags"), [0x81]);
+  assert.deepEqual(await bytes("#frame-out", "length"), [0x05]);
+  assert.deepEqual(await bytes("#frame-out", "key"), []);
+  assert.equal(String.fromCharCode(...(await bytes("#frame-out", "data"))), "Hello");
+});
+
+test("a frame that was picked in the log stays until it is let go", async () => {
+  const first = page.locator("#log [data-end=wire] button").first();
+  await first.click();
+  assert.match(await page.locator("#frame-in pre").innerText(), /^GET \/talk\?session=[\s\S]*Sec-WebSocket-Key/m);
+  await page.click("#send button");
+  await page.waitForFunction(() => document.querySelectorAll("#log [data-end=browser][data-event=message]").length === 2);
+  assert.match(await page.locator("#frame-in pre").innerText(), /^GET/);
+  await first.click();
+  await page.click("#send button");
+  await page.waitForSelector("#frame-in .fields");
+});
+
+test("text of several octets a character, from the server", async () => {
+  await clear();
+  await page.click("#server-send button");
+  await until("browser", "message “Grüße”");
+  await tells("server", ['send("Grüße")']);
+  assert.deepEqual(await told("wire"), ["← 81074772c3bcc39f65 text 7 B"]);
+  const chars = await page.locator("#frame-out .payload .char").allInnerTexts();
+  assert.deepEqual(chars, ["G", "r", "ü", "", "ß", "", "e"]);
+});
+
+test("16 bytes of binary come back", async () => {
+  await clear();
+  await page.click("#send-binary");
+  await until("browser", "message");
+  await tells("browser", ["send(16 bytes)", "message binary, 16 bytes, as it was sent"]);
+  await tells("server", ["message binary, 16 bytes"]);
+});
+
+test("1 MiB each way, whatever frames the browser makes of it", async () => {
+  await clear();
+  await page.click("#send-large");
+  await until("browser", "message");
+  await tells("browser", ["send(1 MiB)", "message binary, 1 MiB, as it was sent"]);
+  await tells("server", ["message binary, 1 MiB"]);
+  const wire = await told("wire");
+  const payload = wire.filter((line) => line.startsWith("→"))
+    .map((line) => (/1 MiB/.test(line) ? 1 << 20 : Number(/ ([\d,]+) B/.exec(line)[1].replaceAll(",", ""))));
+  assert.equal(payload.reduce((sum, length) => sum + length), 1 << 20);
+  assert.deepEqual(wire.filter((line) => line.startsWith("←")).map((line) => line.slice(0, 22)), ["← 827f0000000000100000"]);
+  assert.equal(await page.locator("#frame-out .from span").innerText(), "1,048,586 bytes on the wire");
+});
+
+test("a Ping is answered by the browser, and no event of its own tells", async () => {
+  await clear();
+  await page.click("#server-ping");
+  await until("server", "pong are you there?");
+  await tells("browser", []);
+  const [ping, pong] = await told("wire");
+  assert.match(ping, /^← 890e/);
+  assert.match(pong, /^→ 8a8e/);
+});
+
+test("the browser closes with a code and a reason", async () => {
+  await clear();
+  await page.click("#close button");
+  await until("browser", "close 1000");
+  await tells("browser", ['close(1000, "that is all")', "close 1000 (clean)"]);
+  await tells("server", ["close 1000 that is all (clean)"]);
+  const [theirs, ours] = await told("wire");
+  assert.match(theirs, /^→ 888d.* close 13 B$/);
+  assert.equal(ours, "← 880203e8 close 2 B");
+  await page.waitForSelector("#server-state [data-state=closed][aria-current]");
+  assert.equal(await state("browser"), "closed");
+});
+
+test("the server closes with a code and a reason", async () => {
+  await reconnect();
+  await page.click("#server-close button");
+  await until("browser", "close 4001");
+  await tells("browser", ["close 4001 going home (clean)"]);
+  await tells("server", ['close(4001, "going home")', "close 4001 going home (clean)"]);
+  assert.equal((await page.locator("#frame-out .payload .char").allInnerTexts()).join(""), "4001going home");
+  await page.waitForSelector("#server-state [data-state=closed][aria-current]");
+});
+
+test("a line that is cut ends with 1006", async () => {
+  await reconnect();
+  await page.click("#server-cut");
+  await until("browser", "close 1006");
+  await tells("browser", ["close 1006 (not clean)"]);
+  assert.deepEqual(await told("wire"), []);
+  await eventually(async () => assert.deepEqual([await state("browser"), await state("server")], ["closed", "closed"]));
+});
+
+test("a message over the limit is an error at the server, which closes with 1009", async () => {
+  await reconnect();
+  await page.click("#send-too-large");
+  await until("browser", "close");
+  await tells("browser", ["send(1 MiB + 1)", "close 1009 (clean)"]);
+  await tells("server", ["error a message is over the limit (close code 1009)", "close 1006 (not clean)"]);
+});
+
+test("a broken rule is an error at the browser, which closes with 1002", async () => {
+  await reconnect();
+  const before = complaints.length;
+  await page.click("#server-break");
+  await until("browser", "close");
+  await tells("browser", ["error", "close 1006 (not clean)"]);
+  await eventually(async () => assert.match((await told("server"))[1], /^close 1002 .*\(clean\)$/));
+  assert.equal(complaints.length, before + 1);
+  assert.match(complaints.pop(), /reserved bits/);
+});
+
+test("two tabs do not disturb each other", async () => {
+  await reconnect();
+  const other = await open();
+  await other.fill("#send input", "only here");
+  await other.click("#send button");
+  await until("browser", "message “only here”", other);
+  await other.click("#server-cut");
+  await until("browser", "close 1006", other);
+  await tells("browser", []);
+  await tells("server", []);
+  assert.equal(await state("server"), "open");
+  await other.close();
+});
+
+test("REST against WebSocket: every update comes three ways, and another counter counts the same bytes", async () => {
+  for (const path of Object.keys(counter.counted)) delete counter.counted[path];
+  await page.check("input[name=seconds][value='5']", { force: true });
+  await page.click("#race-button");
+  await page.waitForSelector("#race[data-finished]", { timeout: 30_000 });
+  const rows = await page.$$eval("#results tbody tr", (rows) => rows.map((row) =>
+    [...row.querySelectorAll("td")].map((cell) => cell.textContent)));
+  for (const [index, path] of ["/race/poll", "/race/long-poll", "/race/push"].entries()) {
+    const [each, median, tail, requests, up, down, updates] = rows[index];
+    const number = (text) => Number(text.replaceAll(",", ""));
+    const seen = counter.counted[path];
+    console.log(`${path}: ${each} bytes an update, ${median}, ${tail}; ${requests} requests, ${up} up, ${down} down; counted beside: ${JSON.stringify(seen)}`);
+    assert.equal(updates, "50");
+    assert.equal(number(requests), seen.requests);
+    // A long poll and the Close frames may still be under way when the server tells its last figures.
+    assert.ok(seen.up - number(up) >= 0 && seen.up - number(up) <= 8, `${path} up`);
+    assert.ok(seen.down - number(down) >= 0 && seen.down - number(down) <= 4, `${path} down`);
+    assert.equal(number(each), Math.round((number(up) + number(down)) / 50));
+  }
+  assert.ok((await page.locator("#chart-bytes path.line").count()) === 3);
+  assert.ok((await page.locator("#chart-delay path.dots").count()) === 3);
+});
+
+test("nothing was loaded from elsewhere, and nothing complained", () => {
+  assert.ok(requested.length > 0);
+  assert.deepEqual(requested.filter((url) => !url.startsWith(origin) && !url.startsWith("data:")), []);
+  assert.deepEqual(complaints, []);
+});
+
+test("pictures are taken, and nothing is wider than its window", async () => {
+  for (const scheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: scheme });
+    for (const width of [1280, 768, 390]) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.waitForTimeout(100);
+      const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+      assert.ok(wider <= 0, `${width}: ${wider} pixels too wide`);
+      await page.screenshot({ path: `target/browser/${scheme}-${width}.png`, fullPage: true });
+    }
+  }
+});
