@@ -12,7 +12,7 @@
 //! - `--origin O`: only pages of these origins may connect.
 //! - `--bye WORD`: this text message is answered by closing (not with `--pieces`).
 //! - `--read BYTES`: how much one read takes at most; to see that it makes no difference.
-//! - `--patience SECONDS`: how long it waits for a silent peer each time, instead of the defaults.
+//! - `--patience SECONDS`: how long it waits for a peer that sends or takes nothing, instead of the defaults.
 
 #[path = "blocking/mod.rs"]
 mod blocking;
@@ -84,7 +84,7 @@ fn listen(address: &str, options: &Arc<Options>) -> io::Result<()> {
 
 fn serve(stream: &TcpStream, options: &Options) -> Result<()> {
     stream.set_nodelay(true)?;
-    stream.set_write_timeout(Some(WRITE_TIMEOUT))?;
+    stream.set_write_timeout(options.patience.or(Some(WRITE_TIMEOUT)))?;
     let most = |buffer: usize| buffer.min(options.read.unwrap_or(buffer));
     if options.fixed {
         let outbox = heapless::Vec::<u8, OUTBOX>::new();
@@ -208,7 +208,10 @@ impl Options {
                 // It has to fit into a Close frame.
                 "--bye" => options.bye = Some(args.next().filter(|word| word.len() <= 123)?),
                 "--read" => options.read = Some(args.next()?.parse().ok().filter(|bytes| *bytes > 0)?),
-                "--patience" => options.patience = Some(Duration::from_secs(args.next()?.parse().ok()?)),
+                "--patience" => {
+                    options.patience =
+                        Some(Duration::from_secs(args.next()?.parse().ok().filter(|seconds| *seconds > 0)?))
+                }
                 _ if address.is_none() && !arg.starts_with('-') => address = Some(arg),
                 _ => return None,
             }

@@ -4,8 +4,8 @@
 #![no_main]
 
 use sansocket::{
-    Close, Config, Connect, ControlPayload, Delivery, Error, Event, Handler, Message, Open, Piece, Reject,
-    Request, Sender, Server, Slice, State, WebSocket,
+    Close, CloseCode, Config, Connect, ControlPayload, Delivery, Error, Event, Handler, Message, Open, Piece,
+    Reject, Request, Sender, Server, Slice, State, WebSocket,
 };
 use sansocket_fuzz::heads::{self, CLIENT_KEY};
 use sansocket_fuzz::{Checked, Choices, FIXED, Peer, Record, Side, TestClient, inbox, rng};
@@ -51,6 +51,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 });
 
 const REJECT: Reject<'static> = Reject::status(404).body(b"no");
+
+/// What a Pong may be answered with.
+const CLOSE: (CloseCode, &str) = (CloseCode(4001), "pong");
 
 /// How events are taken.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -160,14 +163,21 @@ impl Case<'_> {
     ) {
         if way == Way::Dispatch {
             let Peer { ws, inbox, outbox, record, .. } = peer;
-            let mut handlers = (Told(record), Replies(self.more));
+            let mut handlers = (&mut Told(record), Replies(self.more));
             while ws.dispatch(&mut slice, inbox, outbox, &mut handlers).unwrap() {}
             return assert!(slice.is_empty(), "every slice is used up");
         }
         let left = peer.receive(slice, |ws, event, _, outbox| {
             reply(ws, event, outbox);
-            if let (Event::Message(message), true) = (event, self.more & 1 != 0) {
-                let _ = ws.send(*message, outbox);
+            match event {
+                Event::Message(message) if self.more & 1 != 0 => _ = ws.send(*message, outbox),
+                Event::Pong(_) => match self.more & 0x60 {
+                    0x20 => _ = ws.close(CLOSE.0, CLOSE.1, outbox),
+                    0x40 => _ = ws.close_without_code(outbox),
+                    0x60 => _ = ws.ping(b"again", outbox),
+                    _ => {}
+                },
+                _ => {}
             }
             true
         });
@@ -194,7 +204,8 @@ impl Handler for Told<'_> {
     fn on_ping(&mut self, payload: &ControlPayload, _: &mut Sender<'_>) {
         self.0.push(&Event::Ping(payload.clone()));
     }
-    fn on_pong(&mut self, payload: &ControlPayload, _: &mut Sender<'_>) {
+    fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Sender<'_>) {
+        assert_ne!(sender.state(), State::Connecting);
         self.0.push(&Event::Pong(payload.clone()));
     }
     fn on_error(&mut self, error: Error<'_>) {
@@ -218,7 +229,15 @@ impl Handler for Replies {
     }
     fn on_message(&mut self, message: Message<'_>, sender: &mut Sender<'_>) {
         if self.0 & 1 != 0 {
-            let _ = sender.send(message);
+            _ = sender.send(message);
+        }
+    }
+    fn on_pong(&mut self, _: &ControlPayload, sender: &mut Sender<'_>) {
+        match self.0 & 0x60 {
+            0x20 => _ = sender.close(CLOSE.0, CLOSE.1),
+            0x40 => _ = sender.close_without_code(),
+            0x60 => _ = sender.ping(b"again"),
+            _ => {}
         }
     }
 }

@@ -317,6 +317,11 @@ fn taken(case: &Case, fault: &str) -> Option<Difference> {
     })
 }
 
+/// Whether a list has no element but empty ones.
+fn is_empty_list(value: &[u8]) -> bool {
+    value.iter().all(|octet| b", \t".contains(octet))
+}
+
 /// Visible characters that RFC 3986 has in no URI.
 const INVALID: [char; 8] = ['"', '<', '>', '\\', '^', '`', '{', '}'];
 
@@ -351,7 +356,9 @@ fn refused(case: &Case, reason: &str, limits: Limits) -> Option<Difference> {
         Some(D::KeyBits)
     } else if says(&["Origin"]) && head.values("origin").len() > 1 {
         Some(D::TwoOrigins)
-    } else if says(&["Sec-WebSocket-Protocol"]) && head.values("sec-websocket-protocol").contains(&&b""[..]) {
+    } else if says(&["Sec-WebSocket-Protocol"])
+        && head.values("sec-websocket-protocol").iter().any(|value| is_empty_list(value))
+    {
         Some(D::EmptyValue)
     } else if says(&["no subprotocol"]) && head.values("sec-websocket-protocol").is_empty() {
         Some(D::NoProtocol)
