@@ -9,9 +9,8 @@ fn main() {
     };
     println!("cargo:rustc-link-search={}/../memory/{memory}", env!("CARGO_MANIFEST_DIR"));
     println!("cargo:rerun-if-changed=../memory");
-    let log = ["-Tdefmt.x"]
-        .iter()
-        .filter(|_| std::env::var_os("CARGO_PKG_NAME").is_some_and(|name| name == "device"));
+    // Where the log's texts are kept.
+    let log = if env!("CARGO_PKG_NAME") == "device" { &["-Tdefmt.x"][..] } else { &[] };
     for argument in scripts.iter().chain(&["--nmagic"]).chain(log) {
         println!("cargo:rustc-link-arg-bins={argument}");
     }
