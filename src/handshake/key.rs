@@ -47,31 +47,45 @@ pub(crate) fn accept_value(key: &KeyValue) -> AcceptValue {
 /// Takes a block into the hash (RFC 3174 section 6.1).
 #[inline(never)]
 fn digest(hash: &mut [u32; 5], block: &[u8; 64]) {
-    let mut words = [0_u32; 80];
-    for (word, octets) in words.iter_mut().zip(block.as_chunks().0) {
+    // Behind the last 16 words of the schedule, the next 20: one of the four kinds of rounds.
+    let mut words = [0; 36];
+    for (word, octets) in words.iter_mut().skip(16).zip(block.as_chunks().0) {
         *word = u32::from_be_bytes(*octets);
     }
-    for time in 16..80 {
-        let word = |back: usize| words.get(time - back).copied().unwrap_or_default();
-        let next = (word(3) ^ word(8) ^ word(14) ^ word(16)).rotate_left(1);
-        if let Some(slot) = words.get_mut(time) {
-            *slot = next;
-        }
-    }
     let mut state = *hash;
-    let [first, second, third, fourth] = *words.as_chunks::<20>().0 else { return };
-    rounds(&mut state, &first, 0x5A82_7999, |b, c, d| d ^ b & (c ^ d));
-    rounds(&mut state, &second, 0x6ED9_EBA1, |b, c, d| b ^ c ^ d);
-    rounds(&mut state, &third, 0x8F1B_BCDC, |b, c, d| b & c | d & (b | c));
-    rounds(&mut state, &fourth, 0xCA62_C1D6, |b, c, d| b ^ c ^ d);
+    extend(&mut words, 32);
+    rounds(&mut state, &words, 0x5A82_7999, |b, c, d| d ^ b & (c ^ d));
+    extend(&mut words, 16);
+    rounds(&mut state, &words, 0x6ED9_EBA1, |b, c, d| b ^ c ^ d);
+    extend(&mut words, 16);
+    rounds(&mut state, &words, 0x8F1B_BCDC, |b, c, d| b & c | d & (b | c));
+    extend(&mut words, 16);
+    rounds(&mut state, &words, 0xCA62_C1D6, |b, c, d| b ^ c ^ d);
     for (hash, state) in hash.iter_mut().zip(state) {
         *hash = hash.wrapping_add(state);
     }
 }
 
+/// Goes on with the schedule, from a word of the next 20 on.
+fn extend(words: &mut [u32; 36], start: usize) {
+    if start == 16
+        && let Some(last) = words.last_chunk::<16>().copied()
+        && let Some(front) = words.first_chunk_mut()
+    {
+        *front = last;
+    }
+    for at in start..36 {
+        let word = |back: usize| words.get(at - back).copied().unwrap_or_default();
+        let next: u32 = word(3) ^ word(8) ^ word(14) ^ word(16);
+        if let Some(slot) = words.get_mut(at) {
+            *slot = next.rotate_left(1);
+        }
+    }
+}
+
 #[inline(always)]
-fn rounds(state: &mut [u32; 5], words: &[u32; 20], constant: u32, mix: impl Fn(u32, u32, u32) -> u32) {
-    for word in words {
+fn rounds(state: &mut [u32; 5], words: &[u32; 36], constant: u32, mix: impl Fn(u32, u32, u32) -> u32) {
+    for word in words.iter().skip(16) {
         let [a, b, c, d, e] = *state;
         let sum = a.rotate_left(5).wrapping_add(mix(b, c, d)).wrapping_add(e);
         *state = [sum.wrapping_add(constant).wrapping_add(*word), a, b.rotate_left(30), c, d];
