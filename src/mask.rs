@@ -196,8 +196,8 @@ pub(crate) fn append(bytes: &[u8], key: MaskingKey, target: &mut alloc::vec::Vec
 #[inline(always)]
 fn append_ends<const N: usize>(bytes: &[u8], key: MaskingKey, target: &mut alloc::vec::Vec<u8>) {
     let Some((first, last)) = ends::<N>(bytes, key) else { return };
-    // Once for both: then neither has to look.
-    target.reserve(2 * N);
+    // Once for both: it never holds more than that.
+    target.reserve(bytes.len());
     target.extend_from_slice(&first);
     target.truncate(target.len() + bytes.len() - 2 * N);
     target.extend_from_slice(&last);
