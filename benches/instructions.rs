@@ -51,6 +51,7 @@ fn main() -> ExitCode {
         table += &format!("{line}\n");
     }
     if has("--write") {
+        assert!(filter.is_empty(), "the table would lose the work that was not selected");
         fs::write(TABLE, table).unwrap();
     } else if has("--check") && grown && comparable {
         eprintln!("the last column says how it has grown; more than {TOLERANCE} is too much");

@@ -1,4 +1,4 @@
-//! The accept value alone, by the libraries that the crate has for it.
+//! The accept value alone, by libraries for all lengths: what the crate's own is to be compared with.
 #![no_std]
 #![no_main]
 
