@@ -149,6 +149,13 @@ impl<'a> Slice<'a> {
     pub fn new(memory: &'a mut [u8]) -> Self {
         Self { memory, len: 0 }
     }
+
+    /// The next `len` bytes of the memory, which then count as held; `None` where there is no room.
+    fn take(&mut self, len: usize) -> Option<&mut [u8]> {
+        let target = self.memory.get_mut(self.len..)?.get_mut(..len)?;
+        self.len += len;
+        Some(target)
+    }
 }
 
 impl Buffer for Slice<'_> {
@@ -159,23 +166,19 @@ impl Buffer for Slice<'_> {
         self.memory.len() - self.len
     }
     fn append(&mut self, bytes: &[u8]) {
-        let free = self.memory.get_mut(self.len..).unwrap_or_default();
-        if let Some(target) = free.get_mut(..bytes.len()) {
+        if let Some(target) = self.take(bytes.len()) {
             // `copy_from_slice` would link a panic where it is not inlined.
             for (slot, byte) in target.iter_mut().zip(bytes) {
                 *slot = *byte;
             }
-            self.len += bytes.len();
         }
     }
     fn clear(&mut self) {
         self.len = 0;
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
-        let free = self.memory.get_mut(self.len..).unwrap_or_default();
-        if let Some(target) = free.get_mut(..bytes.len()) {
+        if let Some(target) = self.take(bytes.len()) {
             mask::copy(bytes, key, target);
-            self.len += bytes.len();
         }
     }
 }
@@ -314,8 +317,10 @@ mod text {
         /// The bytes of `text`, in its memory, if that goes without moving them.
         fn into_bytes(text: &mut Self) -> Option<Self::Bytes>;
         fn as_str(&self) -> &str;
-        fn room(&self) -> usize;
         fn limit(&self) -> usize;
+        fn room(&self) -> usize {
+            self.limit() - self.as_str().len()
+        }
         fn append(&mut self, text: &str);
         fn clear(&mut self);
     }
@@ -334,9 +339,6 @@ mod text {
         }
         fn as_str(&self) -> &str {
             self
-        }
-        fn room(&self) -> usize {
-            isize::MAX.unsigned_abs() - self.len()
         }
         fn limit(&self) -> usize {
             isize::MAX.unsigned_abs()
@@ -365,9 +367,6 @@ mod text {
         }
         fn as_str(&self) -> &str {
             self
-        }
-        fn room(&self) -> usize {
-            N - self.len()
         }
         fn limit(&self) -> usize {
             N

@@ -92,9 +92,15 @@ pub(crate) struct Part {
 impl Part {
     /// Unmasks it in place.
     pub(crate) fn unmask(&self, payload: &mut [u8]) {
-        if let Some(key) = self.key {
-            mask::xor(payload, key);
-        }
+        unmask(payload, self.key);
+    }
+}
+
+/// Unmasks octets in place, where they are masked.
+#[inline(always)]
+fn unmask(octets: &mut [u8], key: Option<MaskingKey>) {
+    if let Some(key) = key {
+        mask::xor(octets, key);
     }
 }
 
@@ -112,10 +118,7 @@ impl Inbound {
         if len > rules.max_message || len > rules.config.max_frame {
             return None;
         }
-        let octets = input.get_mut(payload.clone())?;
-        if let Some(key) = key {
-            mask::xor(octets, key);
-        }
+        unmask(input.get_mut(payload.clone())?, key);
         Some((kind, payload))
     }
 
@@ -191,9 +194,7 @@ impl Inbound {
                     }
                     if opcode.is_control() {
                         let payload = rest.get_mut(..count).unwrap_or_default();
-                        if let Some(key) = key {
-                            mask::xor(payload, key);
-                        }
+                        unmask(payload, key);
                         // Its length was judged: it fits.
                         let _ = self.control.extend_from_slice(payload);
                         return Ok(done.then_some(Found::Control(opcode)));

@@ -303,8 +303,9 @@ impl ServerOpening {
             return Err(RequestError::InvalidRequestLine);
         };
         let version = head::http_version(version).ok_or(RequestError::InvalidRequestLine)?;
-        let method =
-            Some(method).filter(|method| head::is_token(method)).ok_or(RequestError::InvalidRequestLine)?;
+        if !head::is_token(method) {
+            return Err(RequestError::InvalidRequestLine);
+        }
         self.old = !head::is_new_enough(version);
         if self.old && !(plain_requests && version == (b'1', b'0')) {
             return Err(RequestError::HttpTooOld);
