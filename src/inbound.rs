@@ -24,6 +24,8 @@ enum Frame {
     Header { octets: [u8; MAX_HEADER], len: u8 },
     /// In the payload, of which `left` octets are to come.
     Payload { left: u64, mask: Option<Mask>, opcode: Opcode, fin: bool },
+    /// In none: what comes does not matter any more.
+    Over,
 }
 
 impl Default for Frame {
@@ -122,6 +124,15 @@ impl Inbound {
         Some((kind, payload))
     }
 
+    /// Nothing more is looked at. The last control frame's payload may still be asked for.
+    pub(crate) fn end(&mut self) {
+        self.frame = Frame::Over;
+    }
+
+    pub(crate) const fn is_over(&self) -> bool {
+        matches!(self.frame, Frame::Over)
+    }
+
     /// Whether a short frame lies whole at the front of `input`.
     #[inline(always)]
     pub(crate) fn is_short_and_whole(&self, input: &[u8]) -> bool {
@@ -139,7 +150,7 @@ impl Inbound {
                 Err(_) => 0,
             },
             // What has come of it is not in the input any more.
-            Frame::Header { .. } => 0,
+            Frame::Header { .. } | Frame::Over => 0,
             Frame::Payload { left, .. } => left.saturating_sub(octets),
         }
     }
@@ -157,27 +168,21 @@ impl Inbound {
         loop {
             let rest = input.get_mut(*at..).unwrap_or_default();
             match &mut self.frame {
-                Frame::Header { len: 0, .. } => {
-                    let Some((header, size)) = self.judge(rest, rules)? else {
-                        self.keep(rest);
+                Frame::Over => return Ok(None),
+                Frame::Header { octets, len } => {
+                    let before = usize::from(*len);
+                    for (slot, octet) in octets.iter_mut().skip(before).zip(rest) {
+                        *slot = *octet;
+                        *len += 1;
+                    }
+                    let (octets, len) = (*octets, usize::from(*len));
+                    let so_far = octets.get(..len).unwrap_or_default();
+                    let Some((header, size)) = self.judge(so_far, rules)? else {
                         *at = input.len();
                         return Ok(None);
                     };
-                    *at += size;
+                    *at += size - before;
                     self.begin(&header);
-                }
-                Frame::Header { octets, len } => {
-                    let (Some(next), Some(slot)) = (rest.first(), octets.get_mut(usize::from(*len))) else {
-                        return Ok(None);
-                    };
-                    *slot = *next;
-                    *len += 1;
-                    *at += 1;
-                    let (octets, len) = (*octets, usize::from(*len));
-                    let so_far = octets.get(..len).unwrap_or_default();
-                    if let Some((header, _)) = self.judge(so_far, rules)? {
-                        self.begin(&header);
-                    }
                 }
                 Frame::Payload { left, mask, opcode, fin } => {
                     let count = usize::try_from(*left).unwrap_or(usize::MAX).min(rest.len());
@@ -267,15 +272,6 @@ impl Inbound {
             return Err(ProtocolError::TooManyEmptyFragments);
         }
         Ok(())
-    }
-
-    /// Keeps the octets of a header that is not complete.
-    fn keep(&mut self, rest: &[u8]) {
-        let mut octets = [0; MAX_HEADER];
-        for (slot, octet) in octets.iter_mut().zip(rest) {
-            *slot = *octet;
-        }
-        self.frame = Frame::Header { octets, len: rest.len() as u8 };
     }
 
     /// A frame's payload begins.

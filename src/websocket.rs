@@ -43,8 +43,8 @@ enum Receiving<R: sealed::Role> {
     Head(handshake::Reader, R::Opening),
     /// Frames.
     Frames(Inbound, Assembly),
-    /// Nothing that matters: they are dropped. What the peer's Close frame said is kept for its event.
-    Over(ControlPayload),
+    /// Nothing that matters: they are dropped.
+    Over,
 }
 
 /// Events that no input causes: first the one, then the other.
@@ -173,7 +173,7 @@ impl<R: Role> WebSocket<R> {
     }
 
     fn new_open(role: R, config: Config) -> Self {
-        let mut ws = Self::new(role, config, Receiving::Over(ControlPayload::new()));
+        let mut ws = Self::new(role, config, Receiving::Over);
         ws.start();
         ws
     }
@@ -312,7 +312,7 @@ impl<R: Role> WebSocket<R> {
         let what = match self.receiving {
             Receiving::Frames(..) => self.poll_frames(input, &mut at, inbox),
             Receiving::Head(..) => self.poll_head(input, &mut at, inbox),
-            Receiving::Waiting { .. } | Receiving::Over(_) => return None,
+            Receiving::Waiting { .. } | Receiving::Over => return None,
         };
         match what {
             Ok(None) => None,
@@ -419,7 +419,8 @@ impl<R: Role> WebSocket<R> {
             }),
             What::Closed => {
                 let (code, reason) = frame::parse_close(self.control()).ok()?;
-                Event::Close(Close { code, reason, clean: true })
+                // A control payload of 125 octets leaves 123 for the reason: it always fits.
+                Event::Close(Close { code, reason: reason.try_into().unwrap_or_default(), clean: true })
             }
             What::Dropped => {
                 Event::Close(Close { code: CloseCode::ABNORMAL, reason: CloseReason::new(), clean: false })
@@ -435,7 +436,7 @@ impl<R: Role> WebSocket<R> {
         first: bool,
         last: bool,
     ) -> Option<Event<'e>> {
-        let Receiving::Frames(_, assembly) = &mut self.receiving else { return None };
+        let (_, assembly) = self.frames()?;
         let (text, last) = match assembly.validate(payload, last) {
             Ok(text) => (text, last),
             Err("") if lead.is_none() => return self.fail_text(),
@@ -450,10 +451,8 @@ impl<R: Role> WebSocket<R> {
     /// Fails on text in place: its event is the error instead.
     #[cold]
     fn fail_text<'e>(&mut self) -> Option<Event<'e>> {
-        if !matches!(self.receiving, Receiving::Frames(..)) {
-            // The connection has ended since `poll`, or the same `Ready` has failed it before.
-            return None;
-        }
+        // None: the connection has ended since `poll`, or the same `Ready` has failed it before.
+        self.frames()?;
         self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
         self.due.then = Then::Dropped;
         Some(Event::Error(Error::Protocol(ProtocolError::InvalidUtf8)))
@@ -464,8 +463,15 @@ impl<R: Role> WebSocket<R> {
         const NONE: &ControlPayload = &ControlPayload::new();
         match &self.receiving {
             Receiving::Frames(inbound, _) => &inbound.control,
-            Receiving::Over(control) => control,
             _ => NONE,
+        }
+    }
+
+    /// What receives frames, while they matter.
+    fn frames(&mut self) -> Option<(&mut Inbound, &mut Assembly)> {
+        match &mut self.receiving {
+            Receiving::Frames(inbound, assembly) if !inbound.is_over() => Some((inbound, assembly)),
+            _ => None,
         }
     }
 
@@ -586,9 +592,12 @@ impl<R: Role> WebSocket<R> {
         self.due.then = Then::Error(fault);
     }
 
-    /// No more input is looked at; what was owed no longer is. The last control frame's payload may still be asked for.
+    /// No more input is looked at; what was owed no longer is.
     fn end(&mut self, phase: Phase) {
-        self.receiving = Receiving::Over(self.control().clone());
+        match &mut self.receiving {
+            Receiving::Frames(inbound, _) => inbound.end(),
+            opening => *opening = Receiving::Over,
+        }
         self.shared = Shared { phase, owed: Owed::Nothing, idle: Idle::Quiet };
         self.arm();
     }

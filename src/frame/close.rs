@@ -1,7 +1,6 @@
 //! Close codes and the payload of a Close frame (RFC 6455 sections 5.5.1 and 7.4).
 
 use crate::ProtocolError;
-use crate::data::CloseReason;
 use core::fmt;
 
 /// A close code (RFC 6455 section 7.4): any number of 16 bits, with names for those that the RFC and IANA's registry
@@ -55,18 +54,17 @@ impl fmt::Display for CloseCode {
 }
 
 /// What the payload of a received Close frame says: its code, 1005 where it has none, and its reason.
-pub(crate) fn parse(payload: &[u8]) -> Result<(CloseCode, CloseReason), ProtocolError> {
+pub(crate) fn parse(payload: &[u8]) -> Result<(CloseCode, &str), ProtocolError> {
     let (code, reason) = match payload {
-        [] => return Ok((CloseCode::NO_STATUS, CloseReason::new())),
+        [] => return Ok((CloseCode::NO_STATUS, "")),
         [_] => return Err(ProtocolError::CloseOfOneOctet),
         [high, low, reason @ ..] => (CloseCode(u16::from_be_bytes([*high, *low])), reason),
     };
     if !code.is_sendable() {
         return Err(ProtocolError::InvalidCloseCode);
     }
-    let text = crate::utf8::validate(reason).map_err(|_| ProtocolError::InvalidCloseReason)?;
-    // A control payload of 125 octets leaves 123 for the reason: it always fits.
-    Ok((code, CloseReason::try_from(text).unwrap_or_default()))
+    let reason = crate::utf8::validate(reason).map_err(|_| ProtocolError::InvalidCloseReason)?;
+    Ok((code, reason))
 }
 
 #[cfg(test)]
@@ -89,9 +87,9 @@ mod tests {
 
     #[test]
     fn l1_l2_l4_the_body_is_empty_or_a_code_and_a_reason_in_utf8() {
-        assert_eq!(parse(b""), Ok((CloseCode(1005), CloseReason::new())));
+        assert_eq!(parse(b""), Ok((CloseCode(1005), "")));
         assert_eq!(parse(b"\x03"), Err(ProtocolError::CloseOfOneOctet));
-        assert_eq!(parse(b"\x03\xE8bye"), Ok((CloseCode(1000), CloseReason::try_from("bye").unwrap())));
+        assert_eq!(parse(b"\x03\xE8bye"), Ok((CloseCode(1000), "bye")));
         assert_eq!(parse(b"\x03\xE8\xFF"), Err(ProtocolError::InvalidCloseReason));
         assert_eq!(parse(b"\x03\xE8\xC3"), Err(ProtocolError::InvalidCloseReason));
     }
