@@ -18,6 +18,8 @@ pub(crate) struct Outbound {
 pub(crate) struct Shared {
     pub(crate) phase: Phase,
     pub(crate) owed: Owed,
+    /// What an owed Pong carries. In `Owed` it would have to be moved there, over the stack.
+    pub(crate) pong: ControlPayload,
     pub(crate) idle: Idle,
 }
 
@@ -50,12 +52,12 @@ pub(crate) enum Phase {
 /// previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame"
 /// (section 5.5.3): a later Pong takes an earlier one's place, and a Close or a refusal, after which nothing else may be
 /// sent, takes any Pong's.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Owed {
     Nothing,
-    Pong(ControlPayload),
-    /// A Close frame with this code, or an empty one.
-    Close(Option<CloseCode>),
+    Pong,
+    /// A Close frame with this code, an empty one for 1005.
+    Close(CloseCode),
     /// An HTTP response with this status.
     Refusal(u16),
 }
@@ -93,6 +95,14 @@ impl<'p> Outgoing<'p> {
 }
 
 impl Shared {
+    /// Owes a Pong with this payload.
+    pub(crate) fn owe_pong(&mut self, payload: &[u8]) {
+        self.owed = Owed::Pong;
+        self.pong.clear();
+        // A Ping's payload fits.
+        let _ = self.pong.extend_from_slice(payload);
+    }
+
     /// Sees that there is room for `size` octets and for an owed Pong, which it appends.
     #[inline]
     fn make_room<R: Role, B: Buffer + ?Sized>(
@@ -101,8 +111,8 @@ impl Shared {
         role: &mut R,
         outbox: &mut B,
     ) -> Result<(), OutboxFull> {
-        if let Owed::Pong(payload) = &self.owed {
-            put_pong(payload, size, role, outbox)?;
+        if self.owed == Owed::Pong {
+            put_pong(&self.pong, size, role, outbox)?;
             self.owed = Owed::Nothing;
         }
         if outbox.room() < size { Err(OutboxFull { needed: size }) } else { Ok(()) }
@@ -130,8 +140,8 @@ impl Shared {
         match self.owed {
             Owed::Refusal(status) => handshake::append(outbox, |write| handshake::refuse(status, write))?,
             Owed::Close(code) => {
-                let code = code.map(|code| code.0.to_be_bytes());
-                let payload = code.as_ref().map_or(&[][..], |code| code);
+                let octets = code.0.to_be_bytes();
+                let payload = if code == CloseCode::NO_STATUS { &[][..] } else { &octets };
                 self.put(Outgoing::control(Opcode::Close, [payload, &[]]), role, outbox)?;
             }
             _ if self.idle == Idle::PingOwed => {
@@ -175,7 +185,7 @@ impl Outbound {
         shared: &mut Shared,
         outbox: &mut B,
     ) -> Result<bool, OutboxFull> {
-        let nothing = matches!(shared.owed, Owed::Nothing) && shared.idle != Idle::PingOwed;
+        let nothing = shared.owed == Owed::Nothing && shared.idle != Idle::PingOwed;
         if nothing || self.payload > 0 { Ok(false) } else { shared.transmit(role, outbox) }
     }
 

@@ -160,7 +160,12 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
 
 impl<R: Role> WebSocket<R> {
     fn new(role: R, config: Config, receiving: Receiving<R>) -> Self {
-        let shared = Shared { phase: Phase::Connecting, owed: Owed::Nothing, idle: Idle::Quiet };
+        let shared = Shared {
+            phase: Phase::Connecting,
+            owed: Owed::Nothing,
+            pong: ControlPayload::new(),
+            idle: Idle::Quiet,
+        };
         Self {
             role,
             config,
@@ -404,8 +409,12 @@ impl<R: Role> WebSocket<R> {
                     Kind::Text => return self.text_piece(payload, lead, first, last),
                 }
             }
-            What::Ping => Event::Ping(self.control().clone()),
-            What::Pong => Event::Pong(self.control().clone()),
+            What::Ping | What::Pong => {
+                // A `clone` would have a payload on its own stack.
+                let mut payload = ControlPayload::new();
+                let _ = payload.extend_from_slice(self.control());
+                if matches!(what, What::Ping) { Event::Ping(payload) } else { Event::Pong(payload) }
+            }
             What::Request(asked) => Event::Request(Request::new(inbox.bytes(), asked)),
             What::Open(chosen) => Event::Open(Open::new(inbox.bytes(), chosen)),
             What::Error(fault) => Event::Error(match fault {
@@ -417,13 +426,17 @@ impl<R: Role> WebSocket<R> {
                 Fault::PongTimeout => Error::PongTimeout,
                 Fault::EndOfStream => Error::EndOfStream,
             }),
-            What::Closed => {
-                let (code, reason) = frame::parse_close(self.control()).ok()?;
-                // A control payload of 125 octets leaves 123 for the reason: it always fits.
-                Event::Close(Close { code, reason: reason.try_into().unwrap_or_default(), clean: true })
-            }
-            What::Dropped => {
-                Event::Close(Close { code: CloseCode::ABNORMAL, reason: CloseReason::new(), clean: false })
+            What::Closed | What::Dropped => {
+                let clean = matches!(what, What::Closed);
+                let mut reason = CloseReason::new();
+                let mut code = CloseCode::ABNORMAL;
+                if clean {
+                    let (said, why) = frame::parse_close(self.control()).ok()?;
+                    code = said;
+                    // A control payload of 125 octets leaves 123 for the reason: it fits.
+                    let _ = reason.push_str(why);
+                }
+                Event::Close(Close { code, reason, clean })
             }
         })
     }
@@ -459,11 +472,10 @@ impl<R: Role> WebSocket<R> {
     }
 
     /// The payload of the last control frame.
-    fn control(&self) -> &ControlPayload {
-        const NONE: &ControlPayload = &ControlPayload::new();
+    fn control(&self) -> &[u8] {
         match &self.receiving {
             Receiving::Frames(inbound, _) => &inbound.control,
-            _ => NONE,
+            _ => &[],
         }
     }
 
@@ -537,7 +549,7 @@ impl<R: Role> WebSocket<R> {
                 }
                 Found::Control(Opcode::Ping) => {
                     // "unless it already received a Close frame" (section 5.5.2): then no frame would be looked at.
-                    self.shared.owed = Owed::Pong(inbound.control.clone());
+                    self.shared.owe_pong(&inbound.control);
                     Some(What::Ping)
                 }
                 Found::Control(Opcode::Close) => {
@@ -571,7 +583,7 @@ impl<R: Role> WebSocket<R> {
             Phase::CloseSent => self.end(if R::IS_SERVER { Phase::Closed } else { Phase::BothClosed }),
             _ => {
                 self.end(Phase::CloseReceived);
-                self.shared.owed = Owed::Close((code != CloseCode::NO_STATUS).then_some(code));
+                self.shared.owed = Owed::Close(code);
             }
         }
     }
@@ -582,12 +594,12 @@ impl<R: Role> WebSocket<R> {
     fn fail(&mut self, fault: Fault) {
         let owed = match fault {
             Fault::Protocol(error) if self.shared.phase == Phase::Open => {
-                Owed::Close(Some(error.close_code()))
+                Owed::Close(error.close_code())
             }
             Fault::Request(error) => Owed::Refusal(error.status()),
             _ => Owed::Nothing,
         };
-        self.end(if matches!(owed, Owed::Nothing) { Phase::Closed } else { Phase::Failed });
+        self.end(if owed == Owed::Nothing { Phase::Closed } else { Phase::Failed });
         self.shared.owed = owed;
         self.due.then = Then::Error(fault);
     }
@@ -598,7 +610,9 @@ impl<R: Role> WebSocket<R> {
             Receiving::Frames(inbound, _) => inbound.end(),
             opening => *opening = Receiving::Over,
         }
-        self.shared = Shared { phase, owed: Owed::Nothing, idle: Idle::Quiet };
+        self.shared.phase = phase;
+        self.shared.owed = Owed::Nothing;
+        self.shared.idle = Idle::Quiet;
         self.arm();
     }
 
