@@ -4,7 +4,6 @@
 #![no_main]
 
 use core::hint::black_box;
-use core::mem::MaybeUninit;
 use core::time::Duration;
 use sansocket::{
     Client, CloseCode, Config, Connect, Delivery, Event, Fragment, Kind, Request, Role, Server, State,
@@ -23,8 +22,10 @@ type Inbox = heapless::Vec<u8, 1024>;
 type Outbox = heapless::Vec<u8, 2048>;
 
 /// How deep the stack is painted over by a call, and by what calls it.
+///
+/// What the call returns goes, from the call on, to where its caller wants it.
 #[inline(never)]
-fn painted<F: FnOnce()>(call: F) -> usize {
+fn painted<T, F: FnOnce() -> T>(call: F) -> (T, usize) {
     let here = 0u32;
     let top = black_box(&raw const here).cast_mut().wrapping_byte_sub(GAP);
     for below in 1..=DEPTH {
@@ -32,22 +33,23 @@ fn painted<F: FnOnce()>(call: F) -> usize {
         unsafe { top.wrapping_sub(below).write_volatile(PAINT) };
     }
     #[inline(never)]
-    fn alone<F: FnOnce()>(call: F) {
+    fn alone<T, F: FnOnce() -> T>(call: F) -> T {
         // What the call takes lies below the gap.
         let gap = [0u8; GAP];
         black_box(&gap);
-        within(call);
+        let returned = within(call);
         black_box(&gap);
+        returned
     }
     #[inline(never)]
-    fn within<F: FnOnce()>(call: F) {
-        call();
+    fn within<T, F: FnOnce() -> T>(call: F) -> T {
+        call()
     }
-    alone(call);
+    let returned = alone(call);
     // SAFETY: as above.
     let untouched =
         (1..=DEPTH).rev().take_while(|below| unsafe { top.wrapping_sub(*below).read_volatile() } == PAINT);
-    (DEPTH - untouched.count()) * size_of::<u32>()
+    (returned, (DEPTH - untouched.count()) * size_of::<u32>())
 }
 
 /// Each call as a function of its own, whose stack can also be read off the program.
@@ -60,9 +62,8 @@ mod calls {
         ws: &mut WebSocket<R>,
         input: &mut &'i mut [u8],
         inbox: &'b mut Inbox,
-        event: &mut MaybeUninit<Option<Event<'e>>>,
-    ) {
-        event.write(ws.receive(input, inbox));
+    ) -> Option<Event<'e>> {
+        ws.receive(input, inbox)
     }
     #[inline(never)]
     pub fn accept(ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Outbox) {
@@ -119,8 +120,10 @@ struct Most {
     timeout: usize,
 }
 
-fn note(most: &mut usize, call: impl FnOnce()) {
-    *most = painted(call).max(*most);
+fn note<T>(most: &mut usize, call: impl FnOnce() -> T) -> T {
+    let (returned, depth) = painted(call);
+    *most = depth.max(*most);
+    returned
 }
 
 /// A connection whose input comes in slices of `cut` bytes, and which answers every event.
@@ -140,11 +143,7 @@ fn drive<R: Role>(
         loop {
             let state = ws.state();
             let receive = if state == State::Connecting { &mut most.connecting } else { &mut most.open };
-            // The event is the caller's: it goes to where it stays.
-            let mut event = MaybeUninit::uninit();
-            note(receive, || calls::receive(ws, &mut input, &mut inbox, black_box(&mut event)));
-            // SAFETY: `receive` has written it.
-            let Some(event) = (unsafe { event.assume_init() }) else { break };
+            let Some(event) = note(receive, || calls::receive(ws, &mut input, &mut inbox)) else { break };
             match event {
                 Event::Request(request) => note(&mut most.accept, || accept(ws, &request, &mut outbox)),
                 Event::Message(message) => note(&mut most.send, || calls::send(ws, message, &mut outbox)),
@@ -211,7 +210,7 @@ fn each_way(mut run: impl FnMut(usize, bool, Config)) {
 }
 
 fn server() -> Most {
-    let mut most = Most { nothing: painted(|| {}), ..Most::default() };
+    let mut most = Most { nothing: painted(|| {}).1, ..Most::default() };
     each_way(|cut, pieces, config| {
         // Heads know of no pieces.
         let heads = if pieces { 0 } else { usize::MAX };
@@ -234,7 +233,7 @@ fn server() -> Most {
 }
 
 fn client() -> Most {
-    let mut most = Most { nothing: painted(|| {}), ..Most::default() };
+    let mut most = Most { nothing: painted(|| {}).1, ..Most::default() };
     each_way(|cut, pieces, config| {
         let heads = if pieces { 0 } else { usize::MAX };
         for response in
