@@ -398,26 +398,23 @@ impl<R: Role> WebSocket<R> {
         B: Buffer + ?Sized,
     {
         let Ready { consumed, what } = ready;
-        Some(match what {
-            What::Message { .. } => return None,
-            What::Collected(Kind::Binary) => Event::Message(Message::Binary(inbox.bytes())),
-            What::Collected(Kind::Text) => Event::Message(Message::Text(inbox.text().ok()?)),
+        // Each arm says `Some`: an event that is wrapped behind the match is on the stack twice.
+        match what {
+            What::Message { .. } => None,
+            What::Collected(Kind::Binary) => Some(Event::Message(Message::Binary(inbox.bytes()))),
+            What::Collected(Kind::Text) => Some(Event::Message(Message::Text(inbox.text().ok()?))),
             What::Piece { kind, start, lead, first, last } => {
                 let payload = input.get_mut(start..consumed)?;
                 match kind {
-                    Kind::Binary => Event::Piece(Piece { part: Part::Binary(payload), first, last }),
-                    Kind::Text => return self.text_piece(payload, lead, first, last),
+                    Kind::Binary => Some(Event::Piece(Piece { part: Part::Binary(payload), first, last })),
+                    Kind::Text => self.text_piece(payload, lead, first, last),
                 }
             }
-            What::Ping | What::Pong => {
-                // A `clone` would have a payload on its own stack.
-                let mut payload = ControlPayload::new();
-                let _ = payload.extend_from_slice(self.control());
-                if matches!(what, What::Ping) { Event::Ping(payload) } else { Event::Pong(payload) }
-            }
-            What::Request(asked) => Event::Request(Request::new(inbox.bytes(), asked)),
-            What::Open(chosen) => Event::Open(Open::new(inbox.bytes(), chosen)),
-            What::Error(fault) => Event::Error(match fault {
+            What::Ping => ping_or_pong(self.control(), true),
+            What::Pong => ping_or_pong(self.control(), false),
+            What::Request(asked) => Some(Event::Request(Request::new(inbox.bytes(), asked))),
+            What::Open(chosen) => Some(Event::Open(Open::new(inbox.bytes(), chosen))),
+            What::Error(fault) => Some(Event::Error(match fault {
                 Fault::Protocol(error) => Error::Protocol(error),
                 Fault::Request(error) => Error::Request(error),
                 Fault::Response(error) => Error::Response(error),
@@ -425,20 +422,13 @@ impl<R: Role> WebSocket<R> {
                 Fault::HandshakeTimeout => Error::HandshakeTimeout,
                 Fault::PongTimeout => Error::PongTimeout,
                 Fault::EndOfStream => Error::EndOfStream,
-            }),
-            What::Closed | What::Dropped => {
-                let clean = matches!(what, What::Closed);
-                let mut reason = CloseReason::new();
-                let mut code = CloseCode::ABNORMAL;
-                if clean {
-                    let (said, why) = frame::parse_close(self.control()).ok()?;
-                    code = said;
-                    // A control payload of 125 octets leaves 123 for the reason: it fits.
-                    let _ = reason.push_str(why);
-                }
-                Event::Close(Close { code, reason, clean })
+            })),
+            What::Closed => {
+                let (code, reason) = frame::parse_close(self.control()).ok()?;
+                close_event(code, reason, true)
             }
-        })
+            What::Dropped => close_event(CloseCode::ABNORMAL, "", false),
+        }
     }
 
     /// A text piece; where the text goes wrong in it, what comes before is lent first.
@@ -872,6 +862,23 @@ impl<R: Role> WebSocket<R> {
     pub const fn awaits_caller(&self) -> bool {
         matches!(self.receiving, Receiving::Waiting { .. })
     }
+}
+
+/// A Ping's or a Pong's event. Kept apart, like that of a Close frame: no other event has its payload on the stack.
+#[inline(never)]
+fn ping_or_pong<'e>(octets: &[u8], ping: bool) -> Option<Event<'e>> {
+    let mut payload = ControlPayload::new();
+    let _ = payload.extend_from_slice(octets);
+    Some(if ping { Event::Ping(payload) } else { Event::Pong(payload) })
+}
+
+/// A Close event.
+#[inline(never)]
+fn close_event<'e>(code: CloseCode, reason: &str, clean: bool) -> Option<Event<'e>> {
+    let mut close = Close { code, reason: CloseReason::new(), clean };
+    // A control payload of 125 octets leaves 123 for the reason: it fits.
+    let _ = close.reason.push_str(reason);
+    Some(Event::Close(close))
 }
 
 impl<R: Role> fmt::Debug for WebSocket<R> {
