@@ -166,11 +166,10 @@ impl Buffer for Slice<'_> {
         self.memory.len() - self.len
     }
     fn append(&mut self, bytes: &[u8]) {
-        if let Some(target) = self.take(bytes.len()) {
-            // `copy_from_slice` would link a panic where it is not inlined.
-            for (slot, byte) in target.iter_mut().zip(bytes) {
-                *slot = *byte;
-            }
+        match self.take(bytes.len()) {
+            // Said here, the equal length is known to the compiler: `copy_from_slice` links no panic.
+            Some(target) if target.len() == bytes.len() => target.copy_from_slice(bytes),
+            _ => {}
         }
     }
     fn clear(&mut self) {

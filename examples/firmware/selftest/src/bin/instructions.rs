@@ -5,7 +5,7 @@
 
 use core::hint::black_box;
 use embedded_websocket as peer;
-use sansocket::{Client, Config, Connect, Event, Message, Role, Server, WebSocket};
+use sansocket::{Buffer, Client, Config, Connect, Event, Message, Role, Server, Slice, WebSocket};
 use selftest::{BINARY, REQUEST, RESPONSE, Rng, TEXT, frame};
 use semihosting::println;
 
@@ -41,6 +41,8 @@ fn main() -> ! {
         TIMER.add(1).write_volatile(u32::MAX);
         TIMER.write_volatile(1);
     }
+    let server = || WebSocket::<Server>::open(Config::new());
+    let client = || WebSocket::<Client<Rng>>::open(Config::new(), Rng);
     let mut memory = [0; LONGEST];
     for (slot, octet) in
         memory.iter_mut().zip(br#"{"led":true,"counter":1234,"uptime":98765}, "#.iter().cycle())
@@ -53,38 +55,23 @@ fn main() -> ! {
         let message = |kind| if kind == TEXT { Message::Text(text) } else { Message::Binary(payload) };
 
         for (kind, what) in [(BINARY, "binary"), (TEXT, "text")] {
-            receive(
-                WebSocket::<Server>::open(Config::new()),
-                ("receive masked ", what),
-                column,
-                &frame(kind, true, payload),
-            );
-            receive(
-                WebSocket::<Client<Rng>>::open(Config::new(), Rng),
-                ("receive unmasked ", what),
-                column,
-                &frame(kind, false, payload),
-            );
-            send(WebSocket::<Server>::open(Config::new()), ("send unmasked ", what), column, message(kind));
-            send(
-                WebSocket::<Client<Rng>>::open(Config::new(), Rng),
-                ("send masked ", what),
-                column,
-                message(kind),
-            );
+            receive(server(), ("receive masked ", what), column, &frame(kind, true, payload));
+            receive(client(), ("receive unmasked ", what), column, &frame(kind, false, payload));
+            // As the peer does, into a borrowed slice.
+            let memory = &mut [0; LONGEST + 14];
+            send(server(), ("send unmasked ", what), column, message(kind), &mut Slice::new(memory));
+            send(client(), ("send masked ", what), column, message(kind), &mut Slice::new(memory));
         }
+        let binary = Message::Binary(payload);
+        send(server(), ("send unmasked binary", IN_A_VEC), column, binary, &mut Frame::new());
+        send(client(), ("send masked binary", IN_A_VEC), column, binary, &mut Frame::new());
         let mut umlauts = heapless::String::<LONGEST>::new();
         while umlauts.len() + 3 <= len {
             let _ = umlauts
                 .push_str("ä€"[..].get(..if umlauts.len() + 5 <= len { 5 } else { 2 }).unwrap_or_default());
         }
         let masked = frame(TEXT, true, umlauts.as_bytes());
-        receive(
-            WebSocket::<Server>::open(Config::new()),
-            ("receive masked ", "text, not ASCII"),
-            column,
-            &masked,
-        );
+        receive(server(), ("receive masked ", "text, not ASCII"), column, &masked);
 
         let mut server = peer::WebSocketServer::new_server();
         server.state = peer::WebSocketState::Open;
@@ -118,12 +105,18 @@ fn receive<R: Role>(mut ws: WebSocket<R>, operation: (&str, &str), column: &str,
     });
 }
 
-fn send<R: Role>(mut ws: WebSocket<R>, operation: (&str, &str), column: &str, message: Message<'_>) {
-    let mut outbox = Frame::new();
-    tell(&row(operation, ""), column, || assert!(ws.send(message, &mut outbox).is_ok()));
-    black_box(&outbox);
+fn send<R: Role, B: Buffer>(
+    mut ws: WebSocket<R>,
+    operation: (&str, &str),
+    column: &str,
+    message: Message<'_>,
+    outbox: &mut B,
+) {
+    tell(&row(operation, ""), column, || assert!(ws.send(message, outbox).is_ok()));
+    black_box(outbox.bytes());
 }
 
+const IN_A_VEC: &str = ", in a heapless Vec";
 const PEER: &str = ", embedded-websocket";
 
 fn peer_receive<R: rand_core_06::RngCore, T: peer::WebSocketType>(
