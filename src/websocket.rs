@@ -583,9 +583,7 @@ impl<R: Role> WebSocket<R> {
     #[cold]
     fn fail(&mut self, fault: Fault) {
         let owed = match fault {
-            Fault::Protocol(error) if self.shared.phase == Phase::Open => {
-                Owed::Close(error.close_code())
-            }
+            Fault::Protocol(error) if self.shared.phase == Phase::Open => Owed::Close(error.close_code()),
             Fault::Request(error) => Owed::Refusal(error.status()),
             _ => Owed::Nothing,
         };
@@ -869,7 +867,7 @@ impl<R: Role> WebSocket<R> {
 fn ping_or_pong<'e>(octets: &[u8], ping: bool) -> Option<Event<'e>> {
     let mut payload = ControlPayload::new();
     let _ = payload.extend_from_slice(octets);
-    Some(if ping { Event::Ping(payload) } else { Event::Pong(payload) })
+    if ping { Some(Event::Ping(payload)) } else { Some(Event::Pong(payload)) }
 }
 
 /// A Close event.
