@@ -139,7 +139,6 @@ pub(crate) const fn is_control(octet: u8) -> bool {
 
 /// A complete head, whose every line has been checked.
 #[derive(Clone, Copy, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub(crate) struct Head<'h> {
     octets: &'h [u8],
 }
@@ -181,6 +180,13 @@ impl<'h> Head<'h> {
 impl fmt::Debug for Head<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.octets.escape_ascii())
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Head<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "{=[u8]:a}", self.octets);
     }
 }
 
