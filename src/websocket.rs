@@ -439,8 +439,7 @@ impl<R: Role> WebSocket<R> {
         first: bool,
         last: bool,
     ) -> Option<Event<'e>> {
-        let (_, assembly) = self.frames()?;
-        let (text, last) = match assembly.validate(payload, last) {
+        let (text, last) = match self.assembly()?.validate(payload, last) {
             Ok(text) => (text, last),
             Err("") if lead.is_none() => return self.fail_text(),
             Err(text) => {
@@ -455,7 +454,7 @@ impl<R: Role> WebSocket<R> {
     #[cold]
     fn fail_text<'e>(&mut self) -> Option<Event<'e>> {
         // None: the connection has ended since `poll`, or the same `Ready` has failed it before.
-        self.frames()?;
+        self.assembly()?;
         self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
         self.due.then = Then::Dropped;
         Some(Event::Error(Error::Protocol(ProtocolError::InvalidUtf8)))
@@ -469,10 +468,10 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    /// What receives frames, while they matter.
-    fn frames(&mut self) -> Option<(&mut Inbound, &mut Assembly)> {
+    /// What assembles messages, while any can come.
+    fn assembly(&mut self) -> Option<&mut Assembly> {
         match &mut self.receiving {
-            Receiving::Frames(inbound, assembly) if !inbound.is_over() => Some((inbound, assembly)),
+            Receiving::Frames(inbound, assembly) if !inbound.is_over() => Some(assembly),
             _ => None,
         }
     }
