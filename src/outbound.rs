@@ -128,7 +128,10 @@ impl Shared {
         outbox: &mut B,
     ) -> Result<bool, OutboxFull> {
         match self.owed {
-            Owed::Refusal(status) => handshake::append(outbox, |write| handshake::refuse(status, write))?,
+            // No client owes it: there it is not even linked.
+            Owed::Refusal(status) if R::IS_SERVER => {
+                handshake::append(outbox, |write| handshake::refuse(status, write))?
+            }
             Owed::Close(code) => {
                 let code = code.map(|code| code.0.to_be_bytes());
                 let payload = code.as_ref().map_or(&[][..], |code| code);

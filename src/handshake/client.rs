@@ -226,11 +226,11 @@ impl ClientOpening {
 
     /// A header of a response with status 101, whose value begins at `at` (section 4.1 points 2 to 6 of the checks).
     fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), ResponseError> {
-        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        let is = |other: &[u8]| head::is_same(name, other);
         if is(b"Upgrade") {
             // A second header would make a list of it, which is not equal to "websocket".
             let first = !core::mem::replace(&mut self.upgrade, true);
-            let valid = first && value.eq_ignore_ascii_case(b"websocket");
+            let valid = first && head::is_same(value, b"websocket");
             if valid { Ok(()) } else { Err(ResponseError::NoUpgrade) }
         } else if is(b"Connection") {
             self.connection |= head::lists(value, "upgrade");
@@ -286,6 +286,8 @@ impl Opening for ClientOpening {
     type Head = Answered;
     type Error = ResponseError;
 
+    // Within the loop over the lines, what is known of the head would be kept in registers that there are not.
+    #[inline(never)]
     fn line(&mut self, line: &[u8], at: usize, _: &Config) -> Result<Progress<Answered>, ResponseError> {
         if self.status == 0 {
             let (version, status) = status_line(line).ok_or(ResponseError::InvalidStatusLine)?;

@@ -83,6 +83,7 @@ impl Reader {
 
     /// How many octets of `input`, of which at most `most` are allowed, belong to the current line, and whether it is
     /// complete with them.
+    #[inline]
     fn find_end(
         &mut self,
         input: &[u8],
@@ -114,7 +115,7 @@ impl Reader {
 }
 
 /// How many octets there are ahead of the first control character.
-fn text_len(octets: &[u8]) -> usize {
+pub(crate) fn text_len(octets: &[u8]) -> usize {
     // A word of octets at a time. A subtraction borrows across octets only above one that is found: the lowest is right.
     const EACH: usize = usize::from_ne_bytes([1; size_of::<usize>()]);
     let below = |word: usize, limit: u8| word.wrapping_sub(EACH * usize::from(limit)) & !word & (EACH << 7);
@@ -170,7 +171,8 @@ impl<'h> Head<'h> {
 
     /// The values of each header with this name, in order; names are compared without case.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'h [u8]> {
-        self.fields().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let fields = self.fields().filter(move |(other, _)| is_same(other.as_bytes(), name.as_bytes()));
+        fields.map(|(_, value)| value)
     }
 
     /// Where `part`, a part of this head, begins in it. (A head has at most 65,535 octets.)
@@ -215,7 +217,12 @@ pub(crate) const fn is_folded(line: &[u8]) -> bool {
 /// What follows `Sec-WebSocket-` in a header's name, whatever its case.
 pub(crate) fn after_prefix(name: &[u8]) -> Option<&[u8]> {
     let (prefix, rest) = name.split_at_checked(14)?;
-    if prefix.eq_ignore_ascii_case(b"Sec-WebSocket-") { Some(rest) } else { None }
+    if is_same(prefix, b"Sec-WebSocket-") { Some(rest) } else { None }
+}
+
+/// Whether two names or tokens are the same, whatever their case. (Mostly the case is the same too.)
+pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a == b || a.eq_ignore_ascii_case(b))
 }
 
 /// Without the spaces and tabs ahead of it.
@@ -275,7 +282,7 @@ impl<'v> Iterator for List<'v> {
 /// Whether one element of the list is `token`, whatever its case.
 pub(crate) fn lists(value: &[u8], token: &str) -> bool {
     for element in list(value) {
-        if element.eq_ignore_ascii_case(token.as_bytes()) {
+        if is_same(element, token.as_bytes()) {
             return true;
         }
     }
@@ -402,10 +409,8 @@ fn after_quoted(octets: &[u8]) -> Option<&[u8]> {
 
 /// The digits of an HTTP version, `HTTP/1.1` for example.
 pub(crate) fn http_version(octets: &[u8]) -> Option<(u8, u8)> {
-    match octets {
-        [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => {
-            Some((*major, *minor))
-        }
+    match octets.strip_prefix(b"HTTP/")? {
+        [major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => Some((*major, *minor)),
         _ => None,
     }
 }

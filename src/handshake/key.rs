@@ -18,7 +18,9 @@ pub(crate) fn key_value(random: &[u8; 16]) -> KeyValue {
     if let Some(slot) = octets.first_chunk_mut() {
         *slot = *random;
     }
-    base64(&octets, 2)
+    let mut value = [0; 24];
+    base64(&octets, 2, &mut value);
+    value
 }
 
 /// "Concatenate the key with the GUID, take the SHA-1 hash, base64-encode it" (section 4.2.2).
@@ -39,7 +41,9 @@ pub(crate) fn accept_value(key: &KeyValue) -> AcceptValue {
     for (slot, word) in octets.as_chunks_mut().0.iter_mut().zip(&hash) {
         *slot = word.to_be_bytes();
     }
-    base64(&octets, 1)
+    let mut value = [0; 28];
+    base64(&octets, 1, &mut value);
+    value
 }
 
 /// The first block behind the key: the GUID, and the bit that ends the message.
@@ -107,10 +111,9 @@ fn rounds(state: &mut [u32; 5], words: &[u32; 36], constant: u32, mix: impl Fn(u
     *state = [a, b, c, d, e];
 }
 
-/// `octets` in base64 (RFC 4648 section 4), the last `padding` of them not counted.
-fn base64<const OCTETS: usize, const TEXT: usize>(octets: &[u8; OCTETS], padding: usize) -> [u8; TEXT] {
+/// Puts `octets` in base64 (RFC 4648 section 4) into `text`, the last `padding` of them not counted.
+fn base64(octets: &[u8], padding: usize, text: &mut [u8]) {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = [b'='; TEXT];
     for (four, [a, b, c]) in text.as_chunks_mut::<4>().0.iter_mut().zip(octets.as_chunks().0) {
         let mut bits = u32::from_be_bytes([0, *a, *b, *c]);
         for character in four.iter_mut().rev() {
@@ -119,7 +122,6 @@ fn base64<const OCTETS: usize, const TEXT: usize>(octets: &[u8; OCTETS], padding
         }
     }
     text.iter_mut().rev().take(padding).for_each(|character| *character = b'=');
-    text
 }
 
 #[cfg(test)]

@@ -103,6 +103,14 @@ pub(crate) fn append<B: Buffer + ?Sized>(
     outbox: &mut B,
     write: impl Fn(&mut dyn FnMut(&[u8])),
 ) -> Result<(), OutboxFull> {
+    append_written(outbox, &write)
+}
+
+/// One function for every `write`.
+fn append_written<B: Buffer + ?Sized>(
+    outbox: &mut B,
+    write: &dyn Fn(&mut dyn FnMut(&[u8])),
+) -> Result<(), OutboxFull> {
     let mut needed = 0_usize;
     write(&mut |part| needed = needed.saturating_add(part.len()));
     if outbox.room() < needed {
@@ -115,13 +123,15 @@ pub(crate) fn append<B: Buffer + ?Sized>(
 /// Whether the caller's headers can be written: names are tokens and not the machine's own nor in `reserved`; values
 /// hold no control characters, CR and LF above all.
 fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
-    let own = ["Connection", "Upgrade", "Content-Length", "Transfer-Encoding", reserved];
+    const OWN: [&str; 4] = ["Connection", "Upgrade", "Content-Length", "Transfer-Encoding"];
     headers.iter().all(|(name, value)| {
-        let prefix = name.as_bytes().get(..14).unwrap_or_default();
-        head::is_token(name.as_bytes())
-            && !prefix.eq_ignore_ascii_case(b"Sec-WebSocket-")
-            && !own.iter().any(|own| own.eq_ignore_ascii_case(name))
-            && !value.bytes().any(head::is_control)
+        let (name, value) = (name.as_bytes(), value.as_bytes());
+        let is = |other: &str| head::is_same(name, other.as_bytes());
+        head::is_token(name)
+            && head::after_prefix(name).is_none()
+            && !OWN.into_iter().any(is)
+            && !is(reserved)
+            && head::text_len(value) == value.len()
     })
 }
 

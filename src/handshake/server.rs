@@ -116,12 +116,24 @@ impl<'r> Request<'r> {
 
 /// A target's authority, where it is in absolute form, and its path and query.
 fn split_target(target: &str) -> (Option<&str>, &str) {
-    match head::split_scheme(target) {
-        Some((_, rest)) if !target.starts_with('/') => {
-            let (authority, path) = head::split_text(rest, b"/?");
-            (Some(authority), if path.is_empty() { "/" } else { path })
+    match split_absolute(target.as_bytes()) {
+        Some((scheme, authority)) => {
+            let (front, path) =
+                target.split_at_checked(scheme.len() + 3 + authority.len()).unwrap_or_default();
+            (front.get(scheme.len() + 3..), if path.is_empty() { "/" } else { path })
         }
-        _ => (None, target),
+        None => (None, target),
+    }
+}
+
+/// The scheme and the authority of a target in absolute form (RFC 9112 section 3.2.2).
+fn split_absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
+    match head::split_ahead(target, b':') {
+        (scheme, [b':', b'/', b'/', rest @ ..]) if !target.starts_with(b"/") => {
+            let (authority, _) = head::split_ahead(rest, b'/');
+            Some((scheme, head::split_ahead(authority, b'?').0))
+        }
+        _ => None,
     }
 }
 
@@ -311,16 +323,24 @@ impl ServerOpening {
         if method != b"GET" {
             return Err(RequestError::MethodNotAllowed);
         }
-        let valid = head::is_all(target, head::TARGET) && (target.starts_with(b"/") || is_absolute(target));
+        let is_ours = |scheme: &[u8]| {
+            [&b"http"[..], b"https", b"ws", b"wss"].iter().any(|ours| head::is_same(ours, scheme))
+        };
+        let valid = head::is_all(target, head::TARGET)
+            && match split_absolute(target) {
+                None => target.starts_with(b"/"),
+                Some((scheme, authority)) => is_ours(scheme) && head::host_and_port(authority).is_some(),
+            };
         if valid { Ok(()) } else { Err(RequestError::InvalidTarget) }
     }
 
     /// A header whose value begins at `at` (section 4.2.1 points 2 to 10).
+    #[inline]
     fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), RequestError> {
         if let Some(name) = head::after_prefix(name) {
             return self.websocket_field(name, value, at);
         }
-        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        let is = |other: &[u8]| head::is_same(name, other);
         if is(b"Host") {
             if core::mem::replace(&mut self.host, true) {
                 return Err(RequestError::SecondHost);
@@ -340,7 +360,7 @@ impl ServerOpening {
 
     /// A header whose name is `name` behind `Sec-WebSocket-`.
     fn websocket_field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), RequestError> {
-        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        let is = |other: &[u8]| head::is_same(name, other);
         let (valid, fault) = if is(b"Key") {
             if self.key.replace(at as u16).is_some() {
                 return Err(RequestError::SecondKey);
@@ -391,6 +411,8 @@ impl Opening for ServerOpening {
     type Head = Asked;
     type Error = RequestError;
 
+    // Within the loop over the lines, what is known of the head would be kept in registers that there are not.
+    #[inline(never)]
     fn line(&mut self, line: &[u8], at: usize, config: &Config) -> Result<Progress<Asked>, RequestError> {
         if !self.started {
             // "a server SHOULD ignore at least one empty line received prior to the request-line" (RFC 9112 2.2)
@@ -414,14 +436,6 @@ impl Opening for ServerOpening {
             error => RequestError::Head(error),
         }
     }
-}
-
-/// Whether a target that may be one is in absolute form (RFC 9112 section 3.2.2), with a scheme of ours.
-fn is_absolute(target: &[u8]) -> bool {
-    let Ok(target) = core::str::from_utf8(target) else { return false };
-    let (scheme, _) = head::split_scheme(target).unwrap_or_default();
-    ["http", "https", "ws", "wss"].iter().any(|known| known.eq_ignore_ascii_case(scheme))
-        && split_target(target).0.is_some_and(|authority| head::split_port(authority).is_some())
 }
 
 /// A length of nothing, whose digits are all 0.
