@@ -159,7 +159,7 @@ impl<'h> Head<'h> {
     }
 
     pub(crate) fn first_line(&self) -> &'h [u8] {
-        split_ahead(self.octets, b'\r').0
+        split(self.octets, b'\r').0
     }
 
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&'h str, &'h [u8])> + use<'h> {
@@ -201,10 +201,10 @@ pub(crate) fn field(line: &[u8]) -> Result<(&[u8], &[u8], usize), HeadError> {
 /// What is wrong with a header line that does not begin with a token and a colon.
 #[cold]
 fn wrong_field(line: &[u8]) -> HeadError {
-    match split_ahead(line, b':') {
+    match split(line, b':').0 {
         _ if is_folded(line) => HeadError::Folded,
-        (_, []) => HeadError::NoColon,
-        ([.., b' ' | b'\t'], _) => HeadError::SpaceBeforeColon,
+        name if name.len() == line.len() => HeadError::NoColon,
+        [.., b' ' | b'\t'] => HeadError::SpaceBeforeColon,
         _ => HeadError::InvalidName,
     }
 }
@@ -241,16 +241,17 @@ fn trim_end(mut octets: &[u8]) -> &[u8] {
     octets
 }
 
-/// Splits `octets` ahead of the first `stop`.
-pub(crate) fn split_ahead(octets: &[u8], stop: u8) -> (&[u8], &[u8]) {
-    let mut at = 0;
-    for &octet in octets {
-        if octet == stop {
+/// Splits `octets` at the first `separator`, which is in neither part; without one, the second part is empty.
+pub(crate) fn split(octets: &[u8], separator: u8) -> (&[u8], &[u8]) {
+    let (mut len, mut rest) = (0, octets);
+    while let [octet, after @ ..] = rest {
+        rest = after;
+        if *octet == separator {
             break;
         }
-        at += 1;
+        len += 1;
     }
-    octets.split_at_checked(at).unwrap_or_default()
+    (octets.get(..len).unwrap_or_default(), rest)
 }
 
 /// The elements of a comma-separated list; empty ones are ignored (RFC 9110 section 5.6.1).
@@ -268,8 +269,8 @@ impl<'v> Iterator for List<'v> {
 
     fn next(&mut self) -> Option<&'v [u8]> {
         while let [_, ..] = self.rest {
-            let (element, rest) = split_ahead(self.rest, b',');
-            self.rest = rest.get(1..).unwrap_or_default();
+            let (element, rest) = split(self.rest, b',');
+            self.rest = rest;
             let element = trim_end(trim_start(element));
             if !element.is_empty() {
                 return Some(element);
@@ -424,7 +425,7 @@ pub(crate) fn is_new_enough(version: (u8, u8)) -> bool {
 pub(crate) fn split_text<'t>(text: &'t str, stops: &[u8]) -> (&'t str, &'t str) {
     let mut front = text.as_bytes();
     for stop in stops {
-        (front, _) = split_ahead(front, *stop);
+        (front, _) = split(front, *stop);
     }
     text.split_at_checked(front.len()).unwrap_or_default()
 }

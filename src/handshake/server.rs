@@ -108,8 +108,8 @@ impl<'r> Request<'r> {
 
     /// The authority, where the target is in absolute form, and the rest of it.
     fn split_target(&self) -> (Option<&'r str>, &'r str) {
-        let (_, target) = head::split_ahead(self.head.first_line(), b' ');
-        let (target, _) = head::split_ahead(target.get(1..).unwrap_or_default(), b' ');
+        let (_, target) = head::split(self.head.first_line(), b' ');
+        let (target, _) = head::split(target, b' ');
         split_target(core::str::from_utf8(target).unwrap_or_default())
     }
 }
@@ -128,10 +128,10 @@ fn split_target(target: &str) -> (Option<&str>, &str) {
 
 /// The scheme and the authority of a target in absolute form (RFC 9112 section 3.2.2).
 fn split_absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
-    match head::split_ahead(target, b':') {
-        (scheme, [b':', b'/', b'/', rest @ ..]) if !target.starts_with(b"/") => {
-            let (authority, _) = head::split_ahead(rest, b'/');
-            Some((scheme, head::split_ahead(authority, b'?').0))
+    match head::split(target, b':') {
+        (scheme, [b'/', b'/', rest @ ..]) if !target.starts_with(b"/") => {
+            let (authority, _) = head::split(rest, b'/');
+            Some((scheme, head::split(authority, b'?').0))
         }
         _ => None,
     }
@@ -239,7 +239,7 @@ impl<'a> Reject<'a> {
 
     pub(crate) fn write(&self, write: &mut dyn FnMut(&[u8])) {
         write(b"HTTP/1.1 ");
-        write(Decimal::new(self.status.into()).as_bytes());
+        write_number(self.status.into(), write);
         write(b" ");
         write(phrase(self.status).as_bytes());
         write(match self.status {
@@ -251,13 +251,18 @@ impl<'a> Reject<'a> {
         // RFC 9110 section 8.6: a 204 has none, and a 304 would tell that of another response.
         if !matches!(self.status, 204 | 304) {
             write(b"Content-Length: ");
-            write(Decimal::new(self.body.len()).as_bytes());
+            write_number(self.body.len(), write);
             write(b"\r\n");
         }
         write_headers(self.headers, write);
         write(b"\r\n");
         write(self.body);
     }
+}
+
+#[inline(never)]
+fn write_number(number: usize, write: &mut dyn FnMut(&[u8])) {
+    write(Decimal::new(number).as_bytes());
 }
 
 /// The machine's own refusal of a bad request.
@@ -309,10 +314,9 @@ impl ServerOpening {
     /// The request line (section 4.2.1 point 1, RFC 9112 section 3).
     fn request_line(&mut self, line: &[u8], plain_requests: bool) -> Result<(), RequestError> {
         self.started = true;
-        let (method, rest) = head::split_ahead(line, b' ');
-        let (target, version) = head::split_ahead(rest.get(1..).unwrap_or_default(), b' ');
-        let version =
-            version.get(1..).and_then(head::http_version).ok_or(RequestError::InvalidRequestLine)?;
+        let (method, rest) = head::split(line, b' ');
+        let (target, version) = head::split(rest, b' ');
+        let version = head::http_version(version).ok_or(RequestError::InvalidRequestLine)?;
         if !head::is_token(method) {
             return Err(RequestError::InvalidRequestLine);
         }
