@@ -63,6 +63,7 @@ impl Reader {
             } else {
                 input.get(start..taken)
             };
+            // Without its CRLF. (From an inbox that does not keep what it is given there is nothing to learn.)
             let Some([line @ .., _, _]) = line else { break None };
             let progress = opening.line(line, self.line - self.head, config)?;
             self.line = self.end;
@@ -138,7 +139,7 @@ pub(crate) fn text_len(octets: &[u8]) -> usize {
 }
 
 /// A control character other than a tab: none may be in a head, but CR and LF at the end of its lines.
-pub(crate) const fn is_control(octet: u8) -> bool {
+const fn is_control(octet: u8) -> bool {
     octet < b' ' && octet != b'\t' || octet == 0x7F
 }
 
@@ -282,12 +283,7 @@ impl<'v> Iterator for List<'v> {
 
 /// Whether one element of the list is `token`, whatever its case.
 pub(crate) fn lists(value: &[u8], token: &str) -> bool {
-    for element in list(value) {
-        if is_same(element, token.as_bytes()) {
-            return true;
-        }
-    }
-    false
+    list(value).any(|element| is_same(element, token.as_bytes()))
 }
 
 /// `octets` as a token (RFC 9110 section 5.6.2).

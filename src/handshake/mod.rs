@@ -123,13 +123,13 @@ fn append_written<B: Buffer + ?Sized>(
 /// Whether the caller's headers can be written: names are tokens and not the machine's own nor in `reserved`; values
 /// hold no control characters, CR and LF above all.
 fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
-    const OWN: [&str; 4] = ["Connection", "Upgrade", "Content-Length", "Transfer-Encoding"];
+    const OWN: &[&str] = &["Connection", "Upgrade", "Content-Length", "Transfer-Encoding"];
     headers.iter().all(|(name, value)| {
         let (name, value) = (name.as_bytes(), value.as_bytes());
         let is = |other: &str| head::is_same(name, other.as_bytes());
         head::is_token(name)
             && head::after_prefix(name).is_none()
-            && !OWN.into_iter().any(is)
+            && !OWN.iter().any(|own| is(own))
             && !is(reserved)
             && head::text_len(value) == value.len()
     })

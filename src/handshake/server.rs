@@ -327,13 +327,13 @@ impl ServerOpening {
         if method != b"GET" {
             return Err(RequestError::MethodNotAllowed);
         }
-        let is_ours = |scheme: &[u8]| {
-            [&b"http"[..], b"https", b"ws", b"wss"].iter().any(|ours| head::is_same(ours, scheme))
-        };
         let valid = head::is_all(target, head::TARGET)
             && match split_absolute(target) {
                 None => target.starts_with(b"/"),
-                Some((scheme, authority)) => is_ours(scheme) && head::host_and_port(authority).is_some(),
+                Some((scheme, authority)) => {
+                    SCHEMES.iter().any(|known| head::is_same(known, scheme))
+                        && head::host_and_port(authority).is_some()
+                }
             };
         if valid { Ok(()) } else { Err(RequestError::InvalidTarget) }
     }
@@ -441,6 +441,9 @@ impl Opening for ServerOpening {
         }
     }
 }
+
+/// What a target in absolute form may begin with.
+const SCHEMES: &[&[u8]] = &[b"http", b"https", b"ws", b"wss"];
 
 /// A length of nothing, whose digits are all 0.
 fn is_zero(value: &[u8]) -> bool {
