@@ -298,9 +298,10 @@ pub(crate) fn is_token(octets: &[u8]) -> bool {
 /// What an octet of ASCII may be in, a bit each: a token (RFC 9110 section 5.6.2), a host's name or IPv4 address, an IPv6
 /// address in brackets (both RFC 3986 section 3.2.2), a request's target, base64 (RFC 4648 section 4).
 const CLASSES: [u8; 128] = {
-    let (mut classes, mut at) = ([0; 128], 0_u8);
-    while at < 128 {
-        let octet = at;
+    let mut classes = [0; 128];
+    let mut slots: &mut [u8] = &mut classes;
+    let mut octet = 0_u8;
+    while let [slot, rest @ ..] = slots {
         let alphanumeric = octet.is_ascii_alphanumeric();
         let token = alphanumeric
             || matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
@@ -308,12 +309,13 @@ const CLASSES: [u8; 128] = {
             || matches!(octet, b'(' | b')' | b',' | b';' | b'=');
         let target = octet.is_ascii_graphic() && octet != b'#';
         let base64 = alphanumeric || matches!(octet, b'+' | b'/');
-        classes[at as usize] = TOKEN * token as u8
-            | HOST * host as u8
-            | BRACKETED * (host || octet == b':') as u8
-            | TARGET * target as u8
-            | BASE64 * base64 as u8;
-        at += 1;
+        *slot = (TOKEN * token as u8)
+            | (HOST * host as u8)
+            | (BRACKETED * (host || octet == b':') as u8)
+            | (TARGET * target as u8)
+            | (BASE64 * base64 as u8);
+        slots = rest;
+        octet += 1;
     }
     classes
 };

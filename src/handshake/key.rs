@@ -48,13 +48,14 @@ pub(crate) fn accept_value(key: &KeyValue) -> AcceptValue {
 
 /// The first block behind the key: the GUID, and the bit that ends the message.
 const BEHIND_KEY: [u32; 16] = {
-    let octets = b"------------------------258EAFA5-E914-47DA-95CA-C5AB0DC85B11\x80\0\0\0";
-    let (octets, mut words, mut at) = (octets.as_chunks().0, [0; 16], 6);
-    while at < 16 {
-        words[at] = u32::from_be_bytes(octets[at]);
-        at += 1;
+    let mut block = [0; 16];
+    let (_, mut slots) = block.split_at_mut(24 / 4);
+    let (mut words, _) = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11\x80\0\0\0".as_chunks();
+    while let ([slot, other_slots @ ..], [word, other_words @ ..]) = (slots, words) {
+        *slot = u32::from_be_bytes(*word);
+        (slots, words) = (other_slots, other_words);
     }
-    words
+    block
 };
 
 /// Takes a block into the hash (RFC 3174 section 6.1).

@@ -103,14 +103,6 @@ pub(crate) fn append<B: Buffer + ?Sized>(
     outbox: &mut B,
     write: impl Fn(&mut dyn FnMut(&[u8])),
 ) -> Result<(), OutboxFull> {
-    append_written(outbox, &write)
-}
-
-/// One function for every `write`.
-fn append_written<B: Buffer + ?Sized>(
-    outbox: &mut B,
-    write: &dyn Fn(&mut dyn FnMut(&[u8])),
-) -> Result<(), OutboxFull> {
     let mut needed = 0_usize;
     write(&mut |part| needed = needed.saturating_add(part.len()));
     if outbox.room() < needed {
