@@ -138,7 +138,10 @@ impl Shared {
         outbox: &mut B,
     ) -> Result<bool, OutboxFull> {
         match self.owed {
-            Owed::Refusal(status) => handshake::append(outbox, |write| handshake::refuse(status, write))?,
+            // No client owes it: there it is not even linked.
+            Owed::Refusal(status) if R::IS_SERVER => {
+                handshake::append(outbox, |write| handshake::refuse(status, write))?
+            }
             Owed::Close(code) => {
                 let octets = code.0.to_be_bytes();
                 let payload = if code == CloseCode::NO_STATUS { &[][..] } else { &octets };

@@ -4,8 +4,7 @@ use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Pi
 use crate::event::{Close, Error, Event, Fault, Ready, State, What};
 use crate::frame::{self, Opcode};
 use crate::handshake::{
-    self, Accept, Chosen, Connect, KeyValue, Open, Opening, Progress, Reader, Reject, Request, Response,
-    ServerOpening,
+    self, Accept, Chosen, Connect, KeyValue, Open, Reader, Reject, Request, Response, ServerOpening,
 };
 use crate::inbound::{Found, Inbound, Rules};
 use crate::message::Assembly;
@@ -483,22 +482,10 @@ impl<R: Role> WebSocket<R> {
         B: Buffer + ?Sized,
     {
         let Receiving::Head(reader, opening) = &mut self.receiving else { return Ok(None) };
-        let mut rest = input;
-        let what = loop {
-            let Some(line) = reader
-                .next_line(&mut rest, inbox, &self.config)
-                .map_err(|error| R::Opening::fault(error, reader.is_in_first_line()).into())?
-            else {
-                return Ok(None);
-            };
-            let octets = inbox.bytes().get(line.clone()).unwrap_or_default();
-            match opening.line(octets, line.start, &self.config).map_err(Into::into)? {
-                Progress::More => {}
-                Progress::Restart => reader.restart(inbox),
-                Progress::Complete(head) => break head.into(),
-            }
-        };
-        *at = input.len() - rest.len();
+        let read = reader.read(input, inbox, opening, &self.config).map_err(Into::into)?;
+        let Some((head, taken)) = read else { return Ok(None) };
+        *at = taken;
+        let what = head.into();
         match what {
             What::Request(asked) => {
                 self.receiving = Receiving::Waiting { key: asked.key(inbox.bytes()) };

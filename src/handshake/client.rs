@@ -54,7 +54,7 @@ impl<'a> Connect<'a> {
             _ if scheme.eq_ignore_ascii_case("wss") => true,
             _ => return Err(ConnectError::InvalidUri),
         };
-        let (authority, path) = head::split_ahead(rest, |octet| matches!(octet, b'/' | b'?' | b'#'));
+        let (authority, path) = head::split_text(rest, b"/?#");
         if authority.bytes().any(|octet| octet == b'@') || path.bytes().any(|octet| octet == b'#') {
             return Err(ConnectError::InvalidUri);
         }
@@ -108,14 +108,14 @@ impl<'a> Connect<'a> {
 
     /// "MUST be percent-encoded"; an empty path, before a query too, is `/`.
     fn check_path(&self) -> Result<(), ConnectError> {
-        let valid =
-            matches!(self.path.as_bytes(), [] | [b'/' | b'?', ..]) && head::is_target(self.path.as_bytes());
+        let path = self.path.as_bytes();
+        let valid = matches!(path, [] | [b'/' | b'?', ..]) && head::is_all(path, head::TARGET);
         if valid { Ok(()) } else { Err(ConnectError::InvalidPath) }
     }
 
     /// Checks it, and says what to remember until the response comes.
     pub(crate) fn check(&self) -> Result<ClientOpening, ConnectError> {
-        head::split_port(self.authority).ok_or(ConnectError::InvalidHost)?;
+        head::host_and_port(self.authority.as_bytes()).ok_or(ConnectError::InvalidHost)?;
         self.check_path()?;
         if !are_allowed(self.headers, "Host") {
             return Err(ConnectError::InvalidHeader);
@@ -221,16 +221,16 @@ pub struct ClientOpening {
 
 impl ClientOpening {
     fn has_offered(&self, protocol: &[u8]) -> bool {
-        !protocol.is_empty() && self.offer.split(|&octet| octet == b',').any(|offered| offered == protocol)
+        head::list(&self.offer).any(|offered| offered == protocol)
     }
 
     /// A header of a response with status 101, whose value begins at `at` (section 4.1 points 2 to 6 of the checks).
     fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), ResponseError> {
-        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        let is = |other: &[u8]| head::is_same(name, other);
         if is(b"Upgrade") {
             // A second header would make a list of it, which is not equal to "websocket".
             let first = !core::mem::replace(&mut self.upgrade, true);
-            let valid = first && value.eq_ignore_ascii_case(b"websocket");
+            let valid = first && head::is_same(value, b"websocket");
             if valid { Ok(()) } else { Err(ResponseError::NoUpgrade) }
         } else if is(b"Connection") {
             self.connection |= head::lists(value, "upgrade");
@@ -286,6 +286,8 @@ impl Opening for ClientOpening {
     type Head = Answered;
     type Error = ResponseError;
 
+    // Within the loop over the lines, what is known of the head would be kept in registers that there are not.
+    #[inline(never)]
     fn line(&mut self, line: &[u8], at: usize, _: &Config) -> Result<Progress<Answered>, ResponseError> {
         if self.status == 0 {
             let (version, status) = status_line(line).ok_or(ResponseError::InvalidStatusLine)?;

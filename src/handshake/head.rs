@@ -1,116 +1,122 @@
 //! The head of an HTTP/1.1 message (RFC 9112): lines as they arrive, header fields, lists and tokens.
 
+use super::{Opening, Progress};
 use crate::{Buffer, Config, HeadError};
-use core::{fmt, ops::Range};
+use core::fmt;
 
-/// Collects a head in the inbox and finds its lines, octet by octet and each octet once.
+/// Reads a head: finds its lines, looking at each octet once, and collects it in the inbox.
+///
+/// Its places are counted from the first octet that has come, which may be in an earlier head that does not count.
 #[derive(Debug, Default)]
 pub(crate) struct Reader {
-    /// Where the current line begins in the inbox.
+    /// Where the head begins.
+    head: usize,
+    /// Where the current line begins.
     line: usize,
+    /// How many octets have come.
+    end: usize,
     /// How many lines are complete.
     lines: u16,
-    /// How many octets have come, those of skipped heads included.
-    total: usize,
-    /// The last octet was the CR that ends a line.
-    after_cr: bool,
 }
 
 impl Reader {
-    /// Whether the first line is still incomplete.
-    pub(crate) const fn is_in_first_line(&self) -> bool {
-        self.lines == 0
-    }
-
-    /// Moves octets from the front of `input` to the inbox until a line is complete: where it lies there, without its
-    /// CRLF. `None` once the input is used up. Fails on the very octet that is wrong or one too many.
-    pub(crate) fn next_line<B: Buffer + ?Sized>(
+    /// Takes octets from the front of `input` until the head is complete: what it says, and how many those are. `None`
+    /// once the input is used up. Fails on the very octet that is wrong or one too many.
+    ///
+    /// A line that is whole in the input is judged where it lies: only one that is not waits in the inbox.
+    pub(crate) fn read<O: Opening, B: Buffer + ?Sized>(
         &mut self,
-        input: &mut &[u8],
+        input: &[u8],
         inbox: &mut B,
+        opening: &mut O,
         config: &Config,
-    ) -> Result<Option<Range<usize>>, HeadError> {
-        if self.total == 0 {
+    ) -> Result<Option<(O::Head, usize)>, O::Error> {
+        if self.end == 0 {
             // The caller's inbox may hold anything.
             inbox.clear();
         }
-        if !self.after_cr {
-            let text = text_len(input);
-            match input.get(text..).unwrap_or_default() {
-                // The whole line, as most lines come.
-                [b'\r', b'\n', ..] => {
-                    self.take(text + 2, input, inbox, config)?;
-                    return self.end_line(inbox, config).map(Some);
-                }
-                [] | [b'\r', ..] => {
-                    self.after_cr = text < input.len();
-                    self.take(text + usize::from(self.after_cr), input, inbox, config)?;
-                }
-                [wrong, ..] => {
-                    self.take(text, input, inbox, config)?;
-                    return Err(if *wrong == b'\n' {
-                        HeadError::BareLf
-                    } else {
-                        HeadError::ControlCharacter
-                    });
-                }
-            }
-        }
-        match input.first() {
-            Some(b'\n') if self.after_cr => {
-                self.take(1, input, inbox, config)?;
-                self.after_cr = false;
-                self.end_line(inbox, config).map(Some)
-            }
-            Some(_) => Err(HeadError::BareCr),
-            None => Ok(None),
-        }
-    }
-
-    /// The line that ends where the inbox does.
-    fn end_line<B: Buffer + ?Sized>(
-        &mut self,
-        inbox: &B,
-        config: &Config,
-    ) -> Result<Range<usize>, HeadError> {
-        let end = inbox.bytes().len();
-        // Less than was put there: the caller has cleared the inbox, and the head with it.
-        let last = end.checked_sub(2).filter(|last| *last >= self.line).ok_or(HeadError::TooLong)?;
-        let line = core::mem::replace(&mut self.line, end)..last;
-        if !line.is_empty() && self.lines > config.max_headers {
-            return Err(HeadError::TooManyHeaders);
-        }
-        self.lines = self.lines.saturating_add(1);
-        Ok(line)
-    }
-
-    /// Forgets the lines so far, but not how long they were: another head follows, or the first line was empty.
-    pub(crate) fn restart<B: Buffer + ?Sized>(&mut self, inbox: &mut B) {
-        inbox.clear();
-        *self = Self { total: self.total, ..Self::default() };
-    }
-
-    fn take<B: Buffer + ?Sized>(
-        &mut self,
-        count: usize,
-        input: &mut &[u8],
-        inbox: &mut B,
-        config: &Config,
-    ) -> Result<(), HeadError> {
         let limit = usize::from(config.max_head).min(inbox.limit());
-        let Some((octets, rest)) = input.split_at_checked(count) else { return Ok(()) };
-        if count > limit.saturating_sub(self.total) || count > inbox.room() {
+        let mut most = limit.saturating_sub(self.end).min(inbox.room());
+        if inbox.bytes().len() != self.end - self.head {
+            // The caller has cleared the inbox, and the head with it.
+            most = 0;
+        }
+        // How much of the input has been looked at, and how much of that is in the inbox.
+        let (mut taken, mut kept) = (0, 0);
+        let head = loop {
+            let start = taken;
+            let rest = input.get(start..).unwrap_or_default();
+            // By an earlier input.
+            let begun = self.line != self.end;
+            let after_cr = begun && inbox.bytes().ends_with(b"\r");
+            let (len, complete) = self
+                .find_end(rest, after_cr, most - start, config)
+                .map_err(|error| O::fault(error, self.lines == 0))?;
+            taken += len;
+            if !complete {
+                break None;
+            }
+            let line = if begun {
+                inbox.append(input.get(..taken).unwrap_or_default());
+                kept = taken;
+                inbox.bytes().get(self.line - self.head..)
+            } else {
+                input.get(start..taken)
+            };
+            // Without its CRLF. (From an inbox that does not keep what it is given there is nothing to learn.)
+            let Some([line @ .., _, _]) = line else { break None };
+            let progress = opening.line(line, self.line - self.head, config)?;
+            self.line = self.end;
+            self.lines = self.lines.saturating_add(1);
+            match progress {
+                Progress::More => {}
+                Progress::Restart => {
+                    inbox.clear();
+                    kept = taken;
+                    (self.head, self.lines) = (self.end, 0);
+                }
+                Progress::Complete(head) => break Some((head, taken)),
+            }
+        };
+        inbox.append(input.get(kept..taken).unwrap_or_default());
+        Ok(head)
+    }
+
+    /// How many octets of `input`, of which at most `most` are allowed, belong to the current line, and whether it is
+    /// complete with them.
+    #[inline]
+    fn find_end(
+        &mut self,
+        input: &[u8],
+        after_cr: bool,
+        most: usize,
+        config: &Config,
+    ) -> Result<(usize, bool), HeadError> {
+        let text = if after_cr { 0 } else { text_len(input) };
+        let (len, complete) = match input.get(text..).unwrap_or_default() {
+            [b'\n', ..] if after_cr => (1, Ok(true)),
+            [] => (text, Ok(false)),
+            [_, ..] if after_cr => (0, Err(HeadError::BareCr)),
+            [b'\r', b'\n', ..] => (text + 2, Ok(true)),
+            [b'\r'] => (text + 1, Ok(false)),
+            [b'\r', ..] => (text + 1, Err(HeadError::BareCr)),
+            [b'\n', ..] => (text, Err(HeadError::BareLf)),
+            _ => (text, Err(HeadError::ControlCharacter)),
+        };
+        if len > most {
             return Err(HeadError::TooLong);
         }
-        self.total += count;
-        inbox.append(octets);
-        *input = rest;
-        Ok(())
+        self.end += len;
+        let complete = complete?;
+        if complete && self.lines > config.max_headers && self.end - self.line > 2 {
+            return Err(HeadError::TooManyHeaders);
+        }
+        Ok((len, complete))
     }
 }
 
 /// How many octets there are ahead of the first control character.
-fn text_len(octets: &[u8]) -> usize {
+pub(crate) fn text_len(octets: &[u8]) -> usize {
     // A word of octets at a time. A subtraction borrows across octets only above one that is found: the lowest is right.
     const EACH: usize = usize::from_ne_bytes([1; size_of::<usize>()]);
     let below = |word: usize, limit: u8| word.wrapping_sub(EACH * usize::from(limit)) & !word & (EACH << 7);
@@ -133,7 +139,7 @@ fn text_len(octets: &[u8]) -> usize {
 }
 
 /// A control character other than a tab: none may be in a head, but CR and LF at the end of its lines.
-pub(crate) const fn is_control(octet: u8) -> bool {
+const fn is_control(octet: u8) -> bool {
     octet < b' ' && octet != b'\t' || octet == 0x7F
 }
 
@@ -152,23 +158,21 @@ impl<'h> Head<'h> {
         self.octets
     }
 
-    fn lines(&self) -> impl Iterator<Item = &'h [u8]> + use<'h> {
-        // No other LF is in a head, and each has a CR before it.
-        self.octets.split(|&octet| octet == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line))
-    }
-
     pub(crate) fn first_line(&self) -> &'h [u8] {
-        self.lines().next().unwrap_or_default()
+        split(self.octets, b'\r').0
     }
 
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&'h str, &'h [u8])> + use<'h> {
-        let fields = self.lines().skip(1).filter_map(|line| field(line).ok());
+        // No other LF is in a head, and each has a CR before it.
+        let lines = self.octets.split(|&octet| octet == b'\n').skip(1);
+        let fields = lines.filter_map(|line| field(line.strip_suffix(b"\r")?).ok());
         fields.filter_map(|(name, value, _)| Some((core::str::from_utf8(name).ok()?, value)))
     }
 
     /// The values of each header with this name, in order; names are compared without case.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'h [u8]> {
-        self.fields().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        let fields = self.fields().filter(move |(other, _)| is_same(other.as_bytes(), name.as_bytes()));
+        fields.map(|(_, value)| value)
     }
 
     /// Where `part`, a part of this head, begins in it. (A head has at most 65,535 octets.)
@@ -192,23 +196,22 @@ impl defmt::Format for Head<'_> {
 
 /// The name and the value of a header line (RFC 9112 section 5), and where the value begins in it.
 pub(crate) fn field(line: &[u8]) -> Result<(&[u8], &[u8], usize), HeadError> {
-    let end = line.iter().position(|&octet| !is_token_octet(octet)).unwrap_or(line.len());
-    let (name, rest) = line.split_at_checked(end).unwrap_or((line, &[]));
-    let value = match rest {
-        [b':', value @ ..] if !name.is_empty() => value.trim_ascii_start(),
-        _ => return Err(wrong_field(line)),
-    };
-    Ok((name, value.trim_ascii_end(), line.len() - value.len()))
+    match line.split_at_checked(span(line, TOKEN)) {
+        Some((name @ [_, ..], [b':', value @ ..])) => {
+            let value = trim_start(value);
+            Ok((name, trim_end(value), line.len() - value.len()))
+        }
+        _ => Err(wrong_field(line)),
+    }
 }
 
 /// What is wrong with a header line that does not begin with a token and a colon.
 #[cold]
 fn wrong_field(line: &[u8]) -> HeadError {
-    let mut parts = line.split(|&octet| octet == b':');
-    match (parts.next(), parts.next()) {
+    match split(line, b':').0 {
         _ if is_folded(line) => HeadError::Folded,
-        (_, None) => HeadError::NoColon,
-        (Some([.., b' ' | b'\t']), _) => HeadError::SpaceBeforeColon,
+        name if name.len() == line.len() => HeadError::NoColon,
+        [.., b' ' | b'\t'] => HeadError::SpaceBeforeColon,
         _ => HeadError::InvalidName,
     }
 }
@@ -218,14 +221,75 @@ pub(crate) const fn is_folded(line: &[u8]) -> bool {
     matches!(line, [b' ' | b'\t', ..])
 }
 
+/// What follows `Sec-WebSocket-` in a header's name, whatever its case.
+pub(crate) fn after_prefix(name: &[u8]) -> Option<&[u8]> {
+    let (prefix, rest) = name.split_at_checked(14)?;
+    if is_same(prefix, b"Sec-WebSocket-") { Some(rest) } else { None }
+}
+
+/// Whether two names or tokens are the same, whatever their case. (Mostly the case is the same too.)
+pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a == b || a.eq_ignore_ascii_case(b))
+}
+
+/// Without the spaces and tabs ahead of it.
+fn trim_start(mut octets: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = octets {
+        octets = rest;
+    }
+    octets
+}
+
+/// Without the spaces and tabs behind it.
+fn trim_end(mut octets: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = octets {
+        octets = rest;
+    }
+    octets
+}
+
+/// Splits `octets` at the first `separator`, which is in neither part; without one, the second part is empty.
+pub(crate) fn split(octets: &[u8], separator: u8) -> (&[u8], &[u8]) {
+    let (mut len, mut rest) = (0, octets);
+    while let [octet, after @ ..] = rest {
+        rest = after;
+        if *octet == separator {
+            break;
+        }
+        len += 1;
+    }
+    (octets.get(..len).unwrap_or_default(), rest)
+}
+
 /// The elements of a comma-separated list; empty ones are ignored (RFC 9110 section 5.6.1).
-pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&octet| octet == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+pub(crate) fn list(value: &[u8]) -> List<'_> {
+    List { rest: value }
+}
+
+#[derive(Debug)]
+pub(crate) struct List<'v> {
+    rest: &'v [u8],
+}
+
+impl<'v> Iterator for List<'v> {
+    type Item = &'v [u8];
+
+    fn next(&mut self) -> Option<&'v [u8]> {
+        while let [_, ..] = self.rest {
+            let (element, rest) = split(self.rest, b',');
+            self.rest = rest;
+            let element = trim_end(trim_start(element));
+            if !element.is_empty() {
+                return Some(element);
+            }
+        }
+        None
+    }
 }
 
 /// Whether one element of the list is `token`, whatever its case.
 pub(crate) fn lists(value: &[u8], token: &str) -> bool {
-    list(value).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+    list(value).any(|element| is_same(element, token.as_bytes()))
 }
 
 /// `octets` as a token (RFC 9110 section 5.6.2).
@@ -234,64 +298,124 @@ pub(crate) fn token(octets: &[u8]) -> Option<&str> {
 }
 
 pub(crate) fn is_token(octets: &[u8]) -> bool {
-    !octets.is_empty() && octets.iter().all(|&octet| is_token_octet(octet))
+    !octets.is_empty() && is_all(octets, TOKEN)
+}
+
+/// What an octet of ASCII may be in, a bit each: a token (RFC 9110 section 5.6.2), a host's name or IPv4 address, an IPv6
+/// address in brackets (both RFC 3986 section 3.2.2), a request's target, base64 (RFC 4648 section 4).
+const CLASSES: [u8; 128] = {
+    let mut classes = [0; 128];
+    let mut slots: &mut [u8] = &mut classes;
+    let mut octet = 0_u8;
+    while let [slot, rest @ ..] = slots {
+        let alphanumeric = octet.is_ascii_alphanumeric();
+        let token = alphanumeric
+            || matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
+        let host = token && !matches!(octet, b'#' | b'^' | b'`' | b'|')
+            || matches!(octet, b'(' | b')' | b',' | b';' | b'=');
+        let target = octet.is_ascii_graphic() && octet != b'#';
+        let base64 = alphanumeric || matches!(octet, b'+' | b'/');
+        *slot = (TOKEN * token as u8)
+            | (HOST * host as u8)
+            | (BRACKETED * (host || octet == b':') as u8)
+            | (TARGET * target as u8)
+            | (BASE64 * base64 as u8);
+        slots = rest;
+        octet += 1;
+    }
+    classes
+};
+const TOKEN: u8 = 1;
+const HOST: u8 = 2;
+const BRACKETED: u8 = 4;
+/// Visible ASCII without the fragment's sign.
+pub(crate) const TARGET: u8 = 8;
+pub(crate) const BASE64: u8 = 16;
+
+/// How many octets in front are all of a class.
+fn span(octets: &[u8], class: u8) -> usize {
+    let mut len = 0;
+    for &octet in octets {
+        if !is_in(octet, class) {
+            break;
+        }
+        len += 1;
+    }
+    len
+}
+
+/// Whether all octets are of a class.
+pub(crate) fn is_all(octets: &[u8], class: u8) -> bool {
+    span(octets, class) == octets.len()
+}
+
+#[inline(always)]
+fn is_in(octet: u8, class: u8) -> bool {
+    CLASSES.get(usize::from(octet)).is_some_and(|classes| classes & class != 0)
 }
 
 /// Whether a token may hold it.
-#[inline]
 fn is_token_octet(octet: u8) -> bool {
-    // A bit for each octet, 32 in a word.
-    const fn bits(word: u8) -> u32 {
-        let (mut bits, mut at) = (0, 0);
-        while at < 32 {
-            let octet = 32 * word + at;
-            let is_token = octet.is_ascii_alphanumeric()
-                || matches!(octet, b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^'..=b'`' | b'|' | b'~');
-            bits |= (is_token as u32) << at;
-            at += 1;
-        }
-        bits
-    }
-    const TOKEN: [u32; 8] = [bits(0), bits(1), bits(2), bits(3), 0, 0, 0, 0];
-    TOKEN.get(usize::from(octet / 32)).is_some_and(|bits| bits >> (octet % 32) & 1 != 0)
+    is_in(octet, TOKEN)
 }
 
 /// Whether `value` follows the grammar of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1): a list of tokens, each
 /// with parameters, whose values are tokens or quoted strings that are tokens once unescaped.
-pub(crate) fn are_extensions(value: &[u8]) -> bool {
-    // A quoted value is a token: no comma, semicolon or equals sign can be inside it.
-    let mut elements = list(value).peekable();
-    elements.peek().is_some()
-        && elements.all(|element| {
-            let mut parts = element.split(|&octet| octet == b';').map(<[u8]>::trim_ascii);
-            parts.next().is_some_and(is_token) && parts.all(is_parameter)
-        })
+pub(crate) fn are_extensions(mut value: &[u8]) -> bool {
+    let mut any = false;
+    loop {
+        match trim_start(value) {
+            [] => return any,
+            // Empty elements of a list are ignored.
+            [b',', rest @ ..] => value = rest,
+            extension => match after_extension(extension) {
+                Some(rest @ ([] | [b',', ..])) => (any, value) = (true, rest),
+                _ => return false,
+            },
+        }
+    }
 }
 
-fn is_parameter(parameter: &[u8]) -> bool {
-    let mut sides = parameter.splitn(2, |&octet| octet == b'=').map(<[u8]>::trim_ascii);
-    let (name, value) = (sides.next().unwrap_or_default(), sides.next());
-    is_token(name)
-        && match value {
-            None => true,
-            Some([b'"', quoted @ .., b'"']) => {
-                let mut octets = quoted.iter();
-                let mut unescaped = core::iter::from_fn(|| match octets.next() {
-                    Some(b'\\') => Some(octets.next().copied().unwrap_or(b'\\')),
-                    other => other.copied(),
-                });
-                !quoted.is_empty() && unescaped.all(is_token_octet)
-            }
-            Some(value) => is_token(value),
+/// What follows an extension with its parameters.
+fn after_extension(octets: &[u8]) -> Option<&[u8]> {
+    let mut rest = after_token(octets)?;
+    while let [b';', parameter @ ..] = rest {
+        rest = after_token(parameter)?;
+        if let [b'=', value @ ..] = rest {
+            rest = match trim_start(value) {
+                [b'"', quoted @ ..] => after_quoted(quoted)?,
+                value => after_token(value)?,
+            };
         }
+    }
+    Some(rest)
+}
+
+/// What follows a token and the white space around it.
+fn after_token(octets: &[u8]) -> Option<&[u8]> {
+    let octets = trim_start(octets);
+    match octets.split_at_checked(span(octets, TOKEN))? {
+        ([], _) => None,
+        (_, rest) => Some(trim_start(rest)),
+    }
+}
+
+/// What follows a token that is quoted, and the white space behind it; the first quotation mark is not among `octets`.
+fn after_quoted(octets: &[u8]) -> Option<&[u8]> {
+    let mut rest = octets;
+    loop {
+        rest = match rest {
+            [b'"', after @ ..] if rest.len() < octets.len() => return Some(trim_start(after)),
+            [b'\\', octet, after @ ..] | [octet, after @ ..] if is_token_octet(*octet) => after,
+            _ => return None,
+        };
+    }
 }
 
 /// The digits of an HTTP version, `HTTP/1.1` for example.
 pub(crate) fn http_version(octets: &[u8]) -> Option<(u8, u8)> {
-    match octets {
-        [b'H', b'T', b'T', b'P', b'/', major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => {
-            Some((*major, *minor))
-        }
+    match octets.strip_prefix(b"HTTP/")? {
+        [major @ b'0'..=b'9', b'.', minor @ b'0'..=b'9'] => Some((*major, *minor)),
         _ => None,
     }
 }
@@ -301,58 +425,60 @@ pub(crate) fn is_new_enough(version: (u8, u8)) -> bool {
     version >= (b'1', b'1')
 }
 
-/// Splits `text` ahead of its first octet, an ASCII one, that is a `stop`.
-pub(crate) fn split_ahead(text: &str, stop: impl Fn(u8) -> bool) -> (&str, &str) {
-    let at = text.bytes().position(stop).unwrap_or(text.len());
-    text.split_at_checked(at).unwrap_or((text, ""))
+/// Splits `text` ahead of its first octet that is one of `stops`, which are ASCII.
+pub(crate) fn split_text<'t>(text: &'t str, stops: &[u8]) -> (&'t str, &'t str) {
+    let mut front = text.as_bytes();
+    for stop in stops {
+        (front, _) = split(front, *stop);
+    }
+    text.split_at_checked(front.len()).unwrap_or_default()
 }
 
 /// Splits `scheme://rest`.
 pub(crate) fn split_scheme(uri: &str) -> Option<(&str, &str)> {
-    let (scheme, rest) = split_ahead(uri, |octet| octet == b':');
+    let (scheme, rest) = split_text(uri, b":");
     Some((scheme, rest.strip_prefix("://")?))
 }
 
 /// Splits `host[:port]` (RFC 3986 section 3.2.2): the host, and the port where one is given.
 pub(crate) fn split_port(authority: &str) -> Option<(&str, Option<u16>)> {
-    let is_bracketed = authority.starts_with('[');
+    let (len, port) = host_and_port(authority.as_bytes())?;
+    Some((authority.get(..len)?, port))
+}
+
+/// How long the host is in `host[:port]` (RFC 3986 section 3.2.2), and the port where one is given.
+pub(crate) fn host_and_port(authority: &[u8]) -> Option<(usize, Option<u16>)> {
     // A colon inside brackets belongs to an IPv6 address.
-    let (host, rest) = match is_bracketed {
-        true => {
-            let (address, _) = split_ahead(authority, |octet| octet == b']');
-            authority.split_at_checked(address.len() + 1)?
+    let (len, rest) = match authority {
+        [b'[', inside @ ..] => {
+            let len = span(inside, BRACKETED);
+            match inside.get(len..)? {
+                [b']', rest @ ..] if len > 0 => (len + 2, rest),
+                _ => return None,
+            }
         }
-        false => split_ahead(authority, |octet| octet == b':'),
+        _ => {
+            let len = span(authority, HOST);
+            (len, if len > 0 { authority.get(len..)? } else { return None })
+        }
     };
-    let is_named = |octet: u8| match octet {
-        b':' => is_bracketed,
-        b'[' | b']' => false,
-        b'(' | b')' | b',' | b';' | b'=' => true,
-        b'#' | b'^' | b'`' | b'|' => false,
-        octet => is_token_octet(octet),
-    };
-    let name = if is_bracketed { host.get(1..host.len() - 1)? } else { host };
-    if name.is_empty() || !name.bytes().all(is_named) {
-        return None;
-    }
-    match rest.as_bytes() {
-        [] | [b':'] => Some((host, None)),
-        [b':', digits @ ..] => Some((host, Some(port(digits)?))),
+    match rest {
+        [] | [b':'] => Some((len, None)),
+        [b':', digits @ ..] => Some((len, Some(decimal(digits)?))),
         _ => None,
     }
 }
 
-/// A port, in decimal.
-fn port(digits: &[u8]) -> Option<u16> {
-    digits.iter().try_fold(0_u16, |port, digit| match digit {
-        b'0'..=b'9' => port.checked_mul(10)?.checked_add(u16::from(digit - b'0')),
-        _ => None,
-    })
-}
-
-/// Whether `target` can be a request's target: visible ASCII without a fragment.
-pub(crate) fn is_target(target: &[u8]) -> bool {
-    target.iter().all(|&octet| octet.is_ascii_graphic() && octet != b'#')
+/// A number in decimal.
+pub(crate) fn decimal(digits: &[u8]) -> Option<u16> {
+    let mut number = 0_u16;
+    for digit in digits {
+        match digit {
+            b'0'..=b'9' => number = number.checked_mul(10)?.checked_add(u16::from(digit - b'0'))?,
+            _ => return None,
+        }
+    }
+    Some(number)
 }
 
 /// A decimal number, written without `core::fmt`.

@@ -4,6 +4,8 @@
 //! They are written here because of their size: a general SHA-1 and a general base64 were 4 KB of firmware, these are less
 //! than 1. Nothing secret goes through them, and the handshake asks of SHA-1 no security (section 10.8).
 
+use core::cell::Cell;
+
 /// The value of `Sec-WebSocket-Key`: 16 octets in base64.
 pub(crate) type KeyValue = [u8; 24];
 
@@ -16,93 +18,111 @@ pub(crate) fn key_value(random: &[u8; 16]) -> KeyValue {
     if let Some(slot) = octets.first_chunk_mut() {
         *slot = *random;
     }
-    base64(&octets, 2)
+    let mut value = [0; 24];
+    base64(&octets, 2, &mut value);
+    value
 }
 
 /// "Concatenate the key with the GUID, take the SHA-1 hash, base64-encode it" (section 4.2.2).
 pub(crate) fn accept_value(key: &KeyValue) -> AcceptValue {
-    const GUID: &[u8; 36] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-    const BITS: u64 = 8 * (24 + 36);
-    let mut hash = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0];
     // The message and the bit that ends it, then its length in bits: two blocks.
-    let mut block = [0; 64];
-    if let Some((slot, rest)) = block.split_first_chunk_mut()
-        && let Some((guid, [end, ..])) = rest.split_first_chunk_mut()
-    {
-        (*slot, *guid, *end) = (*key, *GUID, 0x80);
+    let mut block = BEHIND_KEY;
+    for (word, octets) in block.iter_mut().zip(key.as_chunks().0) {
+        *word = u32::from_be_bytes(*octets);
     }
+    let mut hash = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0];
     digest(&mut hash, &block);
-    block = [0; 64];
-    if let Some(bits) = block.last_chunk_mut() {
-        *bits = BITS.to_be_bytes();
+    block = [0; 16];
+    if let Some(bits) = block.last_mut() {
+        *bits = 8 * (24 + 36);
     }
     digest(&mut hash, &block);
     let mut octets = [0; 21];
-    for (slot, word) in octets.as_chunks_mut().0.iter_mut().zip(hash) {
+    for (slot, word) in octets.as_chunks_mut().0.iter_mut().zip(&hash) {
         *slot = word.to_be_bytes();
     }
-    base64(&octets, 1)
+    let mut value = [0; 28];
+    base64(&octets, 1, &mut value);
+    value
 }
+
+/// The first block behind the key: the GUID, and the bit that ends the message.
+const BEHIND_KEY: [u32; 16] = {
+    let mut block = [0; 16];
+    let (_, mut slots) = block.split_at_mut(24 / 4);
+    let (mut words, _) = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11\x80\0\0\0".as_chunks();
+    while let ([slot, other_slots @ ..], [word, other_words @ ..]) = (slots, words) {
+        *slot = u32::from_be_bytes(*word);
+        (slots, words) = (other_slots, other_words);
+    }
+    block
+};
 
 /// Takes a block into the hash (RFC 3174 section 6.1).
 #[inline(never)]
-fn digest(hash: &mut [u32; 5], block: &[u8; 64]) {
+fn digest(hash: &mut [u32; 5], block: &[u32; 16]) {
     // Behind the last 16 words of the schedule, the next 20: one of the four kinds of rounds.
     let mut words = [0; 36];
-    for (word, octets) in words.iter_mut().skip(16).zip(block.as_chunks().0) {
-        *word = u32::from_be_bytes(*octets);
+    if let Some((_, next)) = words.split_first_chunk_mut::<16>() {
+        if let Some(slot) = next.first_chunk_mut() {
+            *slot = *block;
+        }
+        extend(next);
     }
     let mut state = *hash;
-    extend(&mut words, 32);
     rounds(&mut state, &words, 0x5A82_7999, |b, c, d| d ^ b & (c ^ d));
-    extend(&mut words, 16);
+    go_on(&mut words);
     rounds(&mut state, &words, 0x6ED9_EBA1, |b, c, d| b ^ c ^ d);
-    extend(&mut words, 16);
+    go_on(&mut words);
     rounds(&mut state, &words, 0x8F1B_BCDC, |b, c, d| b & c | d & (b | c));
-    extend(&mut words, 16);
+    go_on(&mut words);
     rounds(&mut state, &words, 0xCA62_C1D6, |b, c, d| b ^ c ^ d);
-    for (hash, state) in hash.iter_mut().zip(state) {
-        *hash = hash.wrapping_add(state);
+    for (hash, state) in hash.iter_mut().zip(&state) {
+        *hash = hash.wrapping_add(*state);
     }
 }
 
-/// Goes on with the schedule, from a word of the next 20 on.
-fn extend(words: &mut [u32; 36], start: usize) {
-    if start == 16
-        && let Some(last) = words.last_chunk::<16>().copied()
+/// Goes on with the schedule: the next 20 words.
+fn go_on(words: &mut [u32; 36]) {
+    if let Some(last) = words.last_chunk::<16>().copied()
         && let Some(front) = words.first_chunk_mut()
     {
         *front = last;
     }
-    for at in start..36 {
-        let word = |back: usize| words.get(at - back).copied().unwrap_or_default();
-        let next: u32 = word(3) ^ word(8) ^ word(14) ^ word(16);
-        if let Some(slot) = words.get_mut(at) {
-            *slot = next.rotate_left(1);
+    extend(words);
+}
+
+/// Fills `words` with the schedule, from the 17th on: each by those before it.
+fn extend(words: &mut [u32]) {
+    for window in Cell::from_mut(words).as_slice_of_cells().windows(17) {
+        if let [a, _, b, _, _, _, _, _, c, _, _, _, _, d, _, _, next] = window {
+            next.set((a.get() ^ b.get() ^ c.get() ^ d.get()).rotate_left(1));
         }
     }
 }
 
 #[inline(always)]
 fn rounds(state: &mut [u32; 5], words: &[u32; 36], constant: u32, mix: impl Fn(u32, u32, u32) -> u32) {
-    for word in words.iter().skip(16) {
-        let [a, b, c, d, e] = *state;
+    let [mut a, mut b, mut c, mut d, mut e] = *state;
+    let Some((_, next)) = words.split_first_chunk::<16>() else { return };
+    for word in next {
         let sum = a.rotate_left(5).wrapping_add(mix(b, c, d)).wrapping_add(e);
-        *state = [sum.wrapping_add(constant).wrapping_add(*word), a, b.rotate_left(30), c, d];
+        (a, b, c, d, e) = (sum.wrapping_add(constant).wrapping_add(*word), a, b.rotate_left(30), c, d);
     }
+    *state = [a, b, c, d, e];
 }
 
-/// `octets` in base64 (RFC 4648 section 4), the last `padding` of them not counted.
-fn base64<const OCTETS: usize, const TEXT: usize>(octets: &[u8; OCTETS], padding: usize) -> [u8; TEXT] {
+/// Puts `octets` in base64 (RFC 4648 section 4) into `text`, the last `padding` of them not counted.
+fn base64(octets: &[u8], padding: usize, text: &mut [u8]) {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = [b'='; TEXT];
     for (four, [a, b, c]) in text.as_chunks_mut::<4>().0.iter_mut().zip(octets.as_chunks().0) {
-        let bits = u32::from_be_bytes([0, *a, *b, *c]);
-        *four = [18, 12, 6, 0]
-            .map(|shift| ALPHABET.get((bits >> shift & 63) as usize).copied().unwrap_or_default());
+        let mut bits = u32::from_be_bytes([0, *a, *b, *c]);
+        for character in four.iter_mut().rev() {
+            *character = ALPHABET.get((bits & 63) as usize).copied().unwrap_or_default();
+            bits >>= 6;
+        }
     }
     text.iter_mut().rev().take(padding).for_each(|character| *character = b'=');
-    text
 }
 
 #[cfg(test)]

@@ -115,13 +115,15 @@ pub(crate) fn append<B: Buffer + ?Sized>(
 /// Whether the caller's headers can be written: names are tokens and not the machine's own nor in `reserved`; values
 /// hold no control characters, CR and LF above all.
 fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
-    let own = ["Connection", "Upgrade", "Content-Length", "Transfer-Encoding", reserved];
+    const OWN: &[&str] = &["Connection", "Upgrade", "Content-Length", "Transfer-Encoding"];
     headers.iter().all(|(name, value)| {
-        let prefix = name.as_bytes().get(..14).unwrap_or_default();
-        head::is_token(name.as_bytes())
-            && !prefix.eq_ignore_ascii_case(b"Sec-WebSocket-")
-            && !own.iter().any(|own| own.eq_ignore_ascii_case(name))
-            && !value.bytes().any(head::is_control)
+        let (name, value) = (name.as_bytes(), value.as_bytes());
+        let is = |other: &str| head::is_same(name, other.as_bytes());
+        head::is_token(name)
+            && head::after_prefix(name).is_none()
+            && !OWN.iter().any(|own| is(own))
+            && !is(reserved)
+            && head::text_len(value) == value.len()
     })
 }
 

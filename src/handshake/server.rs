@@ -108,19 +108,32 @@ impl<'r> Request<'r> {
 
     /// The authority, where the target is in absolute form, and the rest of it.
     fn split_target(&self) -> (Option<&'r str>, &'r str) {
-        let target = self.head.first_line().split(|&octet| octet == b' ').nth(1).unwrap_or_default();
+        let (_, target) = head::split(self.head.first_line(), b' ');
+        let (target, _) = head::split(target, b' ');
         split_target(core::str::from_utf8(target).unwrap_or_default())
     }
 }
 
 /// A target's authority, where it is in absolute form, and its path and query.
 fn split_target(target: &str) -> (Option<&str>, &str) {
-    match head::split_scheme(target) {
-        Some((_, rest)) if !target.starts_with('/') => {
-            let (authority, path) = head::split_ahead(rest, |octet| matches!(octet, b'/' | b'?'));
-            (Some(authority), if path.is_empty() { "/" } else { path })
+    match split_absolute(target.as_bytes()) {
+        Some((scheme, authority)) => {
+            let (front, path) =
+                target.split_at_checked(scheme.len() + 3 + authority.len()).unwrap_or_default();
+            (front.get(scheme.len() + 3..), if path.is_empty() { "/" } else { path })
         }
-        _ => (None, target),
+        None => (None, target),
+    }
+}
+
+/// The scheme and the authority of a target in absolute form (RFC 9112 section 3.2.2).
+fn split_absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
+    match head::split(target, b':') {
+        (scheme, [b'/', b'/', rest @ ..]) if !target.starts_with(b"/") => {
+            let (authority, _) = head::split(rest, b'/');
+            Some((scheme, head::split(authority, b'?').0))
+        }
+        _ => None,
     }
 }
 
@@ -226,7 +239,7 @@ impl<'a> Reject<'a> {
 
     pub(crate) fn write(&self, write: &mut dyn FnMut(&[u8])) {
         write(b"HTTP/1.1 ");
-        write(Decimal::new(self.status.into()).as_bytes());
+        write_number(self.status.into(), write);
         write(b" ");
         write(phrase(self.status).as_bytes());
         write(match self.status {
@@ -238,13 +251,18 @@ impl<'a> Reject<'a> {
         // RFC 9110 section 8.6: a 204 has none, and a 304 would tell that of another response.
         if !matches!(self.status, 204 | 304) {
             write(b"Content-Length: ");
-            write(Decimal::new(self.body.len()).as_bytes());
+            write_number(self.body.len(), write);
             write(b"\r\n");
         }
         write_headers(self.headers, write);
         write(b"\r\n");
         write(self.body);
     }
+}
+
+#[inline(never)]
+fn write_number(number: usize, write: &mut dyn FnMut(&[u8])) {
+    write(Decimal::new(number).as_bytes());
 }
 
 /// The machine's own refusal of a bad request.
@@ -296,12 +314,8 @@ impl ServerOpening {
     /// The request line (section 4.2.1 point 1, RFC 9112 section 3).
     fn request_line(&mut self, line: &[u8], plain_requests: bool) -> Result<(), RequestError> {
         self.started = true;
-        let mut parts = line.split(|&octet| octet == b' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(RequestError::InvalidRequestLine);
-        };
+        let (method, rest) = head::split(line, b' ');
+        let (target, version) = head::split(rest, b' ');
         let version = head::http_version(version).ok_or(RequestError::InvalidRequestLine)?;
         if !head::is_token(method) {
             return Err(RequestError::InvalidRequestLine);
@@ -313,55 +327,64 @@ impl ServerOpening {
         if method != b"GET" {
             return Err(RequestError::MethodNotAllowed);
         }
-        let target = core::str::from_utf8(target).ok().filter(|target| head::is_target(target.as_bytes()));
-        let valid = target.is_some_and(|target| match split_target(target) {
-            (None, path) => path.starts_with('/'),
-            (Some(authority), _) => {
-                let (scheme, _) = head::split_scheme(target).unwrap_or_default();
-                ["http", "https", "ws", "wss"].iter().any(|known| known.eq_ignore_ascii_case(scheme))
-                    && head::split_port(authority).is_some()
-            }
-        });
+        let valid = head::is_all(target, head::TARGET)
+            && match split_absolute(target) {
+                None => target.starts_with(b"/"),
+                Some((scheme, authority)) => {
+                    SCHEMES.iter().any(|known| head::is_same(known, scheme))
+                        && head::host_and_port(authority).is_some()
+                }
+            };
         if valid { Ok(()) } else { Err(RequestError::InvalidTarget) }
     }
 
     /// A header whose value begins at `at` (section 4.2.1 points 2 to 10).
+    #[inline]
     fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), RequestError> {
-        let is = |other: &[u8]| name.eq_ignore_ascii_case(other);
+        if let Some(name) = head::after_prefix(name) {
+            return self.websocket_field(name, value, at);
+        }
+        let is = |other: &[u8]| head::is_same(name, other);
         if is(b"Host") {
             if core::mem::replace(&mut self.host, true) {
                 return Err(RequestError::SecondHost);
             }
-            let host = core::str::from_utf8(value).ok().and_then(head::split_port);
-            host.map(|_| ()).ok_or(RequestError::InvalidHost)
+            if head::host_and_port(value).is_none() {
+                return Err(RequestError::InvalidHost);
+            }
         } else if is(b"Upgrade") {
             self.upgrade |= head::lists(value, "websocket");
-            Ok(())
         } else if is(b"Connection") {
             self.connection |= head::lists(value, "upgrade");
-            Ok(())
-        } else if is(b"Sec-WebSocket-Key") {
+        } else if is(b"Transfer-Encoding") || is(b"Content-Length") && !is_zero(value) {
+            return Err(RequestError::Body);
+        }
+        Ok(())
+    }
+
+    /// A header whose name is `name` behind `Sec-WebSocket-`.
+    fn websocket_field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), RequestError> {
+        let is = |other: &[u8]| head::is_same(name, other);
+        let (valid, fault) = if is(b"Key") {
             if self.key.replace(at as u16).is_some() {
                 return Err(RequestError::SecondKey);
             }
-            if is_key(value) { Ok(()) } else { Err(RequestError::InvalidKey) }
-        } else if is(b"Sec-WebSocket-Version") {
+            (is_key(value), RequestError::InvalidKey)
+        } else if is(b"Version") {
             if core::mem::replace(&mut self.version, true) {
                 return Err(RequestError::SecondVersion);
             }
-            if value == b"13" { Ok(()) } else { Err(RequestError::UnsupportedVersion) }
-        } else if is(b"Sec-WebSocket-Protocol") {
-            let valid = head::list(value).all(head::is_token);
-            if valid { Ok(()) } else { Err(RequestError::InvalidProtocols) }
-        } else if is(b"Sec-WebSocket-Extensions") {
+            (value == b"13", RequestError::UnsupportedVersion)
+        } else if is(b"Protocol") {
+            (head::list(value).all(head::is_token), RequestError::InvalidProtocols)
+        } else if is(b"Extensions") {
             // An empty line is an empty element of the list that all such headers together are.
             let valid = head::list(value).next().is_none() || head::are_extensions(value);
-            if valid { Ok(()) } else { Err(RequestError::InvalidExtensions) }
-        } else if is(b"Transfer-Encoding") || is(b"Content-Length") && !is_zero(value) {
-            Err(RequestError::Body)
+            (valid, RequestError::InvalidExtensions)
         } else {
-            Ok(())
-        }
+            return Ok(());
+        };
+        if valid { Ok(()) } else { Err(fault) }
     }
 
     /// What the complete head asks for.
@@ -392,6 +415,8 @@ impl Opening for ServerOpening {
     type Head = Asked;
     type Error = RequestError;
 
+    // Within the loop over the lines, what is known of the head would be kept in registers that there are not.
+    #[inline(never)]
     fn line(&mut self, line: &[u8], at: usize, config: &Config) -> Result<Progress<Asked>, RequestError> {
         if !self.started {
             // "a server SHOULD ignore at least one empty line received prior to the request-line" (RFC 9112 2.2)
@@ -417,16 +442,18 @@ impl Opening for ServerOpening {
     }
 }
 
+/// What a target in absolute form may begin with.
+const SCHEMES: &[&[u8]] = &[b"http", b"https", b"ws", b"wss"];
+
 /// A length of nothing, whose digits are all 0.
 fn is_zero(value: &[u8]) -> bool {
-    !value.is_empty() && value.iter().all(|&octet| octet == b'0')
+    !value.is_empty() && head::decimal(value) == Some(0)
 }
 
 /// 16 octets in base64: 22 characters of the alphabet and `==`. The trailing bits are ignored, as in section 4.1's own
 /// example (erratum 3150).
 fn is_key(value: &[u8]) -> bool {
-    let digit = |octet: &u8| octet.is_ascii_alphanumeric() || matches!(octet, b'+' | b'/');
-    value.len() == 24 && value.strip_suffix(b"==").is_some_and(|digits| digits.iter().all(digit))
+    value.len() == 24 && value.strip_suffix(b"==").is_some_and(|digits| head::is_all(digits, head::BASE64))
 }
 
 /// Checks the headers of a GET request that other software has parsed, as the machine checks those it reads itself,
