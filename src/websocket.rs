@@ -150,7 +150,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
         self.role.rng.fill_bytes(&mut random);
         let key = handshake::key_value(&random);
         handshake::append(outbox, |write| connect.write(&key, write))?;
-        opening.accept = handshake::accept_value(&key);
+        opening.key = Some(key);
         self.receiving = Receiving::Head(Reader::default(), opening);
         self.arm();
         Ok(())

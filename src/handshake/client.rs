@@ -1,9 +1,7 @@
 //! The client's side of the opening handshake (RFC 6455 section 4.1): the request, and what the response must say.
 
 use super::head::{self, Head};
-use super::{
-    AcceptValue, Chosen, Headers, KeyValue, Opening, Progress, accept_value, are_allowed, write_headers,
-};
+use super::{Chosen, Headers, KeyValue, Opening, Progress, accept_value, are_allowed, write_headers};
 use crate::{Config, ConnectError, HeadError, ResponseError};
 
 /// What a client asks for: host, path, subprotocols and headers of its own.
@@ -207,7 +205,8 @@ fn status_line(line: &[u8]) -> Option<((u8, u8), u16)> {
 /// What a client must remember while it connects, and what it knows of the response so far.
 #[derive(Debug, Default)]
 pub struct ClientOpening {
-    pub(crate) accept: AcceptValue,
+    /// The key that was sent; `None` where it is none.
+    pub(crate) key: Option<KeyValue>,
     /// The subprotocols that were offered, each with a comma behind it.
     offer: heapless::Vec<u8, 125, u8>,
     /// The response's status; 0 before its first line.
@@ -239,7 +238,8 @@ impl ClientOpening {
             if core::mem::replace(&mut self.accepted, true) {
                 return Err(ResponseError::SecondAccept);
             }
-            if value == self.accept { Ok(()) } else { Err(ResponseError::WrongAccept) }
+            let valid = self.key.is_some_and(|key| value == accept_value(&key));
+            if valid { Ok(()) } else { Err(ResponseError::WrongAccept) }
         } else if is(b"Sec-WebSocket-Protocol") {
             if self.chosen.is_some() {
                 return Err(ResponseError::SecondProtocol);
@@ -351,7 +351,7 @@ pub fn check_response<'h>(
 ) -> Result<Agreed<'h>, ResponseError> {
     let mut opening = connect.check().unwrap_or_default();
     // To a key of another length than a key has there is no answer.
-    opening.accept = key.as_bytes().try_into().map(accept_value).unwrap_or_default();
+    opening.key = key.as_bytes().try_into().ok();
     let mut protocol = None;
     for (name, value) in headers {
         let value = value.trim_ascii();
