@@ -190,9 +190,31 @@ impl Outbound {
         outbox: &mut B,
     ) -> Result<(), SendError> {
         self.check_whole(shared)?;
-        shared.make_room(frame::size(payload.len(), !R::IS_SERVER), role, outbox)?;
+        let size = frame::size(payload.len(), !R::IS_SERVER);
+        if let Owed::Pong(_) = shared.owed {
+            return self.send_behind_pong(kind, payload, role, shared, outbox);
+        }
+        if outbox.room() < size {
+            return Err(OutboxFull { needed: size }.into());
+        }
         frame::append_message(kind, payload, R::key(&role.mask()), outbox);
         Ok(())
+    }
+
+    /// Out of the way of [`send`](Self::send): behind a call that is lent the outbox, the compiler no longer keeps its
+    /// length in a register.
+    #[cold]
+    #[inline(never)]
+    fn send_behind_pong<R: Role, B: Buffer + ?Sized>(
+        &self,
+        kind: Kind,
+        payload: &[u8],
+        role: &mut R,
+        shared: &mut Shared,
+        outbox: &mut B,
+    ) -> Result<(), SendError> {
+        shared.make_room(frame::size(payload.len(), !R::IS_SERVER), role, outbox)?;
+        self.send(kind, payload, role, shared, outbox)
     }
 
     /// Appends the header of a message in one frame, whose payload the caller then owes.
