@@ -116,14 +116,7 @@ impl Buffer for alloc::vec::Vec<u8> {
     }
     #[inline(always)]
     fn append(&mut self, bytes: &[u8]) {
-        match *bytes {
-            // A frame's short header, whose length the compiler knows: two stores and no call.
-            [a, b] => {
-                self.push(a);
-                self.push(b);
-            }
-            _ => self.extend_from_slice(bytes),
-        }
+        self.extend_from_slice(bytes);
     }
     fn clear(&mut self) {
         self.clear();

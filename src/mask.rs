@@ -2,6 +2,11 @@
 //!
 //! Three forms: in place, into other memory, and behind what a `Vec` holds. Each takes the payload in one pass.
 
+#[cfg(feature = "alloc")]
+use alloc::vec::Vec;
+#[cfg(all(feature = "alloc", feature = "simd"))]
+use core::mem;
+
 /// The key that a client masks a frame with.
 pub(crate) type MaskingKey = [u8; 4];
 
@@ -180,21 +185,24 @@ pub(crate) fn copy(bytes: &[u8], key: MaskingKey, target: &mut [u8]) {
 /// Masks `bytes` behind what `target` holds.
 #[cfg(feature = "alloc")]
 #[inline(never)]
-pub(crate) fn append(bytes: &[u8], key: MaskingKey, target: &mut alloc::vec::Vec<u8>) {
+pub(crate) fn append(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
     match bytes.len() {
         4..8 => append_ends::<4>(bytes, key, target),
         8..16 => append_ends::<8>(bytes, key, target),
         16..32 => append_ends::<16>(bytes, key, target),
         32..64 => append_ends::<32>(bytes, key, target),
         64..=128 => append_ends::<64>(bytes, key, target),
-        _ => append_long(bytes, key, target),
+        #[cfg(feature = "simd")]
+        512.. => append_wide(bytes, key, target),
+        129.. if cfg!(target_pointer_width = "64") => append_long(bytes, key, target),
+        _ => append_words(bytes, key, target),
     }
 }
 
 /// `N` to `2 * N` octets.
 #[cfg(feature = "alloc")]
 #[inline(always)]
-fn append_ends<const N: usize>(bytes: &[u8], key: MaskingKey, target: &mut alloc::vec::Vec<u8>) {
+fn append_ends<const N: usize>(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
     let Some((first, last)) = ends::<N>(bytes, key) else { return };
     // Once for both: it never holds more than that.
     target.reserve(bytes.len());
@@ -203,10 +211,74 @@ fn append_ends<const N: usize>(bytes: &[u8], key: MaskingKey, target: &mut alloc
     target.extend_from_slice(&last);
 }
 
+/// More than 128 octets.
+#[cfg(feature = "alloc")]
+#[inline(never)]
+fn append_long(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
+    target.reserve(bytes.len());
+    append_lines(bytes, key, target);
+}
+
+/// With the widest vector instructions that the processor has: to choose them pays from some 512 octets on.
+#[cfg(all(feature = "alloc", feature = "simd"))]
+#[inline(never)]
+fn append_wide(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
+    use fearless_simd::{Level, dispatch};
+
+    #[inline(always)]
+    fn widest(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
+        // In a variable of this function, its length is kept in a register.
+        let mut own = mem::take(target);
+        append_lines(bytes, key, &mut own);
+        *target = own;
+    }
+    target.reserve(bytes.len());
+    let level = Level::new();
+    dispatch!(level, _simd => widest(bytes, key, target));
+}
+
+/// In one pass: the first and the last line, and between them whole ones that begin on a cache line. (Copying first and
+/// masking then takes up to twice as long.) There is room.
+#[cfg(feature = "alloc")]
+#[inline(always)]
+fn append_lines(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) -> Option<()> {
+    let start = target.len();
+    let ahead = LINE - (target.as_ptr().addr() + start) % LINE;
+    append_block::<LINE>(bytes.first_chunk()?, key, target)?;
+    target.truncate(start + ahead);
+    let aligned = rotate(key, ahead);
+    // Four at a time: of fewer, the compiler makes a loop that gathers and scatters.
+    let (blocks, mut rest) = bytes.get(ahead..)?.as_chunks::<{ 4 * LINE }>();
+    for block in blocks {
+        append_block(block, aligned, target)?;
+    }
+    if let Some((two, one)) = rest.split_first_chunk::<{ 2 * LINE }>() {
+        append_block(two, aligned, target)?;
+        rest = one;
+    }
+    if let Some(one) = rest.first_chunk::<LINE>() {
+        append_block(one, aligned, target)?;
+    }
+    target.truncate(start + bytes.len() - LINE);
+    append_block::<LINE>(bytes.last_chunk()?, rotate(key, bytes.len()), target)
+}
+
+/// `N` octets, for which there is room.
+#[cfg(feature = "alloc")]
+#[inline(always)]
+fn append_block<const N: usize>(block: &[u8; N], key: MaskingKey, target: &mut Vec<u8>) -> Option<()> {
+    // Said where the compiler sees it: then no call that grows is left in the loop, nor what is saved for one.
+    if target.capacity() - target.len() < N {
+        return None;
+    }
+    target.extend_from_slice(&xor_block(*block, key));
+    Some(())
+}
+
 /// Copies, then masks what has been copied while the first-level cache still has it.
 #[cfg(feature = "alloc")]
 #[inline(never)]
-fn append_long(bytes: &[u8], key: MaskingKey, target: &mut alloc::vec::Vec<u8>) {
+fn append_words(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
     target.reserve(bytes.len());
     for part in bytes.chunks(4096) {
         let start = target.len();

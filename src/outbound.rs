@@ -203,9 +203,28 @@ impl Outbound {
         outbox: &mut B,
     ) -> Result<(), SendError> {
         self.check_whole(shared)?;
+        if cfg!(target_pointer_width = "64") && matches!(shared.owed, Owed::Pong(_)) {
+            return self.send_behind_pong(kind, payload, role, shared, outbox);
+        }
         shared.make_room(frame::size(payload.len(), !R::IS_SERVER), role, outbox)?;
         frame::append_message(kind, payload, R::key(&role.mask()), outbox);
         Ok(())
+    }
+
+    /// Out of the way of [`send`](Self::send): behind a call that is lent the outbox, the compiler no longer keeps its
+    /// length in a register. (A 32-bit core has few of them, and saves the flash.)
+    #[cold]
+    #[inline(never)]
+    fn send_behind_pong<R: Role, B: Buffer + ?Sized>(
+        &self,
+        kind: Kind,
+        payload: &[u8],
+        role: &mut R,
+        shared: &mut Shared,
+        outbox: &mut B,
+    ) -> Result<(), SendError> {
+        shared.make_room(frame::size(payload.len(), !R::IS_SERVER), role, outbox)?;
+        self.send(kind, payload, role, shared, outbox)
     }
 
     /// Appends the header of a message in one frame, whose payload the caller then owes.
