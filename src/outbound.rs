@@ -203,7 +203,7 @@ impl Outbound {
         outbox: &mut B,
     ) -> Result<(), SendError> {
         self.check_whole(shared)?;
-        if cfg!(target_pointer_width = "64") && matches!(shared.owed, Owed::Pong(_)) {
+        if cfg!(target_pointer_width = "64") && shared.owed == Owed::Pong {
             return self.send_behind_pong(kind, payload, role, shared, outbox);
         }
         shared.make_room(frame::size(payload.len(), !R::IS_SERVER), role, outbox)?;
