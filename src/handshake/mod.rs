@@ -9,6 +9,8 @@ mod client;
 mod head;
 mod key;
 mod server;
+#[cfg(not(feature = "simd"))]
+mod sha1;
 
 pub(crate) use client::{Answered, ClientOpening};
 pub(crate) use head::Reader;
