@@ -176,7 +176,7 @@ pub enum RequestError {
 impl RequestError {
     /// The status of the response that refuses it.
     #[must_use]
-    #[inline(never)] // A table: where it is inlined, once more each time.
+    #[inline(never)] // Each copy would carry the table.
     pub const fn status(self) -> u16 {
         match self {
             Self::MethodNotAllowed => 405,

@@ -20,7 +20,8 @@ pub(crate) struct Inbound {
 /// Where in a frame the next octet belongs.
 #[derive(Debug)]
 enum Frame {
-    /// In the header, of which these octets have come.
+    /// In the header, of which these octets have come. (Payload behind a short header may be among them: it is read again
+    /// from the input.)
     Header { octets: [u8; MAX_HEADER], len: u8 },
     /// In the payload, of which `left` octets are to come.
     Payload { left: u64, mask: Option<Mask>, opcode: Opcode, fin: bool },

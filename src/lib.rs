@@ -195,7 +195,7 @@
 //!
 //! - `alloc` (default): [`Buffer`] for `Vec<u8>`, and `Inbox`.
 //! - `simdutf8`: text is validated with the widest vector instructions that the processor has; needs `std`.
-//! - `simd`: so are payloads masked, and the handshake's SHA-1 is the processor's own; with `simdutf8`, and needs `std` too.
+//! - `simd`: so are payloads masked, and the handshake's SHA-1 is the processor's own where it has one; with `simdutf8`, and needs `std` too.
 //! - `defmt`: events, errors and states derive `defmt::Format`.
 
 #[cfg(feature = "alloc")]

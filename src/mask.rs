@@ -1,6 +1,6 @@
 //! Masking (RFC 6455 section 5.3): every octet of a payload XOR the octet of the key at its index modulo 4.
 //!
-//! Three forms: in place, into other memory, and behind what a `Vec` holds. Each takes the payload in one pass.
+//! Three forms: in place, into other memory, and behind what a `Vec` holds.
 
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
@@ -195,6 +195,7 @@ pub(crate) fn append(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
         #[cfg(feature = "simd")]
         512.. => append_wide(bytes, key, target),
         129.. if cfg!(target_pointer_width = "64") => append_long(bytes, key, target),
+        // Hardly anything; or much, where there are few registers.
         _ => append_words(bytes, key, target),
     }
 }

@@ -42,7 +42,8 @@ enum Receiving<R: sealed::Role> {
     Head(handshake::Reader, R::Opening),
     /// Frames.
     Frames(Inbound, Assembly),
-    /// Nothing that matters: they are dropped.
+    /// Nothing: the opening handshake has failed. (A connection that was open ends within its [`Inbound`], whose last control
+    /// frame is still to be told.)
     Over,
 }
 
@@ -409,8 +410,8 @@ impl<R: Role> WebSocket<R> {
                     Kind::Text => self.text_piece(payload, lead, first, last),
                 }
             }
-            What::Ping => ping_or_pong(self.control(), true),
-            What::Pong => ping_or_pong(self.control(), false),
+            What::Ping => control_event(Opcode::Ping, self.control()),
+            What::Pong => control_event(Opcode::Pong, self.control()),
             What::Request(asked) => Some(Event::Request(Request::new(inbox.bytes(), asked))),
             What::Open(chosen) => Some(Event::Open(Open::new(inbox.bytes(), chosen))),
             What::Error(fault) => Some(Event::Error(match fault {
@@ -850,10 +851,10 @@ impl<R: Role> WebSocket<R> {
 
 /// A Ping's or a Pong's event. Kept apart, like that of a Close frame: no other event has its payload on the stack.
 #[inline(never)]
-fn ping_or_pong<'e>(octets: &[u8], ping: bool) -> Option<Event<'e>> {
+fn control_event<'e>(opcode: Opcode, octets: &[u8]) -> Option<Event<'e>> {
     let mut payload = ControlPayload::new();
     let _ = payload.extend_from_slice(octets);
-    if ping { Some(Event::Ping(payload)) } else { Some(Event::Pong(payload)) }
+    if opcode == Opcode::Ping { Some(Event::Ping(payload)) } else { Some(Event::Pong(payload)) }
 }
 
 /// A Close event.

@@ -1,7 +1,9 @@
 //! The client's side of the opening handshake (RFC 6455 section 4.1): the request, and what the response must say.
 
 use super::head::{self, Head};
-use super::{Chosen, Headers, KeyValue, Opening, Progress, accept_value, are_allowed, write_headers};
+use super::{
+    Chosen, Headers, KeyValue, Opening, Progress, accept_value, are_allowed, checked_value, write_headers,
+};
 use crate::{Config, ConnectError, HeadError, ResponseError};
 
 /// What a client asks for: host, path, subprotocols and headers of its own.
@@ -48,8 +50,8 @@ impl<'a> Connect<'a> {
     pub fn from_uri(uri: &'a str) -> Result<Self, ConnectError> {
         let (scheme, rest) = head::split_scheme(uri).ok_or(ConnectError::InvalidUri)?;
         let secure = match scheme {
-            _ if scheme.eq_ignore_ascii_case("ws") => false,
-            _ if scheme.eq_ignore_ascii_case("wss") => true,
+            _ if head::is_same(scheme.as_bytes(), b"ws") => false,
+            _ if head::is_same(scheme.as_bytes(), b"wss") => true,
             _ => return Err(ConnectError::InvalidUri),
         };
         let (authority, path) = head::split_text(rest, b"/?#");
@@ -286,7 +288,6 @@ impl Opening for ClientOpening {
     type Head = Answered;
     type Error = ResponseError;
 
-    // Within the loop over the lines, what is known of the head would be kept in registers that there are not.
     #[inline(never)]
     fn line(&mut self, line: &[u8], at: usize, _: &Config) -> Result<Progress<Answered>, ResponseError> {
         if self.status == 0 {
@@ -354,9 +355,9 @@ pub fn check_response<'h>(
     opening.key = key.as_bytes().try_into().ok();
     let mut protocol = None;
     for (name, value) in headers {
-        let value = value.trim_ascii();
+        let value = checked_value(value)?;
         opening.field(name.as_bytes(), value, 0)?;
-        if name.eq_ignore_ascii_case("Sec-WebSocket-Protocol") {
+        if head::is_same(name.as_bytes(), b"Sec-WebSocket-Protocol") {
             protocol = head::token(value);
         }
     }

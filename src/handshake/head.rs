@@ -41,16 +41,16 @@ impl Reader {
             // The caller has cleared the inbox, and the head with it.
             most = 0;
         }
-        // How much of the input has been looked at, and how much of that is in the inbox.
+        // How much of the input has been looked at, and how much of that need not be appended any more.
         let (mut taken, mut kept) = (0, 0);
         let head = loop {
             let start = taken;
             let rest = input.get(start..).unwrap_or_default();
-            // By an earlier input.
+            // An earlier input began the line, and it waits in the inbox.
             let begun = self.line != self.end;
             let after_cr = begun && inbox.bytes().ends_with(b"\r");
             let (len, complete) = self
-                .find_end(rest, after_cr, most - start, config)
+                .advance(rest, after_cr, most - start, config)
                 .map_err(|error| O::fault(error, self.lines == 0))?;
             taken += len;
             if !complete {
@@ -82,10 +82,10 @@ impl Reader {
         Ok(head)
     }
 
-    /// How many octets of `input`, of which at most `most` are allowed, belong to the current line, and whether it is
-    /// complete with them.
+    /// Goes on in the current line: counts the octets of `input` that belong to it, of which at most `most` are allowed. How
+    /// many those are, and whether it is complete with them.
     #[inline]
-    fn find_end(
+    fn advance(
         &mut self,
         input: &[u8],
         after_cr: bool,
@@ -232,6 +232,11 @@ pub(crate) fn is_same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a == b || a.eq_ignore_ascii_case(b))
 }
 
+/// Without the spaces and tabs around it: the optional white space of RFC 9110 section 5.6.3.
+pub(crate) fn trim(octets: &[u8]) -> &[u8] {
+    trim_end(trim_start(octets))
+}
+
 /// Without the spaces and tabs ahead of it.
 fn trim_start(mut octets: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = octets {
@@ -278,7 +283,7 @@ impl<'v> Iterator for List<'v> {
         while let [_, ..] = self.rest {
             let (element, rest) = split(self.rest, b',');
             self.rest = rest;
-            let element = trim_end(trim_start(element));
+            let element = trim(element);
             if !element.is_empty() {
                 return Some(element);
             }
@@ -357,11 +362,6 @@ fn is_in(octet: u8, class: u8) -> bool {
     CLASSES.get(usize::from(octet)).is_some_and(|classes| classes & class != 0)
 }
 
-/// Whether a token may hold it.
-fn is_token_octet(octet: u8) -> bool {
-    is_in(octet, TOKEN)
-}
-
 /// Whether `value` follows the grammar of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1): a list of tokens, each
 /// with parameters, whose values are tokens or quoted strings that are tokens once unescaped.
 pub(crate) fn are_extensions(mut value: &[u8]) -> bool {
@@ -409,7 +409,7 @@ fn after_quoted(octets: &[u8]) -> Option<&[u8]> {
     loop {
         rest = match rest {
             [b'"', after @ ..] if rest.len() < octets.len() => return Some(trim_start(after)),
-            [b'\\', octet, after @ ..] | [octet, after @ ..] if is_token_octet(*octet) => after,
+            [b'\\', octet, after @ ..] | [octet, after @ ..] if is_in(*octet, TOKEN) => after,
             _ => return None,
         };
     }
@@ -555,7 +555,7 @@ mod tests {
     fn s17_a_token_is_what_rfc_9110_lists() {
         for octet in 0..=255_u8 {
             let listed = octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
-            assert_eq!(is_token_octet(octet), listed, "{octet}");
+            assert_eq!(is_in(octet, TOKEN), listed, "{octet}");
         }
     }
 

@@ -4,7 +4,6 @@
 //! It is written here because of its size, like SHA-1: a general one of each was 4 KB of firmware, these are less than 1.
 //! Nothing secret goes through them.
 
-#[cfg(not(feature = "simd"))]
 use super::sha1::sha1;
 
 /// The value of `Sec-WebSocket-Key`: 16 octets in base64.
@@ -24,8 +23,6 @@ pub(crate) fn key_value(random: &[u8; 16]) -> KeyValue {
     value
 }
 
-pub(super) const GUID: &[u8; 36] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-
 /// "Concatenate the key with the GUID, take the SHA-1 hash, base64-encode it" (section 4.2.2).
 pub(crate) fn accept_value(key: &KeyValue) -> AcceptValue {
     let mut octets = [0; 21];
@@ -35,14 +32,6 @@ pub(crate) fn accept_value(key: &KeyValue) -> AcceptValue {
     let mut value = [0; 28];
     base64(&octets, 1, &mut value);
     value
-}
-
-/// The hash of a key and the GUID behind it, by the processor's own instructions where it has them.
-#[cfg(feature = "simd")]
-fn sha1(key: &KeyValue) -> [u8; 20] {
-    use sha1::{Digest, Sha1};
-
-    Sha1::new().chain_update(key).chain_update(GUID).finalize().into()
 }
 
 /// Puts `octets` in base64 (RFC 4648 section 4) into `text`, the last `padding` of them not counted.

@@ -9,7 +9,6 @@ mod client;
 mod head;
 mod key;
 mod server;
-#[cfg(not(feature = "simd"))]
 mod sha1;
 
 pub(crate) use client::{Answered, ClientOpening};
@@ -22,7 +21,7 @@ pub use client::{Agreed, Connect, Response, check_response};
 pub use key::AcceptValue;
 pub use server::{Accept, Reject, Request, check_request};
 
-use crate::{Buffer, OutboxFull};
+use crate::{Buffer, HeadError, OutboxFull};
 use head::Head;
 
 /// Header names and values that the caller adds: borrowed pairs.
@@ -78,6 +77,7 @@ mod opening {
         /// A rule that the head breaks.
         type Error;
         /// Takes a line, which begins at `at` in the head.
+        // Not to be inlined into the loop over the lines: there are not registers enough for both.
         fn line(
             &mut self,
             line: &[u8],
@@ -127,6 +127,12 @@ fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
             && !is(reserved)
             && head::text_len(value) == value.len()
     })
+}
+
+/// A header's value from other software, without the white space around it, if it could have stood in a head.
+fn checked_value(value: &[u8]) -> Result<&[u8], HeadError> {
+    let value = head::trim(value);
+    if head::text_len(value) == value.len() { Ok(value) } else { Err(HeadError::ControlCharacter) }
 }
 
 fn write_headers(headers: Headers<'_>, write: &mut dyn FnMut(&[u8])) {

@@ -2,7 +2,8 @@
 
 use super::head::{self, Decimal, Head};
 use super::{
-    AcceptValue, Chosen, Headers, KeyValue, Opening, Progress, accept_value, are_allowed, write_headers,
+    AcceptValue, Chosen, Headers, KeyValue, Opening, Progress, accept_value, are_allowed, checked_value,
+    write_headers,
 };
 use crate::{AnswerError, Config, HeadError, RequestError};
 use core::fmt;
@@ -415,7 +416,6 @@ impl Opening for ServerOpening {
     type Head = Asked;
     type Error = RequestError;
 
-    // Within the loop over the lines, what is known of the head would be kept in registers that there are not.
     #[inline(never)]
     fn line(&mut self, line: &[u8], at: usize, config: &Config) -> Result<Progress<Asked>, RequestError> {
         if !self.started {
@@ -470,9 +470,9 @@ pub fn check_request<'h>(
     let mut opening = ServerOpening::default();
     let mut key = KeyValue::default();
     for (name, value) in headers {
-        let value = value.trim_ascii();
+        let value = checked_value(value)?;
         opening.field(name.as_bytes(), value, 0)?;
-        if name.eq_ignore_ascii_case("Sec-WebSocket-Key")
+        if head::is_same(name.as_bytes(), b"Sec-WebSocket-Key")
             && let Some(value) = value.first_chunk()
         {
             key = *value;
@@ -539,6 +539,14 @@ mod tests {
             let headers =
                 valid.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, header)| *header);
             assert_eq!(check_request(headers), Err(expected));
+        }
+        for octet in 0..=255_u8 {
+            let value = [b' ', octet, b'\t'];
+            let verdict = check_request(valid.iter().copied().chain([("cookie", &value[..])]));
+            match octet {
+                b'\t' | b' '..=b'~' | 0x80.. => assert_eq!(verdict, Ok(accept), "{octet}"),
+                _ => assert_eq!(verdict, Err(HeadError::ControlCharacter.into()), "{octet}"),
+            }
         }
     }
 }

@@ -7,6 +7,7 @@
 //! … -- --test                                                    # all of it once, checked, not timed
 //! … -- --idle                                                    # what 100,000 idle connections hold
 //! … -- --strict                                                  # which rules each one keeps
+//! … -- --limits                                                  # what unsafe code would gain
 //! ```
 //!
 //! # How it is measured
@@ -32,6 +33,7 @@
 
 mod heap;
 mod idle;
+mod limits;
 mod measure;
 mod peers;
 mod report;
@@ -44,7 +46,7 @@ use measure::{Effort, run};
 use peers::Peer;
 use std::time::Duration;
 
-const USAGE: &str = "[--test | --long | --strict | --idle] [--rows=PART,…] [--peers=PART,…]";
+const USAGE: &str = "[--test | --long | --strict | --idle | --limits] [--rows=PART,…] [--peers=PART,…]";
 
 fn main() {
     let (mut test, mut strict, mut idle) = (false, false, false);
@@ -58,6 +60,7 @@ fn main() {
             ("--long", _) => (effort.rounds, effort.turn) = (41, Duration::from_millis(10)),
             ("--strict", _) => strict = true,
             ("--idle", _) => idle = true,
+            ("--limits", _) => return limits::table(),
             // What `--idle` starts.
             ("--idle-of", _) => {
                 let (name, most) = (arguments.next().unwrap(), arguments.next().unwrap());

@@ -35,7 +35,7 @@ impl Measured {
     }
 }
 
-fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
+pub fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
     values.sort_by(f64::total_cmp);
     [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
 }
@@ -165,7 +165,7 @@ fn check_sent(peer: &Peer, row: &Row, mut bench: Box<dyn Bench>, kept: &Kept, ro
 }
 
 /// What this thread has had of the processor: time in which others had it does not count.
-fn cpu_time() -> Duration {
+pub fn cpu_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
 }
 

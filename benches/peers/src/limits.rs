@@ -1,0 +1,139 @@
+//! What unsafe code would gain where this crate, which has none, misses a goal: the same work with it and without,
+//! side by side.
+
+use crate::{
+    measure::{cpu_time, quartiles},
+    wire::Wire,
+};
+use sansocket::{Config, Server, WebSocket};
+use std::hint::black_box;
+
+const ROUNDS: usize = 41;
+/// How many bytes a turn moves.
+const TURN: usize = 1024 * 1024;
+/// The outbox is written once it holds this much.
+const FLUSH: usize = 16 * 1024;
+
+/// Something done so many times.
+type Turn<'t> = (&'static str, Box<dyn FnMut(usize) + 't>);
+
+/// Prints the median and the quartiles of each, interleaved.
+fn print(work: &str, size: usize, mut turns: Vec<Turn<'_>>) {
+    let count = TURN / size;
+    let mut times = vec![Vec::new(); turns.len()];
+    for round in 0..ROUNDS {
+        for turn in 0..turns.len() {
+            let at = (turn + round) % turns.len();
+            let start = cpu_time();
+            turns[at].1(count);
+            times[at].push((cpu_time() - start).as_nanos() as f64 / count as f64);
+        }
+    }
+    for ((form, _), times) in turns.iter().zip(times) {
+        let [first, median, third] = quartiles(times);
+        println!("{work:<28} {form:<58} {median:6.1} [{first:.1}, {third:.1}]");
+    }
+}
+
+/// All of it, in ns.
+pub fn table() {
+    text();
+    for len in [16, 125, 1024] {
+        send(len);
+    }
+}
+
+/// ASCII to a `&str`. The time of a short text is mostly this.
+fn text() {
+    const LEN: usize = 125;
+    let text: Vec<u8> = br#"{"id":123456,"name":"some name","values":[1,2,3]}"#.repeat(4);
+    let each = |validate: fn(&[u8]) -> bool| {
+        let text = &text;
+        move |count| (0..count).for_each(|at| assert!(validate(black_box(&text[at * 7 % 16..][..LEN]))))
+    };
+    print(
+        "125 bytes of ASCII to a &str",
+        LEN,
+        vec![
+            ("core::str::from_utf8", Box::new(each(|text| black_box(str::from_utf8(text)).is_ok()))),
+            ("simdutf8", Box::new(each(|text| black_box(simdutf8::basic::from_utf8(text)).is_ok()))),
+            (
+                "a check for ASCII, from_utf8_unchecked: unsafe",
+                Box::new(each(|text| black_box(ascii(text)).is_some())),
+            ),
+        ],
+    );
+}
+
+/// Text of 64 to 128 bytes, if it is ASCII.
+#[inline(never)]
+fn ascii(text: &[u8]) -> Option<&str> {
+    let (first, last) = (text.first_chunk::<64>()?, text.last_chunk::<64>()?);
+    let all = first.iter().zip(last).fold(0, |all, (a, b)| all | a | b);
+    // SAFETY: the two cover it, and no byte of them has the highest bit: it is ASCII.
+    (all < 0x80 && text.len() <= 128).then(|| unsafe { str::from_utf8_unchecked(text) })
+}
+
+/// Messages into an outbox, which is written to a socket.
+fn send(len: usize) {
+    let payload = vec![0x5A; len];
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let [ours, with, without] = [(); 3].map(|()| (Vec::with_capacity(2 * FLUSH), Wire::again([].into(), 0)));
+    let (mut outbox, mut wire) = ours;
+    let sansocket = move |count| {
+        for _ in 0..count {
+            ws.send(black_box(&payload[..]), &mut outbox).unwrap();
+            if outbox.len() >= FLUSH {
+                wire.write(&outbox);
+                outbox.clear();
+            }
+        }
+    };
+    let payload = vec![0x5A; len];
+    let writer = |(mut outbox, mut wire): (Vec<u8>, Wire), written: bool| {
+        let payload = payload.clone();
+        move |count| {
+            for _ in 0..count {
+                frame(black_box(&payload), &mut outbox);
+                if outbox.len() >= FLUSH {
+                    if written {
+                        wire.write(&outbox);
+                    }
+                    black_box(&mut outbox).clear();
+                }
+            }
+        }
+    };
+    print(
+        &format!("send {len} bytes unmasked"),
+        len,
+        vec![
+            ("sansocket, written to the socket", Box::new(sansocket)),
+            ("no state, no checks, raw pointers, written to the socket", Box::new(writer(with, true))),
+            ("no state, no checks, raw pointers, written nowhere", Box::new(writer(without, false))),
+        ],
+    );
+}
+
+/// Appends a binary message of at most 65,535 bytes as a frame.
+#[inline(never)]
+fn frame(payload: &[u8], outbox: &mut Vec<u8>) {
+    let len = payload.len();
+    assert!(len <= 0xFFFF);
+    outbox.reserve(4 + len);
+    // SAFETY: there is room for the header and the payload, which does not lie in it.
+    unsafe {
+        let end = outbox.as_mut_ptr().add(outbox.len());
+        end.write(0x82);
+        let header = if len < 126 {
+            end.add(1).write(len as u8);
+            2
+        } else {
+            end.add(1).write(126);
+            end.add(2).cast::<[u8; 2]>().write((len as u16).to_be_bytes());
+            4
+        };
+        end.add(header).copy_from_nonoverlapping(payload.as_ptr(), len);
+        outbox.set_len(outbox.len() + header + len);
+    }
+}
