@@ -1,8 +1,6 @@
 //! SHA-1 (RFC 3174) of a key and the GUID behind it (RFC 6455 section 4.2.2). The handshake asks no security of it (section
 //! 10.8).
 
-use super::key::KeyValue;
-
 const GUID: &[u8; 36] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
 #[cfg(not(feature = "simd"))]
@@ -10,7 +8,7 @@ pub(super) use small::sha1;
 
 /// The hash, by the processor's own instructions where it has them.
 #[cfg(feature = "simd")]
-pub(super) fn sha1(key: &KeyValue) -> [u8; 20] {
+pub(super) fn sha1(key: &[u8; 24]) -> [u8; 20] {
     use sha1::{Digest, Sha1};
 
     Sha1::new().chain_update(key).chain_update(GUID).finalize().into()
@@ -19,11 +17,11 @@ pub(super) fn sha1(key: &KeyValue) -> [u8; 20] {
 /// For this length alone, in little code: a general one was 3.5 KB of firmware.
 #[cfg(any(test, not(feature = "simd")))]
 mod small {
-    use super::{GUID, KeyValue};
+    use super::GUID;
     use core::cell::Cell;
 
     /// The hash.
-    pub(in super::super) fn sha1(key: &KeyValue) -> [u8; 20] {
+    pub(in super::super) fn sha1(key: &[u8; 24]) -> [u8; 20] {
         // The message and the bit that ends it, then its length in bits: two blocks.
         let mut block = BEHIND_KEY;
         for (word, octets) in block.iter_mut().zip(key.as_chunks().0) {
