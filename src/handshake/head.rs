@@ -116,7 +116,7 @@ impl Reader {
 }
 
 /// How many octets there are ahead of the first control character.
-pub(crate) fn text_len(octets: &[u8]) -> usize {
+fn text_len(octets: &[u8]) -> usize {
     // A word of octets at a time. A subtraction borrows across octets only above one that is found: the lowest is right.
     const EACH: usize = usize::from_ne_bytes([1; size_of::<usize>()]);
     let below = |word: usize, limit: u8| word.wrapping_sub(EACH * usize::from(limit)) & !word & (EACH << 7);
@@ -136,6 +136,11 @@ pub(crate) fn text_len(octets: &[u8]) -> usize {
     }
     let rest = octets.get(start..).unwrap_or_default();
     start + rest.iter().position(|&octet| is_control(octet)).unwrap_or(rest.len())
+}
+
+/// Whether no control character is among `octets`: so they can be a header's value.
+pub(crate) fn is_text(octets: &[u8]) -> bool {
+    text_len(octets) == octets.len()
 }
 
 /// A control character other than a tab: none may be in a head, but CR and LF at the end of its lines.

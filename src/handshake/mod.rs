@@ -125,14 +125,14 @@ fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
             && head::after_prefix(name).is_none()
             && !OWN.iter().any(|own| is(own))
             && !is(reserved)
-            && head::text_len(value) == value.len()
+            && head::is_text(value)
     })
 }
 
 /// A header's value from other software, without the white space around it, if it could have stood in a head.
 fn checked_value(value: &[u8]) -> Result<&[u8], HeadError> {
     let value = head::trim(value);
-    if head::text_len(value) == value.len() { Ok(value) } else { Err(HeadError::ControlCharacter) }
+    if head::is_text(value) { Ok(value) } else { Err(HeadError::ControlCharacter) }
 }
 
 fn write_headers(headers: Headers<'_>, write: &mut dyn FnMut(&[u8])) {

@@ -78,41 +78,36 @@ fn ascii(text: &[u8]) -> Option<&str> {
 fn send(len: usize) {
     let payload = vec![0x5A; len];
     let mut ws = WebSocket::<Server>::open(Config::default());
-    let [ours, with, without] = [(); 3].map(|()| (Vec::with_capacity(2 * FLUSH), Wire::again([].into(), 0)));
-    let (mut outbox, mut wire) = ours;
-    let sansocket = move |count| {
-        for _ in 0..count {
-            ws.send(black_box(&payload[..]), &mut outbox).unwrap();
-            if outbox.len() >= FLUSH {
-                wire.write(&outbox);
-                outbox.clear();
-            }
-        }
-    };
-    let payload = vec![0x5A; len];
-    let writer = |(mut outbox, mut wire): (Vec<u8>, Wire), written: bool| {
-        let payload = payload.clone();
-        move |count| {
-            for _ in 0..count {
-                frame(black_box(&payload), &mut outbox);
-                if outbox.len() >= FLUSH {
-                    if written {
-                        wire.write(&outbox);
-                    }
-                    black_box(&mut outbox).clear();
-                }
-            }
-        }
-    };
+    let sansocket = sending(&payload, true, move |payload, outbox| ws.send(payload, outbox).unwrap());
     print(
         &format!("send {len} bytes unmasked"),
         len,
         vec![
-            ("sansocket, written to the socket", Box::new(sansocket)),
-            ("no state, no checks, raw pointers, written to the socket", Box::new(writer(with, true))),
-            ("no state, no checks, raw pointers, written nowhere", Box::new(writer(without, false))),
+            ("sansocket, written to the socket", sansocket),
+            ("no state, no checks, raw pointers, written to the socket", sending(&payload, true, frame)),
+            ("no state, no checks, raw pointers, written nowhere", sending(&payload, false, frame)),
         ],
     );
+}
+
+/// Appends messages as `append` does; the outbox is written to the socket, or thrown away.
+fn sending<'p>(
+    payload: &'p [u8],
+    written: bool,
+    mut append: impl FnMut(&[u8], &mut Vec<u8>) + 'p,
+) -> Box<dyn FnMut(usize) + 'p> {
+    let (mut outbox, mut wire) = (Vec::with_capacity(2 * FLUSH), Wire::again([].into(), 0));
+    Box::new(move |count| {
+        for _ in 0..count {
+            append(black_box(payload), &mut outbox);
+            if outbox.len() >= FLUSH {
+                if written {
+                    wire.write(&outbox);
+                }
+                black_box(&mut outbox).clear();
+            }
+        }
+    })
 }
 
 /// Appends a binary message of at most 65,535 bytes as a frame.
