@@ -1,9 +1,7 @@
 //! The client's side of the opening handshake (RFC 6455 section 4.1): the request, and what the response must say.
 
 use super::head::{self, Head};
-use super::{
-    Chosen, Headers, KeyValue, Opening, Progress, accept_value, are_allowed, checked_value, write_headers,
-};
+use super::{Chosen, Headers, KeyValue, Opening, accept_value, are_allowed, checked_value, write_headers};
 use crate::{Config, ConnectError, HeadError, ResponseError};
 
 /// What a client asks for: host, path, subprotocols and headers of its own.
@@ -211,7 +209,7 @@ pub struct ClientOpening {
     pub(crate) key: Option<KeyValue>,
     /// The subprotocols that were offered, each with a comma behind it.
     offer: heapless::Vec<u8, 125, u8>,
-    /// The response's status; 0 before its first line.
+    /// The response's status.
     status: u16,
     upgrade: bool,
     connection: bool,
@@ -225,8 +223,51 @@ impl ClientOpening {
         head::list(&self.offer).any(|offered| offered == protocol)
     }
 
-    /// A header of a response with status 101, whose value begins at `at` (section 4.1 points 2 to 6 of the checks).
+    /// What the complete head of a response with status 101 agrees on.
+    fn chosen(&self) -> Result<Chosen, ResponseError> {
+        if !self.upgrade {
+            return Err(ResponseError::NoUpgrade);
+        }
+        if !self.connection {
+            return Err(ResponseError::NoConnectionUpgrade);
+        }
+        if !self.accepted {
+            return Err(ResponseError::NoAccept);
+        }
+        if self.extensions {
+            // None is ever offered.
+            return Err(ResponseError::UnofferedExtension);
+        }
+        Ok(self.chosen.unwrap_or_default())
+    }
+}
+
+/// What a final response says.
+#[derive(Clone, Copy, Debug)]
+pub enum Answered {
+    Open(Chosen),
+    Refused,
+}
+
+impl Opening for ClientOpening {
+    type Head = Answered;
+    type Error = ResponseError;
+
+    fn first_line(&mut self, line: &[u8], _: &Config) -> Result<bool, ResponseError> {
+        let (version, status) = status_line(line).ok_or(ResponseError::InvalidStatusLine)?;
+        self.status = status;
+        if status == 101 && !head::is_new_enough(version) {
+            return Err(ResponseError::HttpTooOld);
+        }
+        Ok(true)
+    }
+
+    /// Section 4.1 points 2 to 6 of the checks.
+    #[inline(never)]
     fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), ResponseError> {
+        if self.status != 101 {
+            return Ok(());
+        }
         let is = |other: &[u8]| head::is_same(name, other);
         if is(b"Upgrade") {
             // A second header would make a list of it, which is not equal to "websocket".
@@ -258,64 +299,20 @@ impl ClientOpening {
         }
     }
 
-    /// What the complete head of a response with status 101 agrees on.
-    fn finish(&self) -> Result<Chosen, ResponseError> {
-        if !self.upgrade {
-            return Err(ResponseError::NoUpgrade);
-        }
-        if !self.connection {
-            return Err(ResponseError::NoConnectionUpgrade);
-        }
-        if !self.accepted {
-            return Err(ResponseError::NoAccept);
-        }
-        if self.extensions {
-            // None is ever offered.
-            return Err(ResponseError::UnofferedExtension);
-        }
-        Ok(self.chosen.unwrap_or_default())
-    }
-}
-
-/// What a final response says.
-#[derive(Clone, Copy, Debug)]
-pub enum Answered {
-    Open(Chosen),
-    Refused,
-}
-
-impl Opening for ClientOpening {
-    type Head = Answered;
-    type Error = ResponseError;
-
-    #[inline(never)]
-    fn line(&mut self, line: &[u8], at: usize, _: &Config) -> Result<Progress<Answered>, ResponseError> {
-        if self.status == 0 {
-            let (version, status) = status_line(line).ok_or(ResponseError::InvalidStatusLine)?;
-            self.status = status;
-            if status == 101 && !head::is_new_enough(version) {
-                return Err(ResponseError::HttpTooOld);
-            }
-            return Ok(Progress::More);
-        }
-        if !line.is_empty() {
-            if self.status == 101 {
-                let (name, value, offset) = head::field(line)?;
-                self.field(name, value, at + offset)?;
-            } else if !head::is_folded(line) {
-                // "A user agent that receives an obs-fold in a response message [...] MUST replace" it (RFC 9112 5.2): here
-                // the line that it folds is cut off, and the status still reaches the caller.
-                head::field(line)?;
-            }
-            return Ok(Progress::More);
-        }
-        match core::mem::take(&mut self.status) {
-            101 => Ok(Progress::Complete(Answered::Open(self.finish()?))),
+    fn finish(&mut self, _: &Config) -> Result<Option<Answered>, ResponseError> {
+        match self.status {
+            101 => Ok(Some(Answered::Open(self.chosen()?))),
             // "A client MUST be able to parse one or more 1xx responses received prior to a final response"
             // (RFC 9110 section 15.2)
-            100..200 => Ok(Progress::Restart),
-            _ => Ok(Progress::Complete(Answered::Refused)),
+            100..200 => Ok(None),
+            _ => Ok(Some(Answered::Refused)),
         }
+    }
+
+    /// "A user agent that receives an obs-fold in a response message [...] MUST replace" it (RFC 9112 section 5.2): the line
+    /// that it folds is cut off, and a refusal's status still reaches the caller.
+    fn may_fold(&self) -> bool {
+        self.status != 101
     }
 
     fn fault(error: HeadError, _: bool) -> ResponseError {
@@ -353,6 +350,7 @@ pub fn check_response<'h>(
     let mut opening = connect.check().unwrap_or_default();
     // To a key of another length than a key has there is no answer.
     opening.key = key.as_bytes().try_into().ok();
+    opening.status = 101;
     let mut protocol = None;
     for (name, value) in headers {
         let value = checked_value(value)?;
@@ -361,7 +359,7 @@ pub fn check_response<'h>(
             protocol = head::token(value);
         }
     }
-    opening.finish()?;
+    opening.chosen()?;
     Ok(Agreed { protocol })
 }
 

@@ -1,6 +1,6 @@
 //! The head of an HTTP/1.1 message (RFC 9112): lines as they arrive, header fields, lists and tokens.
 
-use super::{Opening, Progress};
+use super::Opening;
 use crate::{Buffer, Config, HeadError};
 use core::fmt;
 
@@ -65,17 +65,28 @@ impl Reader {
             };
             // Without its CRLF. (From an inbox that does not keep what it is given there is nothing to learn.)
             let Some([line @ .., _, _]) = line else { break None };
-            let progress = opening.line(line, self.line - self.head, config)?;
+            let mut counts = true;
+            if self.lines == 0 {
+                counts = opening.first_line(line, config)?;
+            } else if let [_, ..] = line {
+                match field(line) {
+                    Ok((name, value, offset)) => {
+                        opening.field(name, value, self.line - self.head + offset)?
+                    }
+                    Err(HeadError::Folded) if opening.may_fold() => {}
+                    Err(error) => return Err(O::fault(error, false)),
+                }
+            } else if let Some(head) = opening.finish(config)? {
+                break Some((head, taken));
+            } else {
+                counts = false;
+            }
             self.line = self.end;
             self.lines = self.lines.saturating_add(1);
-            match progress {
-                Progress::More => {}
-                Progress::Restart => {
-                    inbox.clear();
-                    kept = taken;
-                    (self.head, self.lines) = (self.end, 0);
-                }
-                Progress::Complete(head) => break Some((head, taken)),
+            if !counts {
+                inbox.clear();
+                kept = taken;
+                (self.head, self.lines) = (self.end, 0);
             }
         };
         inbox.append(input.get(kept..taken).unwrap_or_default());
@@ -200,6 +211,7 @@ impl defmt::Format for Head<'_> {
 }
 
 /// The name and the value of a header line (RFC 9112 section 5), and where the value begins in it.
+#[inline]
 pub(crate) fn field(line: &[u8]) -> Result<(&[u8], &[u8], usize), HeadError> {
     match line.split_at_checked(span(line, TOKEN)) {
         Some((name @ [_, ..], [b':', value @ ..])) => {
@@ -297,9 +309,9 @@ impl<'v> Iterator for List<'v> {
     }
 }
 
-/// Whether one element of the list is `token`, whatever its case.
+/// Whether one element of the list is `token`, whatever its case. (Mostly it is the only one.)
 pub(crate) fn lists(value: &[u8], token: &str) -> bool {
-    list(value).any(|element| is_same(element, token.as_bytes()))
+    is_same(value, token.as_bytes()) || list(value).any(|element| is_same(element, token.as_bytes()))
 }
 
 /// `octets` as a token (RFC 9110 section 5.6.2).
@@ -347,8 +359,15 @@ pub(crate) const BASE64: u8 = 16;
 
 /// How many octets in front are all of a class.
 fn span(octets: &[u8], class: u8) -> usize {
+    let of_class = |four: &[u8; 4]| four.iter().fold(class, |all, &octet| all & classes(octet)) != 0;
     let mut len = 0;
-    for &octet in octets {
+    for four in octets.as_chunks().0 {
+        if !of_class(four) {
+            break;
+        }
+        len += 4;
+    }
+    for &octet in octets.get(len..).unwrap_or_default() {
         if !is_in(octet, class) {
             break;
         }
@@ -362,9 +381,13 @@ pub(crate) fn is_all(octets: &[u8], class: u8) -> bool {
     span(octets, class) == octets.len()
 }
 
-#[inline(always)]
 fn is_in(octet: u8, class: u8) -> bool {
-    CLASSES.get(usize::from(octet)).is_some_and(|classes| classes & class != 0)
+    classes(octet) & class != 0
+}
+
+#[inline(always)]
+fn classes(octet: u8) -> u8 {
+    CLASSES.get(usize::from(octet)).copied().unwrap_or_default()
 }
 
 /// Whether `value` follows the grammar of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1): a list of tokens, each

@@ -14,7 +14,7 @@ mod sha1;
 pub(crate) use client::{Answered, ClientOpening};
 pub(crate) use head::Reader;
 pub(crate) use key::{KeyValue, accept_value, key_value};
-pub(crate) use opening::{Opening, Progress};
+pub(crate) use opening::Opening;
 pub(crate) use server::{Asked, ServerOpening, refuse};
 
 pub use client::{Agreed, Connect, Response, check_response};
@@ -76,27 +76,17 @@ mod opening {
         type Head;
         /// A rule that the head breaks.
         type Error;
-        /// Takes a line, which begins at `at` in the head.
-        // Not to be inlined into the loop over the lines: there are not registers enough for both.
-        fn line(
-            &mut self,
-            line: &[u8],
-            at: usize,
-            config: &Config,
-        ) -> Result<Progress<Self::Head>, Self::Error>;
+        /// Takes the first line of a head; whether it counts. Where it does not, another first line follows.
+        fn first_line(&mut self, line: &[u8], config: &Config) -> Result<bool, Self::Error>;
+        /// Takes a header, whose value begins at `at` in the head.
+        fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), Self::Error>;
+        /// Takes the empty line behind the headers: what the head says, or `None` where it does not count and another one
+        /// follows.
+        fn finish(&mut self, config: &Config) -> Result<Option<Self::Head>, Self::Error>;
+        /// Whether a header line that goes on with the one before is to be overlooked.
+        fn may_fold(&self) -> bool;
         /// What a fault of the head as such is called; `first_line` tells whether it is in the first line.
         fn fault(error: HeadError, first_line: bool) -> Self::Error;
-    }
-
-    /// What a line of the head leads to.
-    #[derive(Debug)]
-    pub enum Progress<H> {
-        /// More lines.
-        More,
-        /// The lines so far do not count.
-        Restart,
-        /// The head is complete.
-        Complete(H),
     }
 }
 

@@ -2,8 +2,7 @@
 
 use super::head::{self, Decimal, Head};
 use super::{
-    AcceptValue, Chosen, Headers, KeyValue, Opening, Progress, accept_value, are_allowed, checked_value,
-    write_headers,
+    AcceptValue, Chosen, Headers, KeyValue, Opening, accept_value, are_allowed, checked_value, write_headers,
 };
 use crate::{AnswerError, Config, HeadError, RequestError};
 use core::fmt;
@@ -298,8 +297,6 @@ const fn phrase(status: u16) -> &'static str {
 /// What a server knows of the request so far.
 #[derive(Debug, Default)]
 pub struct ServerOpening {
-    /// The request line has come.
-    started: bool,
     /// An empty line has come before it.
     blank: bool,
     /// It is a request of HTTP/1.0, which knows no upgrade.
@@ -314,7 +311,6 @@ pub struct ServerOpening {
 impl ServerOpening {
     /// The request line (section 4.2.1 point 1, RFC 9112 section 3).
     fn request_line(&mut self, line: &[u8], plain_requests: bool) -> Result<(), RequestError> {
-        self.started = true;
         let (method, rest) = head::split(line, b' ');
         let (target, version) = head::split(rest, b' ');
         let version = head::http_version(version).ok_or(RequestError::InvalidRequestLine)?;
@@ -339,30 +335,6 @@ impl ServerOpening {
         if valid { Ok(()) } else { Err(RequestError::InvalidTarget) }
     }
 
-    /// A header whose value begins at `at` (section 4.2.1 points 2 to 10).
-    #[inline]
-    fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), RequestError> {
-        if let Some(name) = head::after_prefix(name) {
-            return self.websocket_field(name, value, at);
-        }
-        let is = |other: &[u8]| head::is_same(name, other);
-        if is(b"Host") {
-            if core::mem::replace(&mut self.host, true) {
-                return Err(RequestError::SecondHost);
-            }
-            if head::host_and_port(value).is_none() {
-                return Err(RequestError::InvalidHost);
-            }
-        } else if is(b"Upgrade") {
-            self.upgrade |= head::lists(value, "websocket");
-        } else if is(b"Connection") {
-            self.connection |= head::lists(value, "upgrade");
-        } else if is(b"Transfer-Encoding") || is(b"Content-Length") && !is_zero(value) {
-            return Err(RequestError::Body);
-        }
-        Ok(())
-    }
-
     /// A header whose name is `name` behind `Sec-WebSocket-`.
     fn websocket_field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), RequestError> {
         let is = |other: &[u8]| head::is_same(name, other);
@@ -380,7 +352,7 @@ impl ServerOpening {
             (head::list(value).all(head::is_token), RequestError::InvalidProtocols)
         } else if is(b"Extensions") {
             // An empty line is an empty element of the list that all such headers together are.
-            let valid = head::list(value).next().is_none() || head::are_extensions(value);
+            let valid = head::are_extensions(value) || head::list(value).next().is_none();
             (valid, RequestError::InvalidExtensions)
         } else {
             return Ok(());
@@ -389,7 +361,7 @@ impl ServerOpening {
     }
 
     /// What the complete head asks for.
-    fn finish(&self, plain_requests: bool) -> Result<Asked, RequestError> {
+    fn asked(&self, plain_requests: bool) -> Result<Asked, RequestError> {
         if !self.host && !self.old {
             return Err(RequestError::NoHost);
         }
@@ -416,22 +388,46 @@ impl Opening for ServerOpening {
     type Head = Asked;
     type Error = RequestError;
 
+    fn first_line(&mut self, line: &[u8], config: &Config) -> Result<bool, RequestError> {
+        // "a server SHOULD ignore at least one empty line received prior to the request-line" (RFC 9112 2.2)
+        if line.is_empty() && !core::mem::replace(&mut self.blank, true) {
+            return Ok(false);
+        }
+        self.request_line(line, config.plain_requests)?;
+        Ok(true)
+    }
+
+    /// Section 4.2.1 points 2 to 10.
+    // Not to be inlined into the loop over the lines: there are not registers enough for both.
     #[inline(never)]
-    fn line(&mut self, line: &[u8], at: usize, config: &Config) -> Result<Progress<Asked>, RequestError> {
-        if !self.started {
-            // "a server SHOULD ignore at least one empty line received prior to the request-line" (RFC 9112 2.2)
-            if line.is_empty() && !core::mem::replace(&mut self.blank, true) {
-                return Ok(Progress::Restart);
+    fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), RequestError> {
+        if let Some(name) = head::after_prefix(name) {
+            return self.websocket_field(name, value, at);
+        }
+        let is = |other: &[u8]| head::is_same(name, other);
+        if is(b"Host") {
+            if core::mem::replace(&mut self.host, true) {
+                return Err(RequestError::SecondHost);
             }
-            self.request_line(line, config.plain_requests)?;
-            return Ok(Progress::More);
+            if head::host_and_port(value).is_none() {
+                return Err(RequestError::InvalidHost);
+            }
+        } else if is(b"Upgrade") {
+            self.upgrade |= head::lists(value, "websocket");
+        } else if is(b"Connection") {
+            self.connection |= head::lists(value, "upgrade");
+        } else if is(b"Transfer-Encoding") || is(b"Content-Length") && !is_zero(value) {
+            return Err(RequestError::Body);
         }
-        if line.is_empty() {
-            return Ok(Progress::Complete(self.finish(config.plain_requests)?));
-        }
-        let (name, value, offset) = head::field(line)?;
-        self.field(name, value, at + offset)?;
-        Ok(Progress::More)
+        Ok(())
+    }
+
+    fn finish(&mut self, config: &Config) -> Result<Option<Asked>, RequestError> {
+        self.asked(config.plain_requests).map(Some)
+    }
+
+    fn may_fold(&self) -> bool {
+        false
     }
 
     fn fault(error: HeadError, first_line: bool) -> RequestError {
@@ -478,7 +474,7 @@ pub fn check_request<'h>(
             key = *value;
         }
     }
-    opening.finish(false)?;
+    opening.asked(false)?;
     Ok(Accept::new(key))
 }
 
