@@ -126,37 +126,44 @@ impl Reader {
     }
 }
 
-/// How many octets there are ahead of the first control character.
+/// How many octets there are ahead of the first control character other than a tab.
+#[inline]
 fn text_len(octets: &[u8]) -> usize {
+    let mut len = visible_len(octets);
+    while let Some((b'\t', rest)) = octets.get(len..).and_then(<[u8]>::split_first) {
+        len += 1 + visible_len(rest);
+    }
+    len
+}
+
+/// How many octets there are ahead of the first control character, tabs among them.
+fn visible_len(octets: &[u8]) -> usize {
     // A word of octets at a time. A subtraction borrows across octets only above one that is found: the lowest is right.
     const EACH: usize = usize::from_ne_bytes([1; size_of::<usize>()]);
-    let below = |word: usize, limit: u8| word.wrapping_sub(EACH * usize::from(limit)) & !word & (EACH << 7);
-    let mut start = 0;
-    while let Some(next) = octets.get(start..).and_then(<[u8]>::first_chunk) {
-        let word = usize::from_le_bytes(*next);
-        let found = below(word, b' ') | below(word ^ (EACH * 0x7F), 1);
-        if found == 0 {
-            start += size_of::<usize>();
-            continue;
+    let (words, rest) = octets.as_chunks();
+    let mut len = 0;
+    for word in words {
+        let word = usize::from_le_bytes(*word);
+        let below_space = word.wrapping_sub(EACH * 0x20);
+        let delete = (word ^ (EACH * 0x7F)).wrapping_sub(EACH);
+        let found = (below_space | delete) & !word & (EACH * 0x80);
+        if found != 0 {
+            return len + found.trailing_zeros() as usize / 8;
         }
-        start += found.trailing_zeros() as usize / 8;
-        if octets.get(start) != Some(&b'\t') {
-            return start;
-        }
-        start += 1;
+        len += size_of::<usize>();
     }
-    let rest = octets.get(start..).unwrap_or_default();
-    start + rest.iter().position(|&octet| is_control(octet)).unwrap_or(rest.len())
+    len + visible_len_of_few(rest)
+}
+
+/// The same for the end of the input, where not as much as a word is left.
+#[cold]
+fn visible_len_of_few(octets: &[u8]) -> usize {
+    octets.iter().position(|&octet| octet < b' ' || octet == 0x7F).unwrap_or(octets.len())
 }
 
 /// Whether no control character is among `octets`: so they can be a header's value.
 pub(crate) fn is_text(octets: &[u8]) -> bool {
     text_len(octets) == octets.len()
-}
-
-/// A control character other than a tab: none may be in a head, but CR and LF at the end of its lines.
-const fn is_control(octet: u8) -> bool {
-    octet < b' ' && octet != b'\t' || octet == 0x7F
 }
 
 /// A complete head, whose every line has been checked.
@@ -359,15 +366,8 @@ pub(crate) const BASE64: u8 = 16;
 
 /// How many octets in front are all of a class.
 fn span(octets: &[u8], class: u8) -> usize {
-    let of_class = |four: &[u8; 4]| four.iter().fold(class, |all, &octet| all & classes(octet)) != 0;
     let mut len = 0;
-    for four in octets.as_chunks().0 {
-        if !of_class(four) {
-            break;
-        }
-        len += 4;
-    }
-    for &octet in octets.get(len..).unwrap_or_default() {
+    for &octet in octets {
         if !is_in(octet, class) {
             break;
         }
