@@ -3,78 +3,66 @@
 
 const GUID: &[u8; 36] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-#[cfg(not(feature = "simd"))]
-pub(super) use small::sha1;
+/// The message that is hashed, but for the key in front: the GUID, the bit that ends it, and its length in bits.
+const BLOCKS: [[u8; 64]; 2] = {
+    let mut blocks = [[0; 64]; 2];
+    let (guid, end) = blocks.as_flattened_mut().split_at_mut(24).1.split_at_mut(GUID.len());
+    guid.copy_from_slice(GUID);
+    if let [bit, .., high, low] = end {
+        *bit = 0x80;
+        [*high, *low] = (8 * (24 + 36_u16)).to_be_bytes();
+    }
+    blocks
+};
 
-/// The hash, by the processor's own instructions where it has them.
-#[cfg(feature = "simd")]
+/// The hash.
 pub(super) fn sha1(key: &[u8; 24]) -> [u8; 20] {
-    use sha1::{Digest, Sha1};
+    // By the processor's own instructions where it has them.
+    #[cfg(feature = "simd")]
+    use sha1::block_api::compress;
+    #[cfg(not(feature = "simd"))]
+    use small::compress;
 
-    Sha1::new().chain_update(key).chain_update(GUID).finalize().into()
+    let mut blocks = BLOCKS;
+    if let Some(slot) = blocks.as_flattened_mut().first_chunk_mut() {
+        *slot = *key;
+    }
+    let mut hash = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0];
+    compress(&mut hash, &blocks);
+    let mut octets = [0; 20];
+    for (slot, word) in octets.as_chunks_mut().0.iter_mut().zip(&hash) {
+        *slot = word.to_be_bytes();
+    }
+    octets
 }
 
-/// For this length alone, in little code: a general one was 3.5 KB of firmware.
+/// In little code: a general one was 3.5 KB of firmware.
 #[cfg(any(test, not(feature = "simd")))]
 mod small {
-    use super::GUID;
     use core::cell::Cell;
 
-    /// The hash.
-    pub(in super::super) fn sha1(key: &[u8; 24]) -> [u8; 20] {
-        // The message and the bit that ends it, then its length in bits: two blocks.
-        let mut block = BEHIND_KEY;
-        for (word, octets) in block.iter_mut().zip(key.as_chunks().0) {
-            *word = u32::from_be_bytes(*octets);
-        }
-        let mut hash = [0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0];
-        digest(&mut hash, &block);
-        block = [0; 16];
-        if let Some(bits) = block.last_mut() {
-            *bits = 8 * (24 + 36);
-        }
-        digest(&mut hash, &block);
-        let mut octets = [0; 20];
-        for (slot, word) in octets.as_chunks_mut().0.iter_mut().zip(&hash) {
-            *slot = word.to_be_bytes();
-        }
-        octets
-    }
-
-    /// The first block behind the key: the GUID, and the bit that ends the message.
-    const BEHIND_KEY: [u32; 16] = {
-        let mut block = [0; 16];
-        let (_, mut slots) = block.split_at_mut(24 / 4);
-        let (mut words, _) = GUID.as_chunks();
-        while let ([slot, other_slots @ ..], [word, other_words @ ..]) = (slots, words) {
-            *slot = u32::from_be_bytes(*word);
-            (slots, words) = (other_slots, other_words);
-        }
-        block[15] = 1 << 31;
-        block
-    };
-
-    /// Takes a block into the hash (RFC 3174 section 6.1).
-    #[inline(never)]
-    fn digest(hash: &mut [u32; 5], block: &[u32; 16]) {
-        // Behind the last 16 words of the schedule, the next 20: one of the four kinds of rounds.
-        let mut words = [0; 36];
-        if let Some((_, next)) = words.split_first_chunk_mut::<16>() {
-            if let Some(slot) = next.first_chunk_mut() {
-                *slot = *block;
+    /// Takes blocks into the hash (RFC 3174 section 6.1).
+    pub(super) fn compress(hash: &mut [u32; 5], blocks: &[[u8; 64]]) {
+        for block in blocks {
+            // Behind the last 16 words of the schedule, the next 20: one of the four kinds of rounds.
+            let mut words = [0; 36];
+            if let Some((_, next)) = words.split_first_chunk_mut::<16>() {
+                for (slot, octets) in next.iter_mut().zip(block.as_chunks().0) {
+                    *slot = u32::from_be_bytes(*octets);
+                }
+                extend(next);
             }
-            extend(next);
-        }
-        let mut state = *hash;
-        rounds(&mut state, &words, 0x5A82_7999, |b, c, d| d ^ b & (c ^ d));
-        go_on(&mut words);
-        rounds(&mut state, &words, 0x6ED9_EBA1, |b, c, d| b ^ c ^ d);
-        go_on(&mut words);
-        rounds(&mut state, &words, 0x8F1B_BCDC, |b, c, d| b & c | d & (b | c));
-        go_on(&mut words);
-        rounds(&mut state, &words, 0xCA62_C1D6, |b, c, d| b ^ c ^ d);
-        for (hash, state) in hash.iter_mut().zip(&state) {
-            *hash = hash.wrapping_add(*state);
+            let mut state = *hash;
+            rounds(&mut state, &words, 0x5A82_7999, |b, c, d| d ^ b & (c ^ d));
+            go_on(&mut words);
+            rounds(&mut state, &words, 0x6ED9_EBA1, |b, c, d| b ^ c ^ d);
+            go_on(&mut words);
+            rounds(&mut state, &words, 0x8F1B_BCDC, |b, c, d| b & c | d & (b | c));
+            go_on(&mut words);
+            rounds(&mut state, &words, 0xCA62_C1D6, |b, c, d| b ^ c ^ d);
+            for (hash, state) in hash.iter_mut().zip(&state) {
+                *hash = hash.wrapping_add(*state);
+            }
         }
     }
 
@@ -116,8 +104,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn r8_both_forms_are_the_same(key: [u8; 24]) {
-            prop_assert_eq!(small::sha1(&key), sha1(&key));
+        fn r8_both_forms_are_the_same(mut hash: [u32; 5], halves: [[u8; 32]; 4]) {
+            let (blocks, _) = halves.as_flattened().as_chunks();
+            let mut other = hash;
+            small::compress(&mut hash, blocks);
+            sha1::block_api::compress(&mut other, blocks);
+            prop_assert_eq!(hash, other);
         }
     }
 }
