@@ -263,7 +263,7 @@ pub(crate) fn trim(octets: &[u8]) -> &[u8] {
 
 /// Without the spaces and tabs ahead of it.
 fn trim_start(mut octets: &[u8]) -> &[u8] {
-    while let [b' ' | b'\t', rest @ ..] = octets {
+    while let Some((b' ' | b'\t', rest)) = octets.split_first() {
         octets = rest;
     }
     octets
@@ -271,7 +271,7 @@ fn trim_start(mut octets: &[u8]) -> &[u8] {
 
 /// Without the spaces and tabs behind it.
 fn trim_end(mut octets: &[u8]) -> &[u8] {
-    while let [rest @ .., b' ' | b'\t'] = octets {
+    while let Some((b' ' | b'\t', rest)) = octets.split_last() {
         octets = rest;
     }
     octets
