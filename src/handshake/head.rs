@@ -43,28 +43,27 @@ impl Reader {
         }
         // How much of the input has been looked at, and how much of that need not be appended any more.
         let (mut taken, mut kept) = (0, 0);
+        let mut rest = input;
         let head = loop {
-            let start = taken;
-            let rest = input.get(start..).unwrap_or_default();
             // An earlier input began the line, and it waits in the inbox.
             let begun = self.line != self.end;
             let after_cr = begun && inbox.bytes().ends_with(b"\r");
             let (len, complete) = self
-                .advance(rest, after_cr, most - start, config)
+                .advance(rest, after_cr, most - taken, config)
                 .map_err(|error| O::fault(error, self.lines == 0))?;
+            let (mut line, behind) = rest.split_at_checked(len).unwrap_or_default();
             taken += len;
+            rest = behind;
             if !complete {
                 break None;
             }
-            let line = if begun {
-                inbox.append(input.get(..taken).unwrap_or_default());
+            if begun {
+                inbox.append(line);
                 kept = taken;
-                inbox.bytes().get(self.line - self.head..)
-            } else {
-                input.get(start..taken)
-            };
+                line = inbox.bytes().get(self.line - self.head..).unwrap_or_default();
+            }
             // Without its CRLF. (From an inbox that does not keep what it is given there is nothing to learn.)
-            let Some([line @ .., _, _]) = line else { break None };
+            let [line @ .., _, _] = line else { break None };
             let mut counts = true;
             if self.lines == 0 {
                 counts = opening.first_line(line, config)?;
