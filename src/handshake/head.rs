@@ -125,6 +125,10 @@ impl Reader {
     }
 }
 
+/// A word of octets is looked at at once: each says in its highest bit whether it is one of those that are looked for. What a
+/// sum or a difference carries goes into the octets above it, and only from one that is found: the lowest is right.
+const EACH: usize = usize::from_ne_bytes([1; size_of::<usize>()]);
+
 /// How many octets there are ahead of the first control character other than a tab.
 #[inline]
 fn text_len(octets: &[u8]) -> usize {
@@ -137,8 +141,6 @@ fn text_len(octets: &[u8]) -> usize {
 
 /// How many octets there are ahead of the first control character, tabs among them.
 fn visible_len(octets: &[u8]) -> usize {
-    // A word of octets at a time. A subtraction borrows across octets only above one that is found: the lowest is right.
-    const EACH: usize = usize::from_ne_bytes([1; size_of::<usize>()]);
     let (words, rest) = octets.as_chunks();
     let mut len = 0;
     for word in words {
@@ -219,12 +221,37 @@ impl defmt::Format for Head<'_> {
 /// The name and the value of a header line (RFC 9112 section 5), and where the value begins in it.
 #[inline]
 pub(crate) fn field(line: &[u8]) -> Result<(&[u8], &[u8], usize), HeadError> {
-    match line.split_at_checked(span(line, TOKEN)) {
+    match line.split_at_checked(name_len(line)) {
         Some((name @ [_, ..], [b':', value @ ..])) => {
             let value = trim_start(value);
             Ok((name, trim_end(value), line.len() - value.len()))
         }
         _ => Err(wrong_field(line)),
+    }
+}
+
+/// How long the token in front of a header line is. Most names are letters and hyphens: those a word at a time, where a word is
+/// long enough to make up for it.
+fn name_len(line: &[u8]) -> usize {
+    let mut len = 0;
+    if cfg!(target_pointer_width = "64") {
+        for word in line.as_chunks().0 {
+            let word = usize::from_le_bytes(*word);
+            let lower_case = word | (EACH * 0x20);
+            let below_a = !lower_case.wrapping_add(EACH * (0x80 - b'a' as usize));
+            let above_z = lower_case.wrapping_add(EACH * (0x7F - b'z' as usize));
+            let no_hyphen = (word ^ (EACH * b'-' as usize)).wrapping_add(EACH * 0x7F);
+            let found = (((below_a | above_z) & no_hyphen) | word) & (EACH * 0x80);
+            if found != 0 {
+                len += found.trailing_zeros() as usize / 8;
+                break;
+            }
+            len += size_of::<usize>();
+        }
+    }
+    match line.get(len..) {
+        Some(rest @ [next, ..]) if *next != b':' => len + span(rest, TOKEN),
+        _ => len,
     }
 }
 
@@ -539,6 +566,19 @@ impl Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn s15_a_word_at_a_time_finds_the_same_octet() {
+        let control = |&octet: &u8| octet < b' ' && octet != b'\t' || octet == 0x7F;
+        for pair in 0..=u16::MAX {
+            for at in 5..8 {
+                let mut octets = *b"Aa-zZ-Aa-zZ-Aa-zZ";
+                octets[at..at + 2].copy_from_slice(&pair.to_ne_bytes());
+                assert_eq!(text_len(&octets), octets.iter().position(control).unwrap_or(octets.len()));
+                assert_eq!(name_len(&octets), span(&octets, TOKEN));
+            }
+        }
+    }
 
     #[test]
     fn n3_n4_extensions_follow_the_grammar_of_section_9_1() {
