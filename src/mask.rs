@@ -114,7 +114,8 @@ fn xor_ends<const N: usize>(bytes: &mut [u8], key: MaskingKey) {
 }
 
 /// The first and the last block as above, and between them whole blocks that begin on a cache line: a store that
-/// crosses two costs twice.
+/// crosses two costs twice. From the back: of what has just been read, more than it holds, the nearest cache has the end;
+/// and of what is looked at next it then has the beginning.
 #[inline(never)]
 fn xor_long(bytes: &mut [u8], key: MaskingKey) {
     let ahead = LINE - bytes.as_ptr().addr() % LINE;
@@ -133,7 +134,7 @@ const LINE: usize = 64;
 #[cfg(not(feature = "simd"))]
 #[inline]
 fn xor_lines(lines: &mut [[u8; LINE]], key: MaskingKey) {
-    for line in lines {
+    for line in lines.iter_mut().rev() {
         *line = xor_block(*line, key);
     }
 }
@@ -147,7 +148,7 @@ fn xor_lines(lines: &mut [[u8; LINE]], key: MaskingKey) {
     #[inline(always)]
     fn widest<S: Simd>(simd: S, lines: &mut [[u8; LINE]], key: MaskingKey) {
         let key = u8x64::simd_from(simd, xor_block([0; LINE], key));
-        for line in lines {
+        for line in lines.iter_mut().rev() {
             (u8x64::simd_from(simd, *line) ^ key).store_slice(line);
         }
     }
