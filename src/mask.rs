@@ -74,13 +74,13 @@ fn rotate(key: MaskingKey, by: usize) -> MaskingKey {
 pub(crate) fn xor(bytes: &mut [u8], key: MaskingKey) {
     match bytes.len() {
         _ if cfg!(not(target_pointer_width = "64")) => xor_words(bytes, key),
-        0..4 => xor_words(bytes, key),
-        4..8 => xor_ends::<4>(bytes, key),
-        8..16 => xor_ends::<8>(bytes, key),
-        16..32 => xor_ends::<16>(bytes, key),
-        32..64 => xor_ends::<32>(bytes, key),
-        64..=128 => xor_ends::<64>(bytes, key),
-        _ => xor_long(bytes, key),
+        129.. => xor_long(bytes, key),
+        64.. => xor_ends::<64>(bytes, key),
+        32.. => xor_ends::<32>(bytes, key),
+        16.. => xor_ends::<16>(bytes, key),
+        8.. => xor_ends::<8>(bytes, key),
+        4.. => xor_ends::<4>(bytes, key),
+        _ => xor_words(bytes, key),
     }
 }
 
@@ -188,15 +188,15 @@ pub(crate) fn copy(bytes: &[u8], key: MaskingKey, target: &mut [u8]) {
 #[inline(never)]
 pub(crate) fn append(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
     match bytes.len() {
-        4..8 => append_ends::<4>(bytes, key, target),
-        8..16 => append_ends::<8>(bytes, key, target),
-        16..32 => append_ends::<16>(bytes, key, target),
-        32..64 => append_ends::<32>(bytes, key, target),
-        64..=128 => append_ends::<64>(bytes, key, target),
         #[cfg(feature = "simd")]
         512.. => append_wide(bytes, key, target),
         129.. if cfg!(target_pointer_width = "64") => append_long(bytes, key, target),
-        // Hardly anything; or much, where there are few registers.
+        129.. => append_words(bytes, key, target),
+        64.. => append_ends::<64>(bytes, key, target),
+        32.. => append_ends::<32>(bytes, key, target),
+        16.. => append_ends::<16>(bytes, key, target),
+        8.. => append_ends::<8>(bytes, key, target),
+        4.. => append_ends::<4>(bytes, key, target),
         _ => append_words(bytes, key, target),
     }
 }
