@@ -185,13 +185,22 @@ pub(crate) fn copy(bytes: &[u8], key: MaskingKey, target: &mut [u8]) {
 
 /// Masks `bytes` behind what `target` holds.
 #[cfg(feature = "alloc")]
-#[inline(never)]
+#[inline]
 pub(crate) fn append(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
     match bytes.len() {
         #[cfg(feature = "simd")]
         512.. => append_wide(bytes, key, target),
-        129.. if cfg!(target_pointer_width = "64") => append_long(bytes, key, target),
-        129.. => append_words(bytes, key, target),
+        _ => append_narrow(bytes, key, target),
+    }
+}
+
+#[cfg(feature = "alloc")]
+#[inline(never)]
+fn append_narrow(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
+    match bytes.len() {
+        129.. if cfg!(not(target_pointer_width = "64")) => append_words(bytes, key, target),
+        257.. => append_long(bytes, key, target),
+        129.. => append_ends::<128>(bytes, key, target),
         64.. => append_ends::<64>(bytes, key, target),
         32.. => append_ends::<32>(bytes, key, target),
         16.. => append_ends::<16>(bytes, key, target),
@@ -213,7 +222,7 @@ fn append_ends<const N: usize>(bytes: &[u8], key: MaskingKey, target: &mut Vec<u
     target.extend_from_slice(&last);
 }
 
-/// More than 128 octets.
+/// More than 256 octets.
 #[cfg(feature = "alloc")]
 #[inline(never)]
 fn append_long(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
@@ -229,40 +238,33 @@ fn append_wide(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
 
     #[inline(always)]
     fn widest(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
+        target.reserve(bytes.len());
         // In a variable of this function, its length is kept in a register.
         let mut own = mem::take(target);
         append_lines(bytes, key, &mut own);
         *target = own;
     }
-    target.reserve(bytes.len());
     let level = Level::new();
     dispatch!(level, _simd => widest(bytes, key, target));
 }
 
-/// In one pass: the first and the last line, and between them whole ones that begin on a cache line. (Copying first and
-/// masking then takes up to twice as long.) There is room.
+/// In one pass: the first line, then blocks that begin on a cache line, and the last block. (Copying first and masking
+/// then takes up to twice as long.) There is room.
 #[cfg(feature = "alloc")]
 #[inline(always)]
 fn append_lines(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) -> Option<()> {
+    // Of less than four lines, the compiler makes a loop that gathers and scatters.
+    const BLOCK: usize = 4 * LINE;
     let start = target.len();
     let ahead = LINE - (target.as_ptr().addr() + start) % LINE;
     append_block::<LINE>(bytes.first_chunk()?, key, target)?;
     target.truncate(start + ahead);
     let aligned = rotate(key, ahead);
-    // Four at a time: of fewer, the compiler makes a loop that gathers and scatters.
-    let (blocks, mut rest) = bytes.get(ahead..)?.as_chunks::<{ 4 * LINE }>();
-    for block in blocks {
+    for block in bytes.get(ahead..)?.as_chunks::<BLOCK>().0 {
         append_block(block, aligned, target)?;
     }
-    if let Some((two, one)) = rest.split_first_chunk::<{ 2 * LINE }>() {
-        append_block(two, aligned, target)?;
-        rest = one;
-    }
-    if let Some(one) = rest.first_chunk::<LINE>() {
-        append_block(one, aligned, target)?;
-    }
-    target.truncate(start + bytes.len() - LINE);
-    append_block::<LINE>(bytes.last_chunk()?, rotate(key, bytes.len()), target)
+    target.truncate(start + bytes.len() - BLOCK);
+    append_block::<BLOCK>(bytes.last_chunk()?, rotate(key, bytes.len()), target)
 }
 
 /// `N` octets, for which there is room.
