@@ -3,7 +3,9 @@
 
 use crate::{
     measure::{cpu_time, quartiles},
-    wire::Wire,
+    peers::Receiving,
+    wire::{READ, Wire},
+    work::{Content, Role, Stream},
 };
 use sansocket::{Config, Server, WebSocket};
 use std::hint::black_box;
@@ -38,6 +40,7 @@ fn print(work: &str, size: usize, mut turns: Vec<Turn<'_>>) {
 /// All of it, in ns.
 pub fn table() {
     text();
+    receive(16);
     for len in [16, 125, 1024] {
         send(len);
     }
@@ -72,6 +75,68 @@ fn ascii(text: &[u8]) -> Option<&str> {
     let all = first.iter().zip(last).fold(0, |all, (a, b)| all | a | b);
     // SAFETY: the two cover it, and no byte of them has the highest bit: it is ASCII.
     (all < 0x80 && text.len() <= 128).then(|| unsafe { str::from_utf8_unchecked(text) })
+}
+
+/// Masked messages of 16 to 32 bytes, many of them in one read.
+fn receive(len: usize) {
+    let count = TURN / len;
+    let stream = Stream::new(Role::Server, Content::Binary, len, 1, count * (6 + len) - 6);
+    assert_eq!(stream.messages.len(), count);
+    let wire = || Wire::again(stream.bytes.clone(), READ);
+    let case = Receiving { role: Role::Server, wire: wire(), count, largest: len, fragments: 1 };
+    let mut sansocket = crate::sansocket::receive(case).unwrap();
+    let (mut wire, mut buffer, mut kept) = (wire(), vec![0; READ], 0);
+    print(
+        &format!("receive {len} bytes masked"),
+        len,
+        vec![
+            ("sansocket", Box::new(move |_| sansocket.pass())),
+            (
+                "no state, the header's checks, raw pointers",
+                Box::new(move |count| {
+                    let mut left = count;
+                    while left > 0 {
+                        let end = kept + wire.read(&mut buffer[kept..][..FLUSH]);
+                        let (messages, used) = unmask(&mut buffer[..end]);
+                        left = left.saturating_sub(messages);
+                        buffer.copy_within(used..end, 0);
+                        kept = end - used;
+                    }
+                }),
+            ),
+        ],
+    );
+}
+
+/// Unmasks the messages of 16 to 32 bytes that lie whole in `input`: how many, and how many bytes they take.
+#[inline(never)]
+fn unmask(input: &mut [u8]) -> (usize, usize) {
+    let (mut messages, mut at) = (0, 0);
+    let start = input.as_mut_ptr();
+    while input.len() - at >= 6 {
+        // SAFETY: the header lies in the input, and so does the payload, before it is touched.
+        let payload = unsafe {
+            let frame = start.add(at);
+            assert!(frame.read() == 0x82);
+            let len = usize::from(frame.add(1).read() ^ 0x80);
+            if input.len() - at < 6 + len {
+                break;
+            }
+            assert!((16..=32).contains(&len));
+            let key = frame.add(2).cast::<u32>().read_unaligned();
+            let spread = |key: u32| u128::from(key) * 0x0000_0001_0000_0001_0000_0001_0000_0001;
+            let first = frame.add(6).cast::<u128>();
+            let last = frame.add(6 + len - 16).cast::<u128>();
+            let both = (first.read_unaligned(), last.read_unaligned());
+            first.write_unaligned(both.0 ^ spread(key));
+            last.write_unaligned(both.1 ^ spread(key.rotate_right(8 * (len as u32 & 3))));
+            at += 6 + len;
+            std::slice::from_raw_parts(frame.add(6), len)
+        };
+        black_box((false, payload));
+        messages += 1;
+    }
+    (messages, at)
 }
 
 /// Messages into an outbox, which is written to a socket.

@@ -107,7 +107,7 @@ impl<R: sansocket::Role> Receive for Connection<R> {
     }
 }
 
-fn receive(Receiving { role, wire, count, .. }: Receiving) -> Option<Box<dyn Bench>> {
+pub fn receive(Receiving { role, wire, count, .. }: Receiving) -> Option<Box<dyn Bench>> {
     match role {
         Role::Server => receiving(Connection::new(WebSocket::<Server>::open(Config::default()), wire), count),
         Role::Client => {
