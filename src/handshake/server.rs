@@ -239,9 +239,14 @@ impl<'a> Reject<'a> {
 
     pub(crate) fn write(&self, write: &mut dyn FnMut(&[u8])) {
         write(b"HTTP/1.1 ");
-        write_number(self.status.into(), write);
-        write(b" ");
-        write(phrase(self.status).as_bytes());
+        let status = Decimal::new(self.status.into());
+        match head::list(STATUSES).find(|line| line.starts_with(status.as_bytes())) {
+            Some(line) => write(line),
+            None => {
+                write(status.as_bytes());
+                write(b" ");
+            }
+        }
         write(match self.status {
             405 => b"\r\nConnection: close\r\nAllow: GET\r\n".as_slice(),
             // A sender of Upgrade names it in Connection too (RFC 9110 section 7.8).
@@ -251,7 +256,7 @@ impl<'a> Reject<'a> {
         // RFC 9110 section 8.6: a 204 has none, and a 304 would tell that of another response.
         if !matches!(self.status, 204 | 304) {
             write(b"Content-Length: ");
-            write_number(self.body.len(), write);
+            write(Decimal::new(self.body.len()).as_bytes());
             write(b"\r\n");
         }
         write_headers(self.headers, write);
@@ -260,39 +265,16 @@ impl<'a> Reject<'a> {
     }
 }
 
-#[inline(never)]
-fn write_number(number: usize, write: &mut dyn FnMut(&[u8])) {
-    write(Decimal::new(number).as_bytes());
-}
-
 /// The machine's own refusal of a bad request.
 pub(crate) fn refuse(status: u16, write: &mut dyn FnMut(&[u8])) {
     Reject::status(status).write(write);
 }
 
-/// The usual statuses' reason phrases; it may be empty for the others (RFC 9112 section 4).
-const fn phrase(status: u16) -> &'static str {
-    match status {
-        200 => "OK",
-        301 => "Moved Permanently",
-        302 => "Found",
-        303 => "See Other",
-        307 => "Temporary Redirect",
-        308 => "Permanent Redirect",
-        400 => "Bad Request",
-        401 => "Unauthorized",
-        403 => "Forbidden",
-        404 => "Not Found",
-        405 => "Method Not Allowed",
-        414 => "URI Too Long",
-        426 => "Upgrade Required",
-        429 => "Too Many Requests",
-        431 => "Request Header Fields Too Large",
-        500 => "Internal Server Error",
-        503 => "Service Unavailable",
-        _ => "",
-    }
-}
+/// The usual statuses with their reason phrases, which may be empty for the others (RFC 9112 section 4).
+const STATUSES: &[u8] = b"200 OK,301 Moved Permanently,302 Found,303 See Other,307 Temporary Redirect,\
+    308 Permanent Redirect,400 Bad Request,401 Unauthorized,403 Forbidden,404 Not Found,405 Method Not Allowed,\
+    414 URI Too Long,426 Upgrade Required,429 Too Many Requests,431 Request Header Fields Too Large,\
+    500 Internal Server Error,503 Service Unavailable";
 
 /// What a server knows of the request so far.
 #[derive(Debug, Default)]
