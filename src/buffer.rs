@@ -98,6 +98,9 @@ impl<const N: usize> Buffer for heapless::Vec<u8, N> {
     fn clear(&mut self) {
         self.clear();
     }
+    fn limit(&self) -> usize {
+        N
+    }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
         let start = self.len();
         if self.extend_from_slice(bytes).is_ok() {
@@ -167,6 +170,9 @@ impl Buffer for Slice<'_> {
     }
     fn clear(&mut self) {
         self.len = 0;
+    }
+    fn limit(&self) -> usize {
+        self.memory.len()
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
         if let Some(target) = self.take(bytes.len()) {

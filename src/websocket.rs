@@ -10,6 +10,7 @@ use crate::inbound::{Found, Inbound, Rules};
 use crate::message::Assembly;
 use crate::outbound::{Idle, Outbound, Owed, Phase, Shared};
 use crate::role::{Client, Role, Server, sealed};
+use crate::config::Millis;
 use crate::{
     AnswerError, Buffer, CloseCode, CloseError, Config, ConnectError, Delivery, OutboxFull, ProtocolError,
     SendError, utf8,
@@ -602,21 +603,26 @@ impl<R: Role> WebSocket<R> {
 
     /// Starts the timer of the phase.
     fn arm(&mut self) {
-        self.timer = if self.timeout().is_some() { Timer::Armed } else { Timer::Off };
+        self.timer = if self.timeout() == Millis::NEVER { Timer::Off } else { Timer::Armed };
     }
 
     /// How long the phase may take.
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&self) -> Millis {
         let config = &self.config;
         match self.shared.phase {
-            Phase::Connecting => config.handshake_timeout.get(),
-            Phase::Open if self.shared.idle == Idle::Quiet => config.idle_ping.get(),
-            Phase::Open => config.pong_timeout.get().or(config.idle_ping.get()),
+            Phase::Connecting => config.handshake_timeout,
+            Phase::Open if self.is_next_idle_ping() => config.idle_ping,
+            Phase::Open => config.pong_timeout,
             Phase::CloseSent | Phase::CloseReceived | Phase::BothClosed | Phase::Failed => {
-                config.closing_timeout.get()
+                config.closing_timeout
             }
-            Phase::Closed => None,
+            Phase::Closed => Millis::NEVER,
         }
+    }
+
+    /// Whether silence leads to an idle Ping, and not to the end.
+    fn is_next_idle_ping(&self) -> bool {
+        self.shared.idle == Idle::Quiet || self.config.pong_timeout == Millis::NEVER
     }
 
     /// Notes that the stream has ended: the peer will send nothing more. Call it once all input has been received.
@@ -659,9 +665,7 @@ impl<R: Role> WebSocket<R> {
             Timer::At(deadline) if now < deadline => {}
             Timer::At(_) => match self.shared.phase {
                 Phase::Connecting => self.fail(Fault::HandshakeTimeout),
-                Phase::Open
-                    if self.shared.idle == Idle::Quiet || self.config.pong_timeout.get().is_none() =>
-                {
+                Phase::Open if self.is_next_idle_ping() => {
                     self.shared.idle = Idle::PingOwed;
                     self.start_timer(now);
                 }
@@ -678,7 +682,8 @@ impl<R: Role> WebSocket<R> {
     }
 
     fn start_timer(&mut self, now: Duration) {
-        self.timer = self.timeout().map_or(Timer::Off, |timeout| Timer::At(now.saturating_add(timeout)));
+        let timeout = self.timeout().get();
+        self.timer = timeout.map_or(Timer::Off, |timeout| Timer::At(now.saturating_add(timeout)));
     }
 
     /// Appends what the machine owes, all of it or nothing: a Pong, an idle Ping, a Close frame, the refusal of a request.
