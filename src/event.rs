@@ -137,6 +137,8 @@ pub enum State {
 #[must_use = "an event that is not taken is lost"]
 pub struct Ready {
     pub(crate) consumed: usize,
+    /// Where what lies in the input begins; it ends where `consumed` does.
+    pub(crate) start: usize,
     pub(crate) what: What,
 }
 
@@ -148,28 +150,28 @@ impl Ready {
     }
 }
 
-/// What an event will be made of. Data in place lies from `start` to where [`Ready::consumed`] ends.
+/// What an event will be made of.
 #[derive(Clone, Copy, Debug)]
 pub enum What {
     Request(Asked),
     Open(Chosen),
     /// A whole message, in place.
-    Message {
-        kind: Kind,
-        start: usize,
-    },
+    Message(Kind),
     /// A whole message, in the inbox.
     Collected(Kind),
     Piece {
         kind: Kind,
-        start: usize,
-        lead: Option<char>,
+        /// How many octets in front end a character that earlier ones began.
+        taken: u8,
         first: bool,
         last: bool,
     },
     Ping,
     Pong,
     Error(Fault),
+    /// The failure of a text that goes wrong behind the piece which was lent last. Until it is told, the piece can be
+    /// answered, as it could if the fault had come in a later slice.
+    WrongText,
     /// The peer's Close frame.
     Closed,
     /// The end without one.

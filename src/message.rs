@@ -19,33 +19,32 @@ impl Assembly {
     /// What becomes of a part where messages are delivered whole: nothing, until the last part.
     pub(crate) fn collect<B: Buffer + ?Sized>(
         &mut self,
-        part: Part,
-        payload: &mut [u8],
+        mut part: Part<'_>,
         inbox: &mut B,
     ) -> Result<Option<What>, ProtocolError> {
-        let Part { kind, start, key, first, last } = part;
-        if first && last {
-            part.unmask(payload);
+        let Some(kind) = part.kind else { return Ok(None) };
+        if part.first && part.last {
+            part.unmask();
             // Text is validated where it turns into a `&str`: in `event`.
-            return Ok(Some(What::Message { kind, start }));
+            return Ok(Some(What::Message(kind)));
         }
-        if first {
+        if part.first {
             // It may hold a head, a message that was lent, or whatever the caller left there.
             inbox.clear();
         }
         match kind {
-            Kind::Binary if payload.len() > inbox.room() => return Err(ProtocolError::MessageTooBig),
+            Kind::Binary if part.payload.len() > inbox.room() => return Err(ProtocolError::MessageTooBig),
             // Unmasked on the way: one pass.
-            Kind::Binary => match key {
-                Some(key) => inbox.append_masked(payload, key),
-                None => inbox.append(payload),
+            Kind::Binary => match part.key {
+                Some(key) => inbox.append_masked(part.payload, key),
+                None => inbox.append(part.payload),
             },
             Kind::Text => {
-                part.unmask(payload);
-                self.append_text(payload, last, inbox)?;
+                part.unmask();
+                self.append_text(part.payload, part.last, inbox)?;
             }
         }
-        Ok(last.then_some(What::Collected(kind)))
+        Ok(part.last.then_some(What::Collected(kind)))
     }
 
     fn append_text<B: Buffer + ?Sized>(
@@ -62,9 +61,9 @@ impl Assembly {
             inbox.append_text(text);
             Ok(())
         };
-        let (taken, lead) = self.finish(payload)?;
-        if let Some(lead) = lead {
-            append(lead.encode_utf8(&mut [0; 4]))?;
+        let taken = self.finish(payload)?;
+        if taken > 0 {
+            append(self.unfinished.finished())?;
         }
         if !self.unfinished.is_empty() {
             return self.end(last);
@@ -73,23 +72,31 @@ impl Assembly {
         append(self.validate(rest, last).map_err(|_| ProtocolError::InvalidUtf8)?)
     }
 
-    /// What becomes of a part where messages are delivered in pieces: a piece, unless all of it is no more than the
+    /// What becomes of a part where messages are delivered in pieces: a piece, unless it is empty, or no more than the
     /// beginning of a character.
-    pub(crate) fn piece(&mut self, part: Part, payload: &mut [u8]) -> Result<Option<What>, ProtocolError> {
-        part.unmask(payload);
-        let Part { kind, start, last, .. } = part;
-        let (taken, lead) = match kind {
-            Kind::Binary => (0, None),
+    pub(crate) fn piece(&mut self, mut part: Part<'_>) -> Result<Option<What>, ProtocolError> {
+        part.unmask();
+        let Part { payload, kind, last, .. } = part;
+        let Some(kind) = kind else { return Ok(None) };
+        let taken = match kind {
+            Kind::Binary => 0,
             Kind::Text => self.finish(payload)?,
         };
-        if kind == Kind::Text && lead.is_none() {
-            let rest = payload.get(taken..).unwrap_or_default();
-            if !self.unfinished.is_empty() || self.unfinished.is_all_of(rest) {
+        if payload.is_empty() && !last {
+            return Ok(None);
+        }
+        if kind == Kind::Text && taken == 0 {
+            if !self.unfinished.is_empty() || self.unfinished.is_all_of(payload) {
                 return self.end(last).map(|()| None);
             }
         }
         let first = !core::mem::replace(&mut self.begun, !last);
-        Ok(Some(What::Piece { kind, start: start + taken, lead, first, last }))
+        Ok(Some(What::Piece { kind, taken: taken as u8, first, last }))
+    }
+
+    /// The character that the part which was lent last has finished.
+    pub(crate) fn lead(&self) -> Option<char> {
+        self.unfinished.finished().chars().next()
     }
 
     /// The text that `octets` are, up to the character that they leave unfinished; on failure, the text before the
@@ -99,8 +106,8 @@ impl Assembly {
         self.end(last).map(|()| text).map_err(|_| text)
     }
 
-    /// Goes on with the unfinished character.
-    fn finish(&mut self, payload: &[u8]) -> Result<(usize, Option<char>), ProtocolError> {
+    /// Goes on with the unfinished character: how many octets it took to finish it, or none.
+    fn finish(&mut self, payload: &[u8]) -> Result<usize, ProtocolError> {
         self.unfinished.finish(payload).map_err(|_| ProtocolError::InvalidUtf8)
     }
 

@@ -2,45 +2,55 @@
 //!
 //! Whole stretches go through `from_utf8`; the only state is the character that a slice leaves unfinished.
 
+use core::str::Utf8Error;
+
 /// The bytes are not, and cannot become, UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct InvalidUtf8;
 
-/// The character that the bytes so far leave unfinished: at most three bytes, a prefix of valid UTF-8.
+/// The character that the bytes so far leave unfinished: at most three bytes, a prefix of valid UTF-8. Once they finish
+/// it, it is kept until the next one is unfinished.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Unfinished {
     bytes: [u8; 4],
     len: u8,
+    finished: bool,
 }
 
 impl Unfinished {
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.finished || self.len == 0
     }
 
-    /// Goes on with the unfinished character, if there is one: how many of `bytes` it took, and the character
-    /// once it is complete. Fails on the octet that makes it invalid.
-    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Result<(usize, Option<char>), InvalidUtf8> {
+    fn so_far(&self) -> Result<&str, Utf8Error> {
+        core::str::from_utf8(self.bytes.get(..usize::from(self.len)).unwrap_or_default())
+    }
+
+    /// The character that was finished last.
+    pub(crate) fn finished(&self) -> &str {
+        self.so_far().unwrap_or_default()
+    }
+
+    /// Goes on with the unfinished character, if there is one: how many of `bytes` finish it, and 0 where it stays
+    /// unfinished. Fails on the octet that makes it invalid.
+    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Result<usize, InvalidUtf8> {
         if self.is_empty() {
-            return Ok((0, None));
+            return Ok(0);
         }
-        let mut taken = 0;
-        for &byte in bytes {
-            taken += 1;
+        for (before, &byte) in bytes.iter().enumerate() {
             let Some(slot) = self.bytes.get_mut(usize::from(self.len)) else { return Err(InvalidUtf8) };
             *slot = byte;
             self.len += 1;
-            let so_far = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-            match core::str::from_utf8(so_far) {
-                Ok(text) => {
-                    self.len = 0;
-                    return Ok((taken, text.chars().next()));
+            match self.so_far() {
+                Ok(_) => {
+                    self.finished = true;
+                    return Ok(before + 1);
                 }
                 Err(error) if error.error_len().is_some() => return Err(InvalidUtf8),
                 Err(_) => {}
             }
         }
-        Ok((taken, None))
+        Ok(0)
     }
 
     /// Keeps `bytes` if they are nothing but the beginning of a character.
@@ -62,6 +72,7 @@ impl Unfinished {
             *slot = *byte;
         }
         self.len = tail.len() as u8;
+        self.finished = false;
         whole
     }
 }
@@ -103,8 +114,9 @@ mod tests {
     fn one_by_one(bytes: &[u8]) -> Result<Unfinished, usize> {
         let mut state = Unfinished::default();
         for (at, byte) in bytes.iter().enumerate() {
-            let (taken, _) = state.finish(core::slice::from_ref(byte)).map_err(|_| at)?;
-            if taken == 0 {
+            let begun = !state.is_empty();
+            state.finish(core::slice::from_ref(byte)).map_err(|_| at)?;
+            if !begun {
                 validate(state.split_off(core::slice::from_ref(byte))).map_err(|_| at)?;
             }
         }
@@ -145,8 +157,9 @@ mod tests {
             for cut in 1..bytes.len() {
                 let mut state = Unfinished::default();
                 assert_eq!(state.split_off(&bytes[..cut]), b"");
-                assert_eq!(state.finish(&bytes[cut..]), Ok((bytes.len() - cut, text.chars().next())));
+                assert_eq!(state.finish(&bytes[cut..]), Ok(bytes.len() - cut));
                 assert!(state.is_empty());
+                assert_eq!(state.finished(), text);
             }
         }
     }

@@ -1,16 +1,16 @@
 //! The machine: the states of a connection and everything that changes them (RFC 6455 sections 4 to 7).
 
+use crate::config::Millis;
 use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Piece};
 use crate::event::{Close, Error, Event, Fault, Ready, State, What};
 use crate::frame::{self, Opcode};
 use crate::handshake::{
     self, Accept, Chosen, Connect, KeyValue, Open, Reader, Reject, Request, Response, ServerOpening,
 };
-use crate::inbound::{Found, Inbound, Rules};
+use crate::inbound::{Inbound, Rules};
 use crate::message::Assembly;
 use crate::outbound::{Idle, Outbound, Owed, Phase, Shared};
 use crate::role::{Client, Role, Server, sealed};
-use crate::config::Millis;
 use crate::{
     AnswerError, Buffer, CloseCode, CloseError, Config, ConnectError, Delivery, OutboxFull, ProtocolError,
     SendError, utf8,
@@ -52,20 +52,8 @@ enum Receiving<R: sealed::Role> {
 #[derive(Debug, Default)]
 struct Due {
     open: Option<Chosen>,
-    then: Then,
-}
-
-#[derive(Debug, Default)]
-enum Then {
-    #[default]
-    Nothing,
-    /// The text goes wrong behind the piece that was lent last: that failure. Until it is told, the piece can be answered,
-    /// as it could if the fault had come in a later slice.
-    WrongText,
-    /// An error, and the end.
-    Error(Fault),
-    /// The end, without the peer's Close frame.
-    Dropped,
+    /// What ends the connection.
+    then: Option<What>,
 }
 
 /// The one timer, which runs for what the phase waits for: handshake, idle Ping or missing Pong, closing.
@@ -213,7 +201,7 @@ impl<R: Role> WebSocket<R> {
         reject.check()?;
         handshake::append(outbox, |write| reject.write(write))?;
         self.end(Phase::Closed);
-        self.due.then = Then::Dropped;
+        self.due.then = Some(What::Dropped);
         Ok(())
     }
 
@@ -281,7 +269,7 @@ impl<R: Role> WebSocket<R> {
     {
         match self.whole(input, inbox) {
             Some((kind, payload)) => {
-                Some(Ready { consumed: payload.end, what: What::Message { kind, start: payload.start } })
+                Some(Ready { consumed: payload.end, start: payload.start, what: What::Message(kind) })
             }
             None => self.poll_next(input, inbox),
         }
@@ -308,25 +296,13 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        if matches!(self.due.then, Then::WrongText) {
-            self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
-        }
         if let Some(what) = self.due.next() {
-            return Some(Ready { consumed: 0, what });
+            return Some(Ready { consumed: 0, start: 0, what });
         }
-        let mut at = 0;
-        let what = match self.receiving {
-            Receiving::Frames(..) => self.poll_frames(input, &mut at, inbox),
-            Receiving::Head(..) => self.poll_head(input, &mut at, inbox),
-            Receiving::Waiting { .. } | Receiving::Over => return None,
-        };
-        match what {
-            Ok(None) => None,
-            Ok(Some(what)) => Some(Ready { consumed: at, what }),
-            Err(fault) => {
-                self.fail(fault);
-                self.due.next().map(|what| Ready { consumed: at, what })
-            }
+        match self.receiving {
+            Receiving::Frames(..) => self.poll_frames(input, inbox),
+            Receiving::Head(..) => self.poll_head(input, inbox),
+            Receiving::Waiting { .. } | Receiving::Over => None,
         }
     }
 
@@ -373,9 +349,9 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        let Ready { consumed, what } = ready;
+        let Ready { consumed, start, what } = ready;
         match what {
-            What::Message { kind, start } => self.message(kind, input.get(start..consumed)?),
+            What::Message(kind) => self.message(kind, input.get(start..consumed)?),
             _ => self.other_event(ready, input, inbox),
         }
     }
@@ -398,17 +374,17 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        let Ready { consumed, what } = ready;
+        let Ready { consumed, start, what } = ready;
         // Each arm says `Some`: an event that is wrapped behind the match is on the stack twice.
         match what {
-            What::Message { .. } => None,
+            What::Message(_) => None,
             What::Collected(Kind::Binary) => Some(Event::Message(Message::Binary(inbox.bytes()))),
             What::Collected(Kind::Text) => Some(Event::Message(Message::Text(inbox.text().ok()?))),
-            What::Piece { kind, start, lead, first, last } => {
-                let payload = input.get_mut(start..consumed)?;
+            What::Piece { kind, taken, first, last } => {
+                let payload = input.get_mut(start + usize::from(taken)..consumed)?;
                 match kind {
                     Kind::Binary => Some(Event::Piece(Piece { part: Part::Binary(payload), first, last })),
-                    Kind::Text => self.text_piece(payload, lead, first, last),
+                    Kind::Text => self.text_piece(payload, taken > 0, first, last),
                 }
             }
             What::Ping => control_event(Opcode::Ping, self.control()),
@@ -428,6 +404,7 @@ impl<R: Role> WebSocket<R> {
                 let (code, reason) = frame::parse_close(self.control()).ok()?;
                 close_event(code, reason, true)
             }
+            What::WrongText => self.fail_text(),
             What::Dropped => close_event(CloseCode::ABNORMAL, "", false),
         }
     }
@@ -436,15 +413,17 @@ impl<R: Role> WebSocket<R> {
     fn text_piece<'e>(
         &mut self,
         payload: &'e [u8],
-        lead: Option<char>,
+        has_lead: bool,
         first: bool,
         last: bool,
     ) -> Option<Event<'e>> {
-        let (text, last) = match self.assembly()?.validate(payload, last) {
+        let assembly = self.assembly()?;
+        let lead = if has_lead { assembly.lead() } else { None };
+        let (text, last) = match assembly.validate(payload, last) {
             Ok(text) => (text, last),
             Err("") if lead.is_none() => return self.fail_text(),
             Err(text) => {
-                self.due.then = Then::WrongText;
+                self.due.then = Some(What::WrongText);
                 (text, false)
             }
         };
@@ -457,7 +436,7 @@ impl<R: Role> WebSocket<R> {
         // None: the connection has ended since `poll`, or the same `Ready` has failed it before.
         self.assembly()?;
         self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
-        self.due.then = Then::Dropped;
+        self.due.then = Some(What::Dropped);
         Some(Event::Error(Error::Protocol(ProtocolError::InvalidUtf8)))
     }
 
@@ -479,14 +458,15 @@ impl<R: Role> WebSocket<R> {
 
     // The two are kept apart from each other: the stack of the one is not that of the other.
     #[inline(never)]
-    fn poll_head<B>(&mut self, input: &[u8], at: &mut usize, inbox: &mut B) -> Result<Option<What>, Fault>
+    fn poll_head<B>(&mut self, input: &[u8], inbox: &mut B) -> Option<Ready>
     where
         B: Buffer + ?Sized,
     {
-        let Receiving::Head(reader, opening) = &mut self.receiving else { return Ok(None) };
-        let read = reader.read(input, inbox, opening, &self.config).map_err(Into::into)?;
-        let Some((head, taken)) = read else { return Ok(None) };
-        *at = taken;
+        let Receiving::Head(reader, opening) = &mut self.receiving else { return None };
+        let (head, consumed) = match reader.read(input, inbox, opening, &self.config) {
+            Ok(read) => read?,
+            Err(error) => return self.failed(error.into(), 0),
+        };
         let what = head.into();
         match what {
             What::Request(asked) => {
@@ -494,57 +474,74 @@ impl<R: Role> WebSocket<R> {
                 // From here on it is the caller who takes the time.
                 self.timer = Timer::Off;
             }
-            What::Error(fault) => return Err(fault),
+            What::Error(fault) => return self.failed(fault, consumed),
             _ => self.start(),
         }
-        Ok(Some(what))
+        Some(Ready { consumed, start: 0, what })
     }
 
     #[inline(never)]
-    fn poll_frames<B>(
-        &mut self,
-        input: &mut [u8],
-        at: &mut usize,
-        inbox: &mut B,
-    ) -> Result<Option<What>, Fault>
+    fn poll_frames<B>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready>
     where
         B: Buffer + ?Sized,
     {
         if !input.is_empty() {
             self.heard();
         }
+        let mut at = 0..0;
+        match self.next_of_frames(input, &mut at, inbox) {
+            Ok(what) => Some(Ready { consumed: at.end, start: at.start, what: what? }),
+            Err(error) => self.failed(Fault::Protocol(error), at.end),
+        }
+    }
+
+    /// Goes on from the end of `at` in `input` to what makes an event, which lies there then.
+    #[inline(always)]
+    fn next_of_frames<B>(
+        &mut self,
+        input: &mut [u8],
+        at: &mut Range<usize>,
+        inbox: &mut B,
+    ) -> Result<Option<What>, ProtocolError>
+    where
+        B: Buffer + ?Sized,
+    {
         let Receiving::Frames(inbound, assembly) = &mut self.receiving else { return Ok(None) };
         let config = &self.config;
         let rules = Rules::new(R::IS_SERVER, config, inbox);
-        while let Some(found) = inbound.next(input, at, &rules)? {
-            let what = match found {
-                Found::Part(part) => {
-                    let payload = input.get_mut(part.start..*at).unwrap_or_default();
-                    match config.delivery {
-                        Delivery::Whole => assembly.collect(part, payload, inbox)?,
-                        Delivery::Pieces => assembly.piece(part, payload)?,
-                    }
-                }
-                Found::Control(Opcode::Ping) => {
+        while let Some(part) = inbound.next(input, at, &rules)? {
+            let what = match (part.kind, part.opcode) {
+                (Some(_), _) if config.delivery == Delivery::Whole => assembly.collect(part, inbox)?,
+                (Some(_), _) => assembly.piece(part)?,
+                _ if !part.last => None,
+                (None, Opcode::Ping) => {
                     // "unless it already received a Close frame" (section 5.5.2): then no frame would be looked at.
                     self.shared.owe_pong(&inbound.control);
                     Some(What::Ping)
                 }
-                Found::Control(Opcode::Close) => {
+                (None, Opcode::Close) => {
                     let (code, _) = frame::parse_close(&inbound.control)?;
                     self.closed_by_peer(code);
                     return Ok(Some(What::Closed));
                 }
-                Found::Control(_) => Some(What::Pong),
+                (None, _) => Some(What::Pong),
             };
             if what.is_some() {
                 return Ok(what);
             }
-            if *at == input.len() {
+            if at.end == input.len() {
                 break;
             }
         }
         Ok(None)
+    }
+
+    /// Fails the connection, and has its Error told at once.
+    #[cold]
+    fn failed(&mut self, fault: Fault, consumed: usize) -> Option<Ready> {
+        self.fail(fault);
+        self.due.then = Some(What::Dropped);
+        Some(Ready { consumed, start: 0, what: What::Error(fault) })
     }
 
     /// The opening handshake is complete.
@@ -577,7 +574,7 @@ impl<R: Role> WebSocket<R> {
         };
         self.end(if owed == Owed::Nothing { Phase::Closed } else { Phase::Failed });
         self.shared.owed = owed;
-        self.due.then = Then::Error(fault);
+        self.due.then = Some(What::Error(fault));
     }
 
     /// No more input is looked at; what was owed no longer is.
@@ -674,7 +671,7 @@ impl<R: Role> WebSocket<R> {
                     self.end(Phase::Closed);
                     if phase == Phase::CloseSent {
                         // Without an answer it is the end that no event has told yet.
-                        self.due.then = Then::Dropped;
+                        self.due.then = Some(What::Dropped);
                     }
                 }
             },
@@ -883,20 +880,17 @@ impl<R: Role> fmt::Debug for WebSocket<R> {
 impl Due {
     #[inline]
     fn is_empty(&self) -> bool {
-        self.open.is_none() && matches!(self.then, Then::Nothing)
+        self.open.is_none() && self.then.is_none()
     }
 
     fn next(&mut self) -> Option<What> {
         if let Some(chosen) = self.open.take() {
             return Some(What::Open(chosen));
         }
-        match mem::take(&mut self.then) {
-            Then::Nothing | Then::WrongText => None,
-            Then::Error(fault) => {
-                self.then = Then::Dropped;
-                Some(What::Error(fault))
-            }
-            Then::Dropped => Some(What::Dropped),
+        let what = self.then.take();
+        if let Some(What::Error(_)) = what {
+            self.then = Some(What::Dropped);
         }
+        what
     }
 }

@@ -5,8 +5,7 @@ mod header;
 
 pub(crate) use close::parse as parse_close;
 pub(crate) use header::{
-    Header, MAX_CONTROL, MAX_HEADER, Opcode, first, header_octets, header_size, is_short_and_whole, length,
-    second, whole,
+    Header, Incoming, MAX_CONTROL, Opcode, Read, header_size, is_short_and_whole, whole,
 };
 
 pub use crate::mask::{Mask, Masking};
