@@ -169,9 +169,6 @@ pub enum What {
     Ping,
     Pong,
     Error(Fault),
-    /// The failure of a text that goes wrong behind the piece which was lent last. Until it is told, the piece can be
-    /// answered, as it could if the fault had come in a later slice.
-    WrongText,
     /// The peer's Close frame.
     Closed,
     /// The end without one.

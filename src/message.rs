@@ -69,7 +69,7 @@ impl Assembly {
             return self.end(last);
         }
         let rest = payload.get(taken..).unwrap_or_default();
-        append(self.validate(rest, last).map_err(|_| ProtocolError::InvalidUtf8)?)
+        append(self.validate(rest, last)?)
     }
 
     /// What becomes of a part where messages are delivered in pieces: a piece, unless it is empty, or no more than the
@@ -85,10 +85,9 @@ impl Assembly {
         if payload.is_empty() && !last {
             return Ok(None);
         }
-        if kind == Kind::Text && taken == 0 {
-            if !self.unfinished.is_empty() || self.unfinished.is_all_of(payload) {
-                return self.end(last).map(|()| None);
-            }
+        let begins_text = kind == Kind::Text && taken == 0;
+        if begins_text && (!self.unfinished.is_empty() || self.unfinished.is_all_of(payload)) {
+            return self.end(last).map(|()| None);
         }
         let first = !core::mem::replace(&mut self.begun, !last);
         Ok(Some(What::Piece { kind, taken: taken as u8, first, last }))
@@ -99,11 +98,11 @@ impl Assembly {
         self.unfinished.finished().chars().next()
     }
 
-    /// The text that `octets` are, up to the character that they leave unfinished; on failure, the text before the
-    /// octet that is wrong, or before the character that the message must not end in.
-    pub(crate) fn validate<'o>(&mut self, octets: &'o [u8], last: bool) -> Result<&'o str, &'o str> {
-        let text = utf8::validate(self.unfinished.split_off(octets))?;
-        self.end(last).map(|()| text).map_err(|_| text)
+    /// The text that `octets` are, up to the character that they leave unfinished.
+    pub(crate) fn validate<'o>(&mut self, octets: &'o [u8], last: bool) -> Result<&'o str, ProtocolError> {
+        let text = utf8::validate(self.unfinished.split_off(octets)).ok_or(ProtocolError::InvalidUtf8)?;
+        self.end(last)?;
+        Ok(text)
     }
 
     /// Goes on with the unfinished character: how many octets it took to finish it, or none.

@@ -111,11 +111,17 @@ impl Shared {
         role: &mut R,
         outbox: &mut B,
     ) -> Result<(), OutboxFull> {
-        if self.owed == Owed::Pong {
-            put_pong(&self.pong, size, role, outbox)?;
+        let pong = Outgoing::control(Opcode::Pong, [&self.pong, &[]]);
+        let is_owed = self.owed == Owed::Pong;
+        let needed = if is_owed { pong.size::<R>().saturating_add(size) } else { size };
+        if outbox.room() < needed {
+            return Err(OutboxFull { needed });
+        }
+        if is_owed {
+            pong.append(role, outbox);
             self.owed = Owed::Nothing;
         }
-        if outbox.room() < size { Err(OutboxFull { needed: size }) } else { Ok(()) }
+        Ok(())
     }
 
     /// Appends a frame, an owed Pong first: both or neither.
@@ -159,23 +165,6 @@ impl Shared {
         }
         Ok(last)
     }
-}
-
-/// Appends a Pong, if there is room for `size` octets behind it.
-#[inline(never)]
-fn put_pong<R: Role, B: Buffer + ?Sized>(
-    payload: &ControlPayload,
-    size: usize,
-    role: &mut R,
-    outbox: &mut B,
-) -> Result<(), OutboxFull> {
-    let pong = Outgoing::control(Opcode::Pong, [payload, &[]]);
-    let needed = pong.size::<R>().saturating_add(size);
-    if outbox.room() < needed {
-        return Err(OutboxFull { needed });
-    }
-    pong.append(role, outbox);
-    Ok(())
 }
 
 impl Outbound {

@@ -77,33 +77,34 @@ impl Unfinished {
     }
 }
 
-/// The text that `bytes` are, or the longest prefix of them that is text.
+/// The text that `bytes` are.
 #[inline]
-pub(crate) fn validate(bytes: &[u8]) -> Result<&str, &str> {
+pub(crate) fn validate(bytes: &[u8]) -> Option<&str> {
     #[cfg(feature = "simdutf8")]
-    let text = simdutf8::basic::from_utf8(bytes).ok();
+    return simdutf8::basic::from_utf8(bytes).ok();
     #[cfg(not(feature = "simdutf8"))]
-    let text = core::str::from_utf8(bytes).ok();
-    text.ok_or_else(|| valid_prefix(bytes))
+    core::str::from_utf8(bytes).ok()
 }
 
+/// The longest text that `bytes` begin with.
 #[cold]
-fn valid_prefix(bytes: &[u8]) -> &str {
+pub(crate) fn valid_prefix(bytes: &[u8]) -> &str {
     let valid = core::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
     bytes.get(..valid).and_then(|prefix| core::str::from_utf8(prefix).ok()).unwrap_or_default()
 }
 
 /// How many bytes at the end of `bytes` are the beginning of a character: 0 to 3.
 fn unfinished_len(bytes: &[u8]) -> usize {
-    for (back, &byte) in (1..=3).zip(bytes.iter().rev()) {
-        if byte & 0xC0 != 0x80 {
-            let tail = bytes.get(bytes.len() - back..).unwrap_or_default();
-            // A prefix of a character is what `from_utf8` finds no fault in but the missing rest.
-            let unfinished = core::str::from_utf8(tail).is_err_and(|error| error.error_len().is_none());
-            return if unfinished { back } else { 0 };
-        }
+    let mut tail = bytes.get(bytes.len().saturating_sub(3)..).unwrap_or_default();
+    // The end of a character that began before.
+    while let [0x80..0xC0, rest @ ..] = tail {
+        tail = rest;
     }
-    0
+    match core::str::from_utf8(tail) {
+        // A prefix of a character is what `from_utf8` finds no fault in but the missing rest.
+        Err(error) if error.error_len().is_none() => tail.len() - error.valid_up_to(),
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -117,7 +118,7 @@ mod tests {
             let begun = !state.is_empty();
             state.finish(core::slice::from_ref(byte)).map_err(|_| at)?;
             if !begun {
-                validate(state.split_off(core::slice::from_ref(byte))).map_err(|_| at)?;
+                validate(state.split_off(core::slice::from_ref(byte))).ok_or(at)?;
             }
         }
         Ok(state)
@@ -168,7 +169,8 @@ mod tests {
     fn a_wrong_end_is_not_taken_for_an_unfinished_character() {
         for wrong in [&b"a\xE0\x80"[..], b"a\xED\xA0", b"a\xF4\x90", b"a\xC0", b"a\xF5", b"a\x80\x80\x80"] {
             let mut state = Unfinished::default();
-            assert_eq!(validate(state.split_off(wrong)), Err("a"), "{wrong:x?}");
+            assert_eq!(validate(state.split_off(wrong)), None, "{wrong:x?}");
+            assert_eq!(valid_prefix(wrong), "a", "{wrong:x?}");
         }
     }
 }

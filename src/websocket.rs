@@ -33,6 +33,7 @@ pub struct WebSocket<R: Role> {
     /// What both halves know.
     shared: Shared,
     timer: Timer,
+    deadline: Duration,
 }
 
 /// What the next bytes of input are.
@@ -52,8 +53,20 @@ enum Receiving<R: sealed::Role> {
 #[derive(Debug, Default)]
 struct Due {
     open: Option<Chosen>,
-    /// What ends the connection.
-    then: Option<What>,
+    then: Then,
+}
+
+#[derive(Debug, Default)]
+enum Then {
+    #[default]
+    Nothing,
+    /// The text goes wrong behind the piece that was lent last: that failure. Until it is told, the piece can be answered,
+    /// as it could if the fault had come in a later slice.
+    WrongText,
+    /// An error, and the end.
+    Error(Fault),
+    /// The end, without the peer's Close frame.
+    Dropped,
 }
 
 /// The one timer, which runs for what the phase waits for: handshake, idle Ping or missing Pong, closing.
@@ -62,7 +75,14 @@ enum Timer {
     Off,
     /// From the next call of `handle_timeout` on.
     Armed,
-    At(Duration),
+    /// To the deadline.
+    Running,
+}
+
+impl Timer {
+    fn of(timeout: Millis) -> Self {
+        if timeout == Millis::NEVER { Self::Off } else { Self::Armed }
+    }
 }
 
 impl WebSocket<Server> {
@@ -70,9 +90,7 @@ impl WebSocket<Server> {
     #[must_use]
     pub fn server(config: Config) -> Self {
         let opening = Receiving::Head(Reader::default(), ServerOpening::default());
-        let mut ws = Self::new(Server, config, opening);
-        ws.arm();
-        ws
+        Self::new(Server, config, opening, Phase::Connecting, Timer::of(config.handshake_timeout))
     }
 
     /// A server's side of a connection that is open already: something else has done the opening handshake, an HTTP/1.1
@@ -113,7 +131,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
     /// `rng`.
     #[must_use]
     pub fn client(config: Config, rng: G) -> Self {
-        Self::new(Client { rng }, config, Receiving::Waiting { key: None })
+        Self::new(Client { rng }, config, Receiving::Waiting { key: None }, Phase::Connecting, Timer::Off)
     }
 
     /// A client's side of a connection that is open already: something else has done the opening handshake, an HTTP/1.1
@@ -148,13 +166,8 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
 }
 
 impl<R: Role> WebSocket<R> {
-    fn new(role: R, config: Config, receiving: Receiving<R>) -> Self {
-        let shared = Shared {
-            phase: Phase::Connecting,
-            owed: Owed::Nothing,
-            pong: ControlPayload::new(),
-            idle: Idle::Quiet,
-        };
+    fn new(role: R, config: Config, receiving: Receiving<R>, phase: Phase, timer: Timer) -> Self {
+        let shared = Shared { phase, owed: Owed::Nothing, pong: ControlPayload::new(), idle: Idle::Quiet };
         Self {
             role,
             config,
@@ -162,14 +175,14 @@ impl<R: Role> WebSocket<R> {
             due: Due::default(),
             outbound: Outbound::default(),
             shared,
-            timer: Timer::Off,
+            timer,
+            deadline: Duration::ZERO,
         }
     }
 
     fn new_open(role: R, config: Config) -> Self {
-        let mut ws = Self::new(role, config, Receiving::Over);
-        ws.start();
-        ws
+        let receiving = Receiving::Frames(Inbound::default(), Assembly::default());
+        Self::new(role, config, receiving, Phase::Open, Timer::of(config.idle_ping))
     }
 
     pub(crate) fn accept_request<B>(&mut self, accept: Accept<'_>, outbox: &mut B) -> Result<(), AnswerError>
@@ -201,7 +214,7 @@ impl<R: Role> WebSocket<R> {
         reject.check()?;
         handshake::append(outbox, |write| reject.write(write))?;
         self.end(Phase::Closed);
-        self.due.then = Some(What::Dropped);
+        self.due.then = Then::Dropped;
         Ok(())
     }
 
@@ -296,6 +309,9 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
+        if matches!(self.due.then, Then::WrongText) {
+            self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
+        }
         if let Some(what) = self.due.next() {
             return Some(Ready { consumed: 0, start: 0, what });
         }
@@ -362,8 +378,8 @@ impl<R: Role> WebSocket<R> {
         match kind {
             Kind::Binary => Some(Event::Message(Message::Binary(payload))),
             Kind::Text => match utf8::validate(payload) {
-                Ok(text) => Some(Event::Message(Message::Text(text))),
-                Err(_) => self.fail_text(),
+                Some(text) => Some(Event::Message(Message::Text(text))),
+                None => self.fail_text(),
             },
         }
     }
@@ -404,7 +420,6 @@ impl<R: Role> WebSocket<R> {
                 let (code, reason) = frame::parse_close(self.control()).ok()?;
                 close_event(code, reason, true)
             }
-            What::WrongText => self.fail_text(),
             What::Dropped => close_event(CloseCode::ABNORMAL, "", false),
         }
     }
@@ -421,9 +436,12 @@ impl<R: Role> WebSocket<R> {
         let lead = if has_lead { assembly.lead() } else { None };
         let (text, last) = match assembly.validate(payload, last) {
             Ok(text) => (text, last),
-            Err("") if lead.is_none() => return self.fail_text(),
-            Err(text) => {
-                self.due.then = Some(What::WrongText);
+            Err(_) => {
+                let text = utf8::valid_prefix(payload);
+                if text.is_empty() && lead.is_none() {
+                    return self.fail_text();
+                }
+                self.due.then = Then::WrongText;
                 (text, false)
             }
         };
@@ -436,7 +454,7 @@ impl<R: Role> WebSocket<R> {
         // None: the connection has ended since `poll`, or the same `Ready` has failed it before.
         self.assembly()?;
         self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
-        self.due.then = Some(What::Dropped);
+        self.due.then = Then::Dropped;
         Some(Event::Error(Error::Protocol(ProtocolError::InvalidUtf8)))
     }
 
@@ -540,7 +558,7 @@ impl<R: Role> WebSocket<R> {
     #[cold]
     fn failed(&mut self, fault: Fault, consumed: usize) -> Option<Ready> {
         self.fail(fault);
-        self.due.then = Some(What::Dropped);
+        self.due.then = Then::Dropped;
         Some(Ready { consumed, start: 0, what: What::Error(fault) })
     }
 
@@ -574,7 +592,7 @@ impl<R: Role> WebSocket<R> {
         };
         self.end(if owed == Owed::Nothing { Phase::Closed } else { Phase::Failed });
         self.shared.owed = owed;
-        self.due.then = Some(What::Error(fault));
+        self.due.then = Then::Error(fault);
     }
 
     /// No more input is looked at; what was owed no longer is.
@@ -600,7 +618,7 @@ impl<R: Role> WebSocket<R> {
 
     /// Starts the timer of the phase.
     fn arm(&mut self) {
-        self.timer = if self.timeout() == Millis::NEVER { Timer::Off } else { Timer::Armed };
+        self.timer = Timer::of(self.timeout());
     }
 
     /// How long the phase may take.
@@ -642,7 +660,7 @@ impl<R: Role> WebSocket<R> {
         match self.timer {
             Timer::Off => None,
             Timer::Armed => Some(Duration::ZERO),
-            Timer::At(deadline) => Some(deadline),
+            Timer::Running => Some(self.deadline),
         }
     }
 
@@ -659,8 +677,8 @@ impl<R: Role> WebSocket<R> {
         match self.timer {
             Timer::Off => {}
             Timer::Armed => self.start_timer(now),
-            Timer::At(deadline) if now < deadline => {}
-            Timer::At(_) => match self.shared.phase {
+            Timer::Running if now < self.deadline => {}
+            Timer::Running => match self.shared.phase {
                 Phase::Connecting => self.fail(Fault::HandshakeTimeout),
                 Phase::Open if self.is_next_idle_ping() => {
                     self.shared.idle = Idle::PingOwed;
@@ -671,7 +689,7 @@ impl<R: Role> WebSocket<R> {
                     self.end(Phase::Closed);
                     if phase == Phase::CloseSent {
                         // Without an answer it is the end that no event has told yet.
-                        self.due.then = Some(What::Dropped);
+                        self.due.then = Then::Dropped;
                     }
                 }
             },
@@ -679,8 +697,12 @@ impl<R: Role> WebSocket<R> {
     }
 
     fn start_timer(&mut self, now: Duration) {
-        let timeout = self.timeout().get();
-        self.timer = timeout.map_or(Timer::Off, |timeout| Timer::At(now.saturating_add(timeout)));
+        if let Some(timeout) = self.timeout().get() {
+            self.timer = Timer::Running;
+            self.deadline = now.saturating_add(timeout);
+        } else {
+            self.timer = Timer::Off;
+        }
     }
 
     /// Appends what the machine owes, all of it or nothing: a Pong, an idle Ping, a Close frame, the refusal of a request.
@@ -880,17 +902,20 @@ impl<R: Role> fmt::Debug for WebSocket<R> {
 impl Due {
     #[inline]
     fn is_empty(&self) -> bool {
-        self.open.is_none() && self.then.is_none()
+        self.open.is_none() && matches!(self.then, Then::Nothing)
     }
 
     fn next(&mut self) -> Option<What> {
         if let Some(chosen) = self.open.take() {
             return Some(What::Open(chosen));
         }
-        let what = self.then.take();
-        if let Some(What::Error(_)) = what {
-            self.then = Some(What::Dropped);
+        match mem::take(&mut self.then) {
+            Then::Nothing | Then::WrongText => None,
+            Then::Error(fault) => {
+                self.then = Then::Dropped;
+                Some(What::Error(fault))
+            }
+            Then::Dropped => Some(What::Dropped),
         }
-        what
     }
 }
