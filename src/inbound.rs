@@ -35,9 +35,9 @@ struct Place {
 pub(crate) struct Rules<'c> {
     /// Whether the peer masks: exactly the client does.
     pub(crate) masked: bool,
-    /// The longest message.
-    pub(crate) max_message: u64,
-    pub(crate) config: &'c Config,
+    /// The longest message that the inbox can take.
+    limit: u64,
+    config: &'c Config,
 }
 
 impl<'c> Rules<'c> {
@@ -45,11 +45,16 @@ impl<'c> Rules<'c> {
     /// nothing.
     #[inline]
     pub(crate) fn new<B: Buffer + ?Sized>(masked: bool, config: &'c Config, inbox: &B) -> Self {
-        let max_message = match config.delivery {
-            Delivery::Pieces => config.max_message,
-            Delivery::Whole => config.max_message.min(u64::try_from(inbox.limit()).unwrap_or(u64::MAX)),
+        let limit = match config.delivery {
+            Delivery::Pieces => u64::MAX,
+            Delivery::Whole => inbox.limit() as u64,
         };
-        Self { masked, max_message, config }
+        Self { masked, limit, config }
+    }
+
+    #[inline]
+    const fn is_message_too_big(&self, len: u64) -> bool {
+        len > self.limit || len > self.config.max_message
     }
 }
 
@@ -71,6 +76,7 @@ pub(crate) struct Part<'i> {
 
 impl Part<'_> {
     /// Unmasks it in place.
+    #[inline(always)]
     pub(crate) fn unmask(&mut self) {
         unmask(self.payload, self.key);
     }
@@ -95,7 +101,7 @@ impl Inbound {
         }
         let (kind, key, payload) = frame::whole(input, rules.masked)?;
         let len = payload.len() as u64;
-        if len > rules.max_message || len > rules.config.max_frame {
+        if rules.is_message_too_big(len) || len > rules.config.max_frame {
             return None;
         }
         unmask(input.get_mut(payload.clone())?, key);
@@ -212,7 +218,7 @@ impl Place {
                     return Err(ProtocolError::FrameTooBig);
                 }
                 self.len = self.len.saturating_add(len);
-                if self.len > rules.max_message {
+                if rules.is_message_too_big(self.len) {
                     return Err(ProtocolError::MessageTooBig);
                 }
                 if len == 0 && !fin {

@@ -3,7 +3,7 @@
 use crate::data::Kind;
 use crate::event::What;
 use crate::inbound::Part;
-use crate::utf8::{self, Unfinished};
+use crate::utf8::Unfinished;
 use crate::{Buffer, ProtocolError};
 
 /// What is kept of the message between one part and the next, beside the inbox.
@@ -61,15 +61,15 @@ impl Assembly {
             inbox.append_text(text);
             Ok(())
         };
-        let taken = self.finish(payload)?;
+        let taken = self.unfinished.finish(payload).ok_or(ProtocolError::InvalidUtf8)?;
         if taken > 0 {
             append(self.unfinished.finished())?;
         }
-        if !self.unfinished.is_empty() {
-            return self.end(last);
+        if self.unfinished.is_empty() {
+            let rest = payload.get(usize::from(taken)..).unwrap_or_default();
+            append(self.unfinished.split_off(rest).ok_or(ProtocolError::InvalidUtf8)?)?;
         }
-        let rest = payload.get(taken..).unwrap_or_default();
-        append(self.validate(rest, last)?)
+        self.end(last)
     }
 
     /// What becomes of a part where messages are delivered in pieces: a piece, unless it is empty, or no more than the
@@ -80,7 +80,7 @@ impl Assembly {
         let Some(kind) = kind else { return Ok(None) };
         let taken = match kind {
             Kind::Binary => 0,
-            Kind::Text => self.finish(payload)?,
+            Kind::Text => self.unfinished.finish(payload).ok_or(ProtocolError::InvalidUtf8)?,
         };
         if payload.is_empty() && !last {
             return Ok(None);
@@ -90,7 +90,7 @@ impl Assembly {
             return self.end(last).map(|()| None);
         }
         let first = !core::mem::replace(&mut self.begun, !last);
-        Ok(Some(What::Piece { kind, taken: taken as u8, first, last }))
+        Ok(Some(What::Piece { kind, taken, first, last }))
     }
 
     /// The character that the part which was lent last has finished.
@@ -98,16 +98,10 @@ impl Assembly {
         self.unfinished.finished().chars().next()
     }
 
-    /// The text that `octets` are, up to the character that they leave unfinished.
-    pub(crate) fn validate<'o>(&mut self, octets: &'o [u8], last: bool) -> Result<&'o str, ProtocolError> {
-        let text = utf8::validate(self.unfinished.split_off(octets)).ok_or(ProtocolError::InvalidUtf8)?;
-        self.end(last)?;
-        Ok(text)
-    }
-
-    /// Goes on with the unfinished character: how many octets it took to finish it, or none.
-    fn finish(&mut self, payload: &[u8]) -> Result<usize, ProtocolError> {
-        self.unfinished.finish(payload).map_err(|_| ProtocolError::InvalidUtf8)
+    /// The text of a piece, up to the character that it leaves unfinished.
+    pub(crate) fn text<'o>(&mut self, octets: &'o [u8], last: bool) -> Option<&'o str> {
+        let text = self.unfinished.split_off(octets)?;
+        self.end(last).ok().map(|()| text)
     }
 
     /// A message must not end inside a character.

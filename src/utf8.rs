@@ -4,10 +4,6 @@
 
 use core::str::Utf8Error;
 
-/// The bytes are not, and cannot become, UTF-8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct InvalidUtf8;
-
 /// The character that the bytes so far leave unfinished: at most three bytes, a prefix of valid UTF-8. Once they finish
 /// it, it is kept until the next one is unfinished.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,48 +28,41 @@ impl Unfinished {
     }
 
     /// Goes on with the unfinished character, if there is one: how many of `bytes` finish it, and 0 where it stays
-    /// unfinished. Fails on the octet that makes it invalid.
-    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Result<usize, InvalidUtf8> {
+    /// unfinished. `None` on the octet that makes it invalid.
+    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Option<u8> {
         if self.is_empty() {
-            return Ok(0);
+            return Some(0);
         }
-        for (before, &byte) in bytes.iter().enumerate() {
-            let Some(slot) = self.bytes.get_mut(usize::from(self.len)) else { return Err(InvalidUtf8) };
-            *slot = byte;
+        let before = self.len;
+        for &byte in bytes {
+            *self.bytes.get_mut(usize::from(self.len))? = byte;
             self.len += 1;
             match self.so_far() {
                 Ok(_) => {
                     self.finished = true;
-                    return Ok(before + 1);
+                    return Some(self.len - before);
                 }
-                Err(error) if error.error_len().is_some() => return Err(InvalidUtf8),
+                Err(error) if error.error_len().is_some() => return None,
                 Err(_) => {}
             }
         }
-        Ok(0)
+        Some(0)
     }
 
     /// Keeps `bytes` if they are nothing but the beginning of a character.
     pub(crate) fn is_all_of(&mut self, bytes: &[u8]) -> bool {
-        let all = !bytes.is_empty() && unfinished_len(bytes) == bytes.len();
-        if all {
-            self.split_off(bytes);
-        }
-        all
+        matches!(bytes.len(), 1..=3) && self.split_off(bytes) == Some("")
     }
 
-    /// Splits the unfinished character off the end of `bytes` and keeps it: what is left ends on a boundary,
-    /// or is wrong.
-    pub(crate) fn split_off<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let Some((whole, tail)) = bytes.split_at_checked(bytes.len() - unfinished_len(bytes)) else {
-            return bytes;
-        };
+    /// Splits the unfinished character off the end of `bytes` and keeps it: what is left is text, or `None`.
+    pub(crate) fn split_off<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a str> {
+        let (whole, tail) = bytes.split_at_checked(bytes.len() - unfinished_len(bytes))?;
         for (slot, byte) in self.bytes.iter_mut().zip(tail) {
             *slot = *byte;
         }
         self.len = tail.len() as u8;
         self.finished = false;
-        whole
+        validate(whole)
     }
 }
 
@@ -116,9 +105,9 @@ mod tests {
         let mut state = Unfinished::default();
         for (at, byte) in bytes.iter().enumerate() {
             let begun = !state.is_empty();
-            state.finish(core::slice::from_ref(byte)).map_err(|_| at)?;
+            state.finish(core::slice::from_ref(byte)).ok_or(at)?;
             if !begun {
-                validate(state.split_off(core::slice::from_ref(byte))).ok_or(at)?;
+                state.split_off(core::slice::from_ref(byte)).ok_or(at)?;
             }
         }
         Ok(state)
@@ -157,8 +146,8 @@ mod tests {
             let bytes = text.as_bytes();
             for cut in 1..bytes.len() {
                 let mut state = Unfinished::default();
-                assert_eq!(state.split_off(&bytes[..cut]), b"");
-                assert_eq!(state.finish(&bytes[cut..]), Ok(bytes.len() - cut));
+                assert_eq!(state.split_off(&bytes[..cut]), Some(""));
+                assert_eq!(state.finish(&bytes[cut..]), Some((bytes.len() - cut) as u8));
                 assert!(state.is_empty());
                 assert_eq!(state.finished(), text);
             }
@@ -169,7 +158,7 @@ mod tests {
     fn a_wrong_end_is_not_taken_for_an_unfinished_character() {
         for wrong in [&b"a\xE0\x80"[..], b"a\xED\xA0", b"a\xF4\x90", b"a\xC0", b"a\xF5", b"a\x80\x80\x80"] {
             let mut state = Unfinished::default();
-            assert_eq!(validate(state.split_off(wrong)), None, "{wrong:x?}");
+            assert_eq!(state.split_off(wrong), None, "{wrong:x?}");
             assert_eq!(valid_prefix(wrong), "a", "{wrong:x?}");
         }
     }

@@ -248,8 +248,8 @@ impl Header {
     }
 }
 
-/// A header whose length takes more than 7 bits.
-#[inline(never)]
+/// A header whose length takes more than 7 bits. (Inlined, it would take registers from the common case.)
+#[cfg_attr(target_pointer_width = "64", inline(never))]
 fn append_long<B: Buffer + ?Sized>(first: u8, len: u64, mask: Option<MaskingKey>, outbox: &mut B) {
     match (len.to_be_bytes(), mask) {
         ([0, 0, 0, 0, 0, 0, high, low], None) => outbox.append(&[first, 126, high, low]),

@@ -66,21 +66,6 @@ pub(crate) fn append_message<B: Buffer + ?Sized>(
     }
 }
 
-/// Appends a frame; the caller has seen that there is room. `parts` are the payload, one after the other.
-pub(crate) fn append<B: Buffer + ?Sized>(header: &Header, parts: &[&[u8]], outbox: &mut B) {
-    header.append(outbox);
-    match header.mask {
-        None => parts.iter().for_each(|part| outbox.append(part)),
-        Some(key) => {
-            let mut mask = Mask::new(key);
-            for part in parts {
-                outbox.append_masked(part, mask.key());
-                mask.advance(part.len());
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
