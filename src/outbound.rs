@@ -93,7 +93,7 @@ impl Shared {
     }
 
     /// Appends a control frame, an owed Pong first: both or neither.
-    #[inline]
+    #[inline(always)]
     fn put<R: Role, B: Buffer + ?Sized>(
         &mut self,
         opcode: Opcode,

@@ -248,18 +248,15 @@ impl Header {
     }
 }
 
-/// A header whose length takes more than 7 bits. (Inlined, it would take registers from the common case.)
-#[cfg_attr(target_pointer_width = "64", inline(never))]
+/// A header whose length takes more than 7 bits.
 fn append_long<B: Buffer + ?Sized>(first: u8, len: u64, mask: Option<MaskingKey>, outbox: &mut B) {
-    match (len.to_be_bytes(), mask) {
-        ([0, 0, 0, 0, 0, 0, high, low], None) => outbox.append(&[first, 126, high, low]),
-        ([0, 0, 0, 0, 0, 0, high, low], Some([a, b, c, d])) => {
-            outbox.append(&[first, MASKED | 126, high, low, a, b, c, d]);
-        }
-        ([a, b, c, d, e, f, g, h], mask) => {
-            outbox.append(&[first, if mask.is_some() { MASKED } else { 0 } | 127, a, b, c, d, e, f, g, h]);
-            outbox.append(mask.as_ref().map_or(&[], |key| key));
-        }
+    let masked = if mask.is_some() { MASKED } else { 0 };
+    match len.to_be_bytes() {
+        [0, 0, 0, 0, 0, 0, high, low] => outbox.append(&[first, masked | 126, high, low]),
+        [a, b, c, d, e, f, g, h] => outbox.append(&[first, masked | 127, a, b, c, d, e, f, g, h]),
+    }
+    if let Some(key) = mask {
+        outbox.append(&key);
     }
 }
 
