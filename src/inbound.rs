@@ -99,13 +99,13 @@ impl Inbound {
         if self.over || !self.place.frame.is_new() || self.place.kind.is_some() {
             return None;
         }
-        let (kind, key, payload) = frame::whole(input, rules.masked)?;
+        let (kind, key, start, payload) = frame::whole(input, rules.masked)?;
         let len = payload.len() as u64;
         if rules.is_message_too_big(len) || len > rules.config.max_frame {
             return None;
         }
-        unmask(input.get_mut(payload.clone())?, key);
-        Some((kind, payload))
+        unmask(payload, key);
+        Some((kind, start..start + payload.len()))
     }
 
     /// Nothing more is looked at. The last control frame's payload may still be asked for.

@@ -5,7 +5,6 @@
 use crate::data::Kind;
 use crate::mask::{Mask, MaskingKey};
 use crate::{Buffer, ProtocolError};
-use core::ops::Range;
 
 /// What a frame is (section 5.2). The discriminants are the codes on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,9 +183,12 @@ fn first(octet: u8) -> Result<(bool, Opcode), ProtocolError> {
 }
 
 /// A message in one frame that lies whole at the front of `input`, its length in at most 16 bits: its kind, its masking
-/// key and where its payload lies. `None` for everything else.
+/// key, where its payload begins, and the payload. `None` for everything else.
 #[inline]
-pub(crate) fn whole(input: &[u8], masked: bool) -> Option<(Kind, Option<MaskingKey>, Range<usize>)> {
+pub(crate) fn whole(
+    input: &mut [u8],
+    masked: bool,
+) -> Option<(Kind, Option<MaskingKey>, usize, &mut [u8])> {
     let [first, second, rest @ ..] = input else { return None };
     let kind = match *first {
         FINAL_TEXT => Kind::Text,
@@ -194,7 +196,7 @@ pub(crate) fn whole(input: &[u8], masked: bool) -> Option<(Kind, Option<MaskingK
         _ => return None,
     };
     let masked_bit = if masked { MASKED } else { 0 };
-    let (header, len, rest) = match *second ^ masked_bit {
+    let (start, len, rest) = match *second ^ masked_bit {
         len @ 0..=125 => (2, usize::from(len), rest),
         126 => match rest {
             [high, low, rest @ ..] if (*high, *low) >= (0, 126) => {
@@ -204,11 +206,11 @@ pub(crate) fn whole(input: &[u8], masked: bool) -> Option<(Kind, Option<MaskingK
         },
         _ => return None,
     };
-    let (header, key, rest) = match masked {
-        false => (header, None, rest),
-        true => rest.split_first_chunk().map(|(key, rest)| (header + 4, Some(*key), rest))?,
+    let (start, key, rest) = match masked {
+        false => (start, None, rest),
+        true => rest.split_first_chunk_mut().map(|(key, rest)| (start + 4, Some(*key), rest))?,
     };
-    (len <= rest.len()).then_some((kind, key, header..header + len))
+    Some((kind, key, start, rest.get_mut(..len)?))
 }
 
 /// Whether a frame with a 7-bit length lies whole at the front of `input`. (One without a mask may be taken for cut.)
