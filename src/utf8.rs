@@ -78,8 +78,10 @@ pub(crate) fn validate(bytes: &[u8]) -> Option<&str> {
 /// The longest text that `bytes` begin with.
 #[cold]
 pub(crate) fn valid_prefix(bytes: &[u8]) -> &str {
-    let valid = core::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
-    bytes.get(..valid).and_then(|prefix| core::str::from_utf8(prefix).ok()).unwrap_or_default()
+    match core::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => bytes.get(..error.valid_up_to()).and_then(validate).unwrap_or_default(),
+    }
 }
 
 /// How many bytes at the end of `bytes` are the beginning of a character: 0 to 3.

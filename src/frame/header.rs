@@ -185,10 +185,7 @@ fn first(octet: u8) -> Result<(bool, Opcode), ProtocolError> {
 /// A message in one frame that lies whole at the front of `input`, its length in at most 16 bits: its kind, its masking
 /// key, where its payload begins, and the payload. `None` for everything else.
 #[inline]
-pub(crate) fn whole(
-    input: &mut [u8],
-    masked: bool,
-) -> Option<(Kind, Option<MaskingKey>, usize, &mut [u8])> {
+pub(crate) fn whole(input: &mut [u8], masked: bool) -> Option<(Kind, Option<MaskingKey>, usize, &mut [u8])> {
     let [first, second, rest @ ..] = input else { return None };
     let kind = match *first {
         FINAL_TEXT => Kind::Text,
