@@ -321,9 +321,9 @@ impl<R: Role> WebSocket<R> {
             return Some(Ready { consumed: 0, start: 0, what });
         }
         match self.receiving {
-            Receiving::Frames(..) => self.poll_frames(input, inbox),
             Receiving::Head(..) => self.poll_head(input, inbox),
-            Receiving::Waiting { .. } | Receiving::Over => None,
+            // Nothing, where no frames come.
+            _ => self.poll_frames(input, inbox),
         }
     }
 
@@ -591,7 +591,7 @@ impl<R: Role> WebSocket<R> {
     fn fail(&mut self, fault: Fault) {
         let owed = match fault {
             Fault::Protocol(error) if self.shared.phase == Phase::Open => Owed::Close(error.close_code()),
-            Fault::Request(error) => Owed::Refusal(error.status()),
+            Fault::Request(error) if R::IS_SERVER => Owed::Refusal(error.status()),
             _ => Owed::Nothing,
         };
         self.end(if owed == Owed::Nothing { Phase::Closed } else { Phase::Failed });
