@@ -24,8 +24,6 @@ struct Place {
     frame: Incoming,
     /// The kind of the message whose last frame is not complete.
     kind: Option<Kind>,
-    /// Whether any part of the message has been handed out.
-    started: bool,
     empty_fragments: u16,
     /// The lengths of the message's frames so far.
     len: u64,
@@ -68,8 +66,6 @@ pub(crate) struct Part<'i> {
     pub(crate) payload: &'i mut [u8],
     /// What it is masked with, from its first octet on.
     pub(crate) key: Option<MaskingKey>,
-    /// Whether the message begins with it.
-    pub(crate) first: bool,
     /// Whether the message, or the control frame, ends with it.
     pub(crate) last: bool,
 }
@@ -183,14 +179,13 @@ impl Inbound {
             unmask(payload, key);
             // Its length was judged: it fits.
             let _ = self.control.extend_from_slice(payload);
-            return Ok(Some(Part { opcode, kind: None, payload, key, first: false, last: done }));
+            return Ok(Some(Part { opcode, kind: None, payload, key, last: done }));
         }
-        let (kind, first, last) = (place.kind, !place.started, done && fin);
-        place.started |= count > 0;
+        let (kind, last) = (place.kind, done && fin);
         if last {
-            (place.kind, place.started, place.empty_fragments, place.len) = (None, false, 0, 0);
+            (place.kind, place.empty_fragments, place.len) = (None, 0, 0);
         }
-        Ok(Some(Part { opcode, kind, payload, key, first, last }))
+        Ok(Some(Part { opcode, kind, payload, key, last }))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{Buffer, ProtocolError};
 pub(crate) struct Assembly {
     /// The character that the last part of a text left unfinished.
     unfinished: Unfinished,
-    /// A piece of the message has been lent.
+    /// A part of the message has been delivered, or kept to be.
     begun: bool,
 }
 
@@ -23,12 +23,13 @@ impl Assembly {
         inbox: &mut B,
     ) -> Result<Option<What>, ProtocolError> {
         let Some(kind) = part.kind else { return Ok(None) };
-        if part.first && part.last {
+        let first = self.begin(part.last);
+        if first && part.last {
             part.unmask();
             // Text is validated where it turns into a `&str`: in `event`.
             return Ok(Some(What::Message(kind)));
         }
-        if part.first {
+        if first {
             // It may hold a head, a message that was lent, or whatever the caller left there.
             inbox.clear();
         }
@@ -82,15 +83,17 @@ impl Assembly {
             Kind::Binary => 0,
             Kind::Text => self.unfinished.finish(payload).ok_or(ProtocolError::InvalidUtf8)?,
         };
-        if payload.is_empty() && !last {
-            return Ok(None);
-        }
         let begins_text = kind == Kind::Text && taken == 0;
         if begins_text && (!self.unfinished.is_empty() || self.unfinished.is_all_of(payload)) {
             return self.end(last).map(|()| None);
         }
-        let first = !core::mem::replace(&mut self.begun, !last);
+        let first = self.begin(last);
         Ok(Some(What::Piece { kind, taken, first, last }))
+    }
+
+    /// Notes that a part is delivered, or kept to be: whether the message begins with it.
+    fn begin(&mut self, last: bool) -> bool {
+        !core::mem::replace(&mut self.begun, !last)
     }
 
     /// The character that the part which was lent last has finished.

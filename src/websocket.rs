@@ -533,9 +533,9 @@ impl<R: Role> WebSocket<R> {
         let rules = Rules::new(R::IS_SERVER, config, inbox);
         while let Some(part) = inbound.next(input, at, &rules)? {
             let what = match (part.kind, part.opcode) {
+                _ if !part.last && (part.kind.is_none() || part.payload.is_empty()) => None,
                 (Some(_), _) if config.delivery == Delivery::Whole => assembly.collect(part, inbox)?,
                 (Some(_), _) => assembly.piece(part)?,
-                _ if !part.last => None,
                 (None, Opcode::Ping) => {
                     // "unless it already received a Close frame" (section 5.5.2): then no frame would be looked at.
                     self.shared.owe_pong(&inbound.control);
