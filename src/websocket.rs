@@ -559,7 +559,7 @@ impl<R: Role> WebSocket<R> {
     }
 
     /// Fails the connection, and has its Error told at once.
-    #[cold]
+    #[inline(always)]
     fn failed(&mut self, fault: Fault, consumed: usize) -> Option<Ready> {
         self.fail(fault);
         self.due.then = Then::Dropped;
@@ -612,7 +612,7 @@ impl<R: Role> WebSocket<R> {
     }
 
     /// The peer of an open connection has given a sign of life.
-    #[inline]
+    #[inline(always)]
     fn heard(&mut self) {
         if self.shared.phase == Phase::Open && self.timer != Timer::Off {
             self.timer = Timer::Armed;
