@@ -148,8 +148,9 @@ impl<'a> Slice<'a> {
 
     /// The next `len` bytes of the memory, which then count as held; `None` where there is no room.
     fn take(&mut self, len: usize) -> Option<&mut [u8]> {
-        let target = self.memory.get_mut(self.len..)?.get_mut(..len)?;
-        self.len += len;
+        let end = self.len.checked_add(len)?;
+        let target = self.memory.get_mut(self.len..end)?;
+        self.len = end;
         Some(target)
     }
 }
