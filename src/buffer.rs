@@ -98,6 +98,9 @@ impl<const N: usize> Buffer for heapless::Vec<u8, N> {
     fn clear(&mut self) {
         self.clear();
     }
+    fn limit(&self) -> usize {
+        N
+    }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
         let start = self.len();
         if self.extend_from_slice(bytes).is_ok() {
@@ -145,8 +148,9 @@ impl<'a> Slice<'a> {
 
     /// The next `len` bytes of the memory, which then count as held; `None` where there is no room.
     fn take(&mut self, len: usize) -> Option<&mut [u8]> {
-        let target = self.memory.get_mut(self.len..)?.get_mut(..len)?;
-        self.len += len;
+        let end = self.len.checked_add(len)?;
+        let target = self.memory.get_mut(self.len..end)?;
+        self.len = end;
         Some(target)
     }
 }
@@ -167,6 +171,9 @@ impl Buffer for Slice<'_> {
     }
     fn clear(&mut self) {
         self.len = 0;
+    }
+    fn limit(&self) -> usize {
+        self.memory.len()
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
         if let Some(target) = self.take(bytes.len()) {

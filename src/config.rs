@@ -143,14 +143,16 @@ impl Default for Config {
     }
 }
 
-/// A timeout in milliseconds; `u32::MAX` for none.
+/// A timeout in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Millis(u32);
 
 impl Millis {
+    pub(crate) const NEVER: Self = Self(u32::MAX);
+
     const fn new(timeout: Option<Duration>) -> Self {
         match timeout {
-            None => Self(u32::MAX),
+            None => Self::NEVER,
             Some(timeout) => {
                 // Rounded up: some time is not none. More than fits is the most that fits.
                 // In 64 bits: a division of 128 would be linked into firmware.
@@ -163,7 +165,7 @@ impl Millis {
 
     pub(crate) fn get(self) -> Option<Duration> {
         // In 32 bits: `from_millis` would link a division of 64 into firmware.
-        (self.0 != u32::MAX).then(|| Duration::new((self.0 / 1000).into(), self.0 % 1000 * 1_000_000))
+        (self != Self::NEVER).then(|| Duration::new((self.0 / 1000).into(), self.0 % 1000 * 1_000_000))
     }
 }
 

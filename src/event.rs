@@ -137,6 +137,8 @@ pub enum State {
 #[must_use = "an event that is not taken is lost"]
 pub struct Ready {
     pub(crate) consumed: usize,
+    /// Where what lies in the input begins; it ends where `consumed` does.
+    pub(crate) start: usize,
     pub(crate) what: What,
 }
 
@@ -148,22 +150,19 @@ impl Ready {
     }
 }
 
-/// What an event will be made of. Data in place lies from `start` to where [`Ready::consumed`] ends.
+/// What an event will be made of.
 #[derive(Clone, Copy, Debug)]
 pub enum What {
     Request(Asked),
     Open(Chosen),
     /// A whole message, in place.
-    Message {
-        kind: Kind,
-        start: usize,
-    },
+    Message(Kind),
     /// A whole message, in the inbox.
     Collected(Kind),
     Piece {
         kind: Kind,
-        start: usize,
-        lead: Option<char>,
+        /// How many octets in front end a character that earlier ones began.
+        taken: u8,
         first: bool,
         last: bool,
     },

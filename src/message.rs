@@ -3,7 +3,7 @@
 use crate::data::Kind;
 use crate::event::What;
 use crate::inbound::Part;
-use crate::utf8::{self, Unfinished};
+use crate::utf8::Unfinished;
 use crate::{Buffer, ProtocolError};
 
 /// What is kept of the message between one part and the next, beside the inbox.
@@ -11,7 +11,7 @@ use crate::{Buffer, ProtocolError};
 pub(crate) struct Assembly {
     /// The character that the last part of a text left unfinished.
     unfinished: Unfinished,
-    /// A piece of the message has been lent.
+    /// A part of the message has been delivered, or kept to be.
     begun: bool,
 }
 
@@ -19,33 +19,33 @@ impl Assembly {
     /// What becomes of a part where messages are delivered whole: nothing, until the last part.
     pub(crate) fn collect<B: Buffer + ?Sized>(
         &mut self,
-        part: Part,
-        payload: &mut [u8],
+        mut part: Part<'_>,
         inbox: &mut B,
     ) -> Result<Option<What>, ProtocolError> {
-        let Part { kind, start, key, first, last } = part;
-        if first && last {
-            part.unmask(payload);
+        let Some(kind) = part.kind else { return Ok(None) };
+        let first = self.begin(part.last);
+        if first && part.last {
+            part.unmask();
             // Text is validated where it turns into a `&str`: in `event`.
-            return Ok(Some(What::Message { kind, start }));
+            return Ok(Some(What::Message(kind)));
         }
         if first {
             // It may hold a head, a message that was lent, or whatever the caller left there.
             inbox.clear();
         }
         match kind {
-            Kind::Binary if payload.len() > inbox.room() => return Err(ProtocolError::MessageTooBig),
+            Kind::Binary if part.payload.len() > inbox.room() => return Err(ProtocolError::MessageTooBig),
             // Unmasked on the way: one pass.
-            Kind::Binary => match key {
-                Some(key) => inbox.append_masked(payload, key),
-                None => inbox.append(payload),
+            Kind::Binary => match part.key {
+                Some(key) => inbox.append_masked(part.payload, key),
+                None => inbox.append(part.payload),
             },
             Kind::Text => {
-                part.unmask(payload);
-                self.append_text(payload, last, inbox)?;
+                part.unmask();
+                self.append_text(part.payload, part.last, inbox)?;
             }
         }
-        Ok(last.then_some(What::Collected(kind)))
+        Ok(part.last.then_some(What::Collected(kind)))
     }
 
     fn append_text<B: Buffer + ?Sized>(
@@ -62,46 +62,49 @@ impl Assembly {
             inbox.append_text(text);
             Ok(())
         };
-        let (taken, lead) = self.finish(payload)?;
-        if let Some(lead) = lead {
-            append(lead.encode_utf8(&mut [0; 4]))?;
+        let taken = self.unfinished.finish(payload).ok_or(ProtocolError::InvalidUtf8)?;
+        if taken > 0 {
+            append(self.unfinished.finished())?;
         }
-        if !self.unfinished.is_empty() {
-            return self.end(last);
+        if self.unfinished.is_empty() {
+            let rest = payload.get(usize::from(taken)..).unwrap_or_default();
+            append(self.unfinished.split_off(rest).ok_or(ProtocolError::InvalidUtf8)?)?;
         }
-        let rest = payload.get(taken..).unwrap_or_default();
-        append(self.validate(rest, last).map_err(|_| ProtocolError::InvalidUtf8)?)
+        self.end(last)
     }
 
-    /// What becomes of a part where messages are delivered in pieces: a piece, unless all of it is no more than the
+    /// What becomes of a part where messages are delivered in pieces: a piece, unless it is empty, or no more than the
     /// beginning of a character.
-    pub(crate) fn piece(&mut self, part: Part, payload: &mut [u8]) -> Result<Option<What>, ProtocolError> {
-        part.unmask(payload);
-        let Part { kind, start, last, .. } = part;
-        let (taken, lead) = match kind {
-            Kind::Binary => (0, None),
-            Kind::Text => self.finish(payload)?,
+    pub(crate) fn piece(&mut self, mut part: Part<'_>) -> Result<Option<What>, ProtocolError> {
+        part.unmask();
+        let Part { payload, kind, last, .. } = part;
+        let Some(kind) = kind else { return Ok(None) };
+        let taken = match kind {
+            Kind::Binary => 0,
+            Kind::Text => self.unfinished.finish(payload).ok_or(ProtocolError::InvalidUtf8)?,
         };
-        if kind == Kind::Text && lead.is_none() {
-            let rest = payload.get(taken..).unwrap_or_default();
-            if !self.unfinished.is_empty() || self.unfinished.is_all_of(rest) {
-                return self.end(last).map(|()| None);
-            }
+        let begins_text = kind == Kind::Text && taken == 0;
+        if begins_text && (!self.unfinished.is_empty() || self.unfinished.is_all_of(payload)) {
+            return self.end(last).map(|()| None);
         }
-        let first = !core::mem::replace(&mut self.begun, !last);
-        Ok(Some(What::Piece { kind, start: start + taken, lead, first, last }))
+        let first = self.begin(last);
+        Ok(Some(What::Piece { kind, taken, first, last }))
     }
 
-    /// The text that `octets` are, up to the character that they leave unfinished; on failure, the text before the
-    /// octet that is wrong, or before the character that the message must not end in.
-    pub(crate) fn validate<'o>(&mut self, octets: &'o [u8], last: bool) -> Result<&'o str, &'o str> {
-        let text = utf8::validate(self.unfinished.split_off(octets))?;
-        self.end(last).map(|()| text).map_err(|_| text)
+    /// Notes that a part is delivered, or kept to be: whether the message begins with it.
+    fn begin(&mut self, last: bool) -> bool {
+        !core::mem::replace(&mut self.begun, !last)
     }
 
-    /// Goes on with the unfinished character.
-    fn finish(&mut self, payload: &[u8]) -> Result<(usize, Option<char>), ProtocolError> {
-        self.unfinished.finish(payload).map_err(|_| ProtocolError::InvalidUtf8)
+    /// The character that the part which was lent last has finished.
+    pub(crate) fn lead(&self) -> Option<char> {
+        self.unfinished.finished().chars().next()
+    }
+
+    /// The text of a piece, up to the character that it leaves unfinished.
+    pub(crate) fn text<'o>(&mut self, octets: &'o [u8], last: bool) -> Option<&'o str> {
+        let text = self.unfinished.split_off(octets)?;
+        self.end(last).ok().map(|()| text)
     }
 
     /// A message must not end inside a character.

@@ -1,7 +1,7 @@
 //! What is sent: messages to frames, and what is owed (RFC 6455 sections 5.1, 5.4, 5.5 and 6.1).
 
 use crate::data::{ControlPayload, Fragment, Kind};
-use crate::frame::{self, Header, MAX_CONTROL, Opcode, header_size};
+use crate::frame::{self, Header, MAX_CONTROL, Mask, Opcode, header_size};
 use crate::{Buffer, CloseCode, OutboxFull, Role, SendError, handshake};
 
 /// The sending half of an open connection.
@@ -62,38 +62,6 @@ pub(crate) enum Owed {
     Refusal(u16),
 }
 
-/// A frame to be appended, its payload in two parts.
-struct Outgoing<'p> {
-    fin: bool,
-    opcode: Opcode,
-    parts: [&'p [u8]; 2],
-}
-
-impl<'p> Outgoing<'p> {
-    const fn control(opcode: Opcode, parts: [&'p [u8]; 2]) -> Self {
-        Self { fin: true, opcode, parts }
-    }
-
-    #[inline]
-    fn len(&self) -> usize {
-        let [first, second] = self.parts;
-        first.len() + second.len()
-    }
-
-    #[inline]
-    fn size<R: Role>(&self) -> usize {
-        frame::size(self.len(), !R::IS_SERVER)
-    }
-
-    /// Appends it; the caller has seen that there is room.
-    #[inline]
-    fn append<R: Role, B: Buffer + ?Sized>(self, role: &mut R, outbox: &mut B) {
-        let mask = R::key(&role.mask());
-        let header = Header { fin: self.fin, opcode: self.opcode, len: self.len() as u64, mask };
-        frame::append(&header, &self.parts, outbox);
-    }
-}
-
 impl Shared {
     /// Owes a Pong with this payload.
     pub(crate) fn owe_pong(&mut self, payload: &[u8]) {
@@ -111,23 +79,31 @@ impl Shared {
         role: &mut R,
         outbox: &mut B,
     ) -> Result<(), OutboxFull> {
-        if self.owed == Owed::Pong {
-            put_pong(&self.pong, size, role, outbox)?;
+        let is_owed = self.owed == Owed::Pong;
+        let pong = if is_owed { frame::size(self.pong.len(), !R::IS_SERVER) } else { 0 };
+        let needed = size.saturating_add(pong);
+        if outbox.room() < needed {
+            return Err(OutboxFull { needed });
+        }
+        if is_owed {
+            append(true, Opcode::Pong, &[], &self.pong, role, outbox);
             self.owed = Owed::Nothing;
         }
-        if outbox.room() < size { Err(OutboxFull { needed: size }) } else { Ok(()) }
+        Ok(())
     }
 
-    /// Appends a frame, an owed Pong first: both or neither.
-    #[inline]
+    /// Appends a control frame, an owed Pong first: both or neither.
+    #[inline(always)]
     fn put<R: Role, B: Buffer + ?Sized>(
         &mut self,
-        frame: Outgoing<'_>,
+        opcode: Opcode,
+        lead: &[u8],
+        rest: &[u8],
         role: &mut R,
         outbox: &mut B,
     ) -> Result<(), OutboxFull> {
-        self.make_room(frame.size::<R>(), role, outbox)?;
-        frame.append(role, outbox);
+        self.make_room(frame::size(lead.len() + rest.len(), !R::IS_SERVER), role, outbox)?;
+        append(true, opcode, lead, rest, role, outbox);
         Ok(())
     }
 
@@ -145,11 +121,9 @@ impl Shared {
             Owed::Close(code) => {
                 let octets = code.0.to_be_bytes();
                 let payload = if code == CloseCode::NO_STATUS { &[][..] } else { &octets };
-                self.put(Outgoing::control(Opcode::Close, [payload, &[]]), role, outbox)?;
+                self.put(Opcode::Close, payload, &[], role, outbox)?;
             }
-            _ if self.idle == Idle::PingOwed => {
-                self.put(Outgoing::control(Opcode::Ping, [&[], &[]]), role, outbox)?
-            }
+            _ if self.idle == Idle::PingOwed => self.put(Opcode::Ping, &[], &[], role, outbox)?,
             _ => self.make_room(0, role, outbox)?,
         }
         let last = matches!(self.owed, Owed::Close(_) | Owed::Refusal(_));
@@ -161,21 +135,31 @@ impl Shared {
     }
 }
 
-/// Appends a Pong, if there is room for `size` octets behind it.
+/// Appends a frame, whose payload comes in two parts; the caller has seen that there is room. (Out of the way of whole
+/// messages, which have a shorter one.)
 #[inline(never)]
-fn put_pong<R: Role, B: Buffer + ?Sized>(
-    payload: &ControlPayload,
-    size: usize,
+fn append<R: Role, B: Buffer + ?Sized>(
+    fin: bool,
+    opcode: Opcode,
+    lead: &[u8],
+    rest: &[u8],
     role: &mut R,
     outbox: &mut B,
-) -> Result<(), OutboxFull> {
-    let pong = Outgoing::control(Opcode::Pong, [payload, &[]]);
-    let needed = pong.size::<R>().saturating_add(size);
-    if outbox.room() < needed {
-        return Err(OutboxFull { needed });
+) {
+    let key = R::key(&role.mask());
+    Header { fin, opcode, len: (lead.len() + rest.len()) as u64, mask: key }.append(outbox);
+    match key {
+        None => {
+            outbox.append(lead);
+            outbox.append(rest);
+        }
+        Some(key) => {
+            let mut mask = Mask::new(key);
+            outbox.append_masked(lead, key);
+            mask.advance(lead.len());
+            outbox.append_masked(rest, mask.key());
+        }
     }
-    pong.append(role, outbox);
-    Ok(())
 }
 
 impl Outbound {
@@ -272,8 +256,9 @@ impl Outbound {
         };
         let mut memory = [0; 4];
         let lead = lead.map_or("", |lead| lead.encode_utf8(&mut memory));
-        let parts = [lead.as_bytes(), message.as_bytes()];
-        shared.put(Outgoing { fin: last, opcode, parts }, role, outbox)?;
+        let (lead, rest) = (lead.as_bytes(), message.as_bytes());
+        shared.make_room(frame::size(lead.len() + rest.len(), !R::IS_SERVER), role, outbox)?;
+        append(last, opcode, lead, rest, role, outbox);
         self.message = if last { None } else { Some(kind) };
         Ok(())
     }
@@ -282,17 +267,17 @@ impl Outbound {
     pub(crate) fn send_control<R: Role, B: Buffer + ?Sized>(
         &self,
         opcode: Opcode,
-        parts: [&[u8]; 2],
+        lead: &[u8],
+        rest: &[u8],
         role: &mut R,
         shared: &mut Shared,
         outbox: &mut B,
     ) -> Result<(), SendError> {
         self.check(shared)?;
-        let frame = Outgoing::control(opcode, parts);
-        if frame.len() > MAX_CONTROL {
+        if lead.len() + rest.len() > MAX_CONTROL {
             return Err(SendError::TooLong);
         }
-        Ok(shared.put(frame, role, outbox)?)
+        Ok(shared.put(opcode, lead, rest, role, outbox)?)
     }
 
     /// Whether a frame may begin now: "an endpoint MUST ensure the WebSocket connection is in an OPEN state"

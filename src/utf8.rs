@@ -2,97 +2,100 @@
 //!
 //! Whole stretches go through `from_utf8`; the only state is the character that a slice leaves unfinished.
 
-/// The bytes are not, and cannot become, UTF-8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct InvalidUtf8;
+use core::str::Utf8Error;
 
-/// The character that the bytes so far leave unfinished: at most three bytes, a prefix of valid UTF-8.
+/// The character that the bytes so far leave unfinished: at most three bytes, a prefix of valid UTF-8. Once they finish
+/// it, it is kept until the next one is unfinished.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Unfinished {
     bytes: [u8; 4],
     len: u8,
+    finished: bool,
 }
 
 impl Unfinished {
     pub(crate) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.finished || self.len == 0
     }
 
-    /// Goes on with the unfinished character, if there is one: how many of `bytes` it took, and the character
-    /// once it is complete. Fails on the octet that makes it invalid.
-    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Result<(usize, Option<char>), InvalidUtf8> {
+    fn so_far(&self) -> Result<&str, Utf8Error> {
+        core::str::from_utf8(self.bytes.get(..usize::from(self.len)).unwrap_or_default())
+    }
+
+    /// The character that was finished last.
+    pub(crate) fn finished(&self) -> &str {
+        self.so_far().unwrap_or_default()
+    }
+
+    /// Goes on with the unfinished character, if there is one: how many of `bytes` finish it, and 0 where it stays
+    /// unfinished. `None` on the octet that makes it invalid.
+    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Option<u8> {
         if self.is_empty() {
-            return Ok((0, None));
+            return Some(0);
         }
-        let mut taken = 0;
+        let before = self.len;
         for &byte in bytes {
-            taken += 1;
-            let Some(slot) = self.bytes.get_mut(usize::from(self.len)) else { return Err(InvalidUtf8) };
-            *slot = byte;
+            *self.bytes.get_mut(usize::from(self.len))? = byte;
             self.len += 1;
-            let so_far = self.bytes.get(..usize::from(self.len)).unwrap_or_default();
-            match core::str::from_utf8(so_far) {
-                Ok(text) => {
-                    self.len = 0;
-                    return Ok((taken, text.chars().next()));
+            match self.so_far() {
+                Ok(_) => {
+                    self.finished = true;
+                    return Some(self.len - before);
                 }
-                Err(error) if error.error_len().is_some() => return Err(InvalidUtf8),
+                Err(error) if error.error_len().is_some() => return None,
                 Err(_) => {}
             }
         }
-        Ok((taken, None))
+        Some(0)
     }
 
     /// Keeps `bytes` if they are nothing but the beginning of a character.
     pub(crate) fn is_all_of(&mut self, bytes: &[u8]) -> bool {
-        let all = !bytes.is_empty() && unfinished_len(bytes) == bytes.len();
-        if all {
-            self.split_off(bytes);
-        }
-        all
+        matches!(bytes.len(), 1..=3) && self.split_off(bytes) == Some("")
     }
 
-    /// Splits the unfinished character off the end of `bytes` and keeps it: what is left ends on a boundary,
-    /// or is wrong.
-    pub(crate) fn split_off<'a>(&mut self, bytes: &'a [u8]) -> &'a [u8] {
-        let Some((whole, tail)) = bytes.split_at_checked(bytes.len() - unfinished_len(bytes)) else {
-            return bytes;
-        };
+    /// Splits the unfinished character off the end of `bytes` and keeps it: what is left is text, or `None`.
+    pub(crate) fn split_off<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a str> {
+        let (whole, tail) = bytes.split_at_checked(bytes.len() - unfinished_len(bytes))?;
         for (slot, byte) in self.bytes.iter_mut().zip(tail) {
             *slot = *byte;
         }
         self.len = tail.len() as u8;
-        whole
+        self.finished = false;
+        validate(whole)
     }
 }
 
-/// The text that `bytes` are, or the longest prefix of them that is text.
+/// The text that `bytes` are.
 #[inline]
-pub(crate) fn validate(bytes: &[u8]) -> Result<&str, &str> {
+pub(crate) fn validate(bytes: &[u8]) -> Option<&str> {
     #[cfg(feature = "simdutf8")]
-    let text = simdutf8::basic::from_utf8(bytes).ok();
+    return simdutf8::basic::from_utf8(bytes).ok();
     #[cfg(not(feature = "simdutf8"))]
-    let text = core::str::from_utf8(bytes).ok();
-    text.ok_or_else(|| valid_prefix(bytes))
+    core::str::from_utf8(bytes).ok()
 }
 
+/// The longest text that `bytes` begin with.
 #[cold]
-fn valid_prefix(bytes: &[u8]) -> &str {
-    let valid = core::str::from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
-    bytes.get(..valid).and_then(|prefix| core::str::from_utf8(prefix).ok()).unwrap_or_default()
+pub(crate) fn valid_prefix(bytes: &[u8]) -> &str {
+    match core::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => bytes.get(..error.valid_up_to()).and_then(validate).unwrap_or_default(),
+    }
 }
 
 /// How many bytes at the end of `bytes` are the beginning of a character: 0 to 3.
 fn unfinished_len(bytes: &[u8]) -> usize {
-    for (back, &byte) in (1..=3).zip(bytes.iter().rev()) {
-        if byte & 0xC0 != 0x80 {
-            let tail = bytes.get(bytes.len() - back..).unwrap_or_default();
-            // A prefix of a character is what `from_utf8` finds no fault in but the missing rest.
-            let unfinished = core::str::from_utf8(tail).is_err_and(|error| error.error_len().is_none());
-            return if unfinished { back } else { 0 };
-        }
+    let mut tail = bytes.get(bytes.len().saturating_sub(3)..).unwrap_or_default();
+    // The end of a character that began before.
+    while let [0x80..0xC0, rest @ ..] = tail {
+        tail = rest;
     }
-    0
+    match core::str::from_utf8(tail) {
+        // A prefix of a character is what `from_utf8` finds no fault in but the missing rest.
+        Err(error) if error.error_len().is_none() => tail.len() - error.valid_up_to(),
+        _ => 0,
+    }
 }
 
 #[cfg(test)]
@@ -103,9 +106,10 @@ mod tests {
     fn one_by_one(bytes: &[u8]) -> Result<Unfinished, usize> {
         let mut state = Unfinished::default();
         for (at, byte) in bytes.iter().enumerate() {
-            let (taken, _) = state.finish(core::slice::from_ref(byte)).map_err(|_| at)?;
-            if taken == 0 {
-                validate(state.split_off(core::slice::from_ref(byte))).map_err(|_| at)?;
+            let begun = !state.is_empty();
+            state.finish(core::slice::from_ref(byte)).ok_or(at)?;
+            if !begun {
+                state.split_off(core::slice::from_ref(byte)).ok_or(at)?;
             }
         }
         Ok(state)
@@ -144,9 +148,10 @@ mod tests {
             let bytes = text.as_bytes();
             for cut in 1..bytes.len() {
                 let mut state = Unfinished::default();
-                assert_eq!(state.split_off(&bytes[..cut]), b"");
-                assert_eq!(state.finish(&bytes[cut..]), Ok((bytes.len() - cut, text.chars().next())));
+                assert_eq!(state.split_off(&bytes[..cut]), Some(""));
+                assert_eq!(state.finish(&bytes[cut..]), Some((bytes.len() - cut) as u8));
                 assert!(state.is_empty());
+                assert_eq!(state.finished(), text);
             }
         }
     }
@@ -155,7 +160,8 @@ mod tests {
     fn a_wrong_end_is_not_taken_for_an_unfinished_character() {
         for wrong in [&b"a\xE0\x80"[..], b"a\xED\xA0", b"a\xF4\x90", b"a\xC0", b"a\xF5", b"a\x80\x80\x80"] {
             let mut state = Unfinished::default();
-            assert_eq!(validate(state.split_off(wrong)), Err("a"), "{wrong:x?}");
+            assert_eq!(state.split_off(wrong), None, "{wrong:x?}");
+            assert_eq!(valid_prefix(wrong), "a", "{wrong:x?}");
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The machine: the states of a connection and everything that changes them (RFC 6455 sections 4 to 7).
 
+use crate::config::Millis;
 use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Piece};
 use crate::event::{Close, Error, Event, Fault, Ready, State, What};
 use crate::frame::{self, Opcode};
 use crate::handshake::{
     self, Accept, Chosen, Connect, KeyValue, Open, Reader, Reject, Request, Response, ServerOpening,
 };
-use crate::inbound::{Found, Inbound, Rules};
+use crate::inbound::{Inbound, Rules};
 use crate::message::Assembly;
 use crate::outbound::{Idle, Outbound, Owed, Phase, Shared};
 use crate::role::{Client, Role, Server, sealed};
@@ -32,6 +33,7 @@ pub struct WebSocket<R: Role> {
     /// What both halves know.
     shared: Shared,
     timer: Timer,
+    deadline: Duration,
 }
 
 /// What the next bytes of input are.
@@ -73,7 +75,14 @@ enum Timer {
     Off,
     /// From the next call of `handle_timeout` on.
     Armed,
-    At(Duration),
+    /// To the deadline.
+    Running,
+}
+
+impl Timer {
+    fn of(timeout: Millis) -> Self {
+        if timeout == Millis::NEVER { Self::Off } else { Self::Armed }
+    }
 }
 
 impl WebSocket<Server> {
@@ -81,9 +90,7 @@ impl WebSocket<Server> {
     #[must_use]
     pub fn server(config: Config) -> Self {
         let opening = Receiving::Head(Reader::default(), ServerOpening::default());
-        let mut ws = Self::new(Server, config, opening);
-        ws.arm();
-        ws
+        Self::new(Server, config, opening, Phase::Connecting, Timer::of(config.handshake_timeout))
     }
 
     /// A server's side of a connection that is open already: something else has done the opening handshake, an HTTP/1.1
@@ -124,7 +131,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
     /// `rng`.
     #[must_use]
     pub fn client(config: Config, rng: G) -> Self {
-        Self::new(Client { rng }, config, Receiving::Waiting { key: None })
+        Self::new(Client { rng }, config, Receiving::Waiting { key: None }, Phase::Connecting, Timer::Off)
     }
 
     /// A client's side of a connection that is open already: something else has done the opening handshake, an HTTP/1.1
@@ -159,13 +166,8 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
 }
 
 impl<R: Role> WebSocket<R> {
-    fn new(role: R, config: Config, receiving: Receiving<R>) -> Self {
-        let shared = Shared {
-            phase: Phase::Connecting,
-            owed: Owed::Nothing,
-            pong: ControlPayload::new(),
-            idle: Idle::Quiet,
-        };
+    fn new(role: R, config: Config, receiving: Receiving<R>, phase: Phase, timer: Timer) -> Self {
+        let shared = Shared { phase, owed: Owed::Nothing, pong: ControlPayload::new(), idle: Idle::Quiet };
         Self {
             role,
             config,
@@ -173,14 +175,14 @@ impl<R: Role> WebSocket<R> {
             due: Due::default(),
             outbound: Outbound::default(),
             shared,
-            timer: Timer::Off,
+            timer,
+            deadline: Duration::ZERO,
         }
     }
 
     fn new_open(role: R, config: Config) -> Self {
-        let mut ws = Self::new(role, config, Receiving::Over);
-        ws.start();
-        ws
+        let receiving = Receiving::Frames(Inbound::default(), Assembly::default());
+        Self::new(role, config, receiving, Phase::Open, Timer::of(config.idle_ping))
     }
 
     pub(crate) fn accept_request<B>(&mut self, accept: Accept<'_>, outbox: &mut B) -> Result<(), AnswerError>
@@ -238,14 +240,15 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        match self.whole(input, inbox) {
-            Some((kind, payload)) => {
-                let (taken, rest) = mem::take(input).split_at_mut_checked(payload.end)?;
-                *input = rest;
-                self.message(kind, taken.get(payload.start..)?)
-            }
-            None => self.receive_next(input, inbox),
+        // The short way, without a call. (On a 32-bit core it is behind one, and saves flash.)
+        if cfg!(target_pointer_width = "64")
+            && let Some((kind, payload)) = self.whole(input, inbox)
+        {
+            let (taken, rest) = mem::take(input).split_at_mut_checked(payload.end)?;
+            *input = rest;
+            return self.message(kind, taken.get(payload.start..)?);
         }
+        self.receive_next(input, inbox)
     }
 
     #[inline(never)]
@@ -257,7 +260,11 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        let Some(ready) = self.poll_next(input, inbox) else {
+        let ready = match cfg!(target_pointer_width = "64") {
+            true => self.poll_next(input, inbox),
+            false => self.poll(input, inbox),
+        };
+        let Some(ready) = ready else {
             if !self.awaits_caller() {
                 *input = &mut [];
             }
@@ -280,7 +287,7 @@ impl<R: Role> WebSocket<R> {
     {
         match self.whole(input, inbox) {
             Some((kind, payload)) => {
-                Some(Ready { consumed: payload.end, what: What::Message { kind, start: payload.start } })
+                Some(Ready { consumed: payload.end, start: payload.start, what: What::Message(kind) })
             }
             None => self.poll_next(input, inbox),
         }
@@ -311,21 +318,12 @@ impl<R: Role> WebSocket<R> {
             self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
         }
         if let Some(what) = self.due.next() {
-            return Some(Ready { consumed: 0, what });
+            return Some(Ready { consumed: 0, start: 0, what });
         }
-        let mut at = 0;
-        let what = match self.receiving {
-            Receiving::Frames(..) => self.poll_frames(input, &mut at, inbox),
-            Receiving::Head(..) => self.poll_head(input, &mut at, inbox),
-            Receiving::Waiting { .. } | Receiving::Over => return None,
-        };
-        match what {
-            Ok(None) => None,
-            Ok(Some(what)) => Some(Ready { consumed: at, what }),
-            Err(fault) => {
-                self.fail(fault);
-                self.due.next().map(|what| Ready { consumed: at, what })
-            }
+        match self.receiving {
+            Receiving::Head(..) => self.poll_head(input, inbox),
+            // Nothing, where no frames come.
+            _ => self.poll_frames(input, inbox),
         }
     }
 
@@ -372,9 +370,9 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        let Ready { consumed, what } = ready;
+        let Ready { consumed, start, what } = ready;
         match what {
-            What::Message { kind, start } => self.message(kind, input.get(start..consumed)?),
+            What::Message(kind) => self.message(kind, input.get(start..consumed)?),
             _ => self.other_event(ready, input, inbox),
         }
     }
@@ -385,29 +383,28 @@ impl<R: Role> WebSocket<R> {
         match kind {
             Kind::Binary => Some(Event::Message(Message::Binary(payload))),
             Kind::Text => match utf8::validate(payload) {
-                Ok(text) => Some(Event::Message(Message::Text(text))),
-                Err(_) => self.fail_text(),
+                Some(text) => Some(Event::Message(Message::Text(text))),
+                None => self.fail_text(),
             },
         }
     }
 
     /// Every event but a message in place.
-    #[inline(never)]
     fn other_event<'e, B>(&mut self, ready: Ready, input: &'e mut [u8], inbox: &'e B) -> Option<Event<'e>>
     where
         B: Buffer + ?Sized,
     {
-        let Ready { consumed, what } = ready;
+        let Ready { consumed, start, what } = ready;
         // Each arm says `Some`: an event that is wrapped behind the match is on the stack twice.
         match what {
-            What::Message { .. } => None,
+            What::Message(_) => None,
             What::Collected(Kind::Binary) => Some(Event::Message(Message::Binary(inbox.bytes()))),
             What::Collected(Kind::Text) => Some(Event::Message(Message::Text(inbox.text().ok()?))),
-            What::Piece { kind, start, lead, first, last } => {
-                let payload = input.get_mut(start..consumed)?;
+            What::Piece { kind, taken, first, last } => {
+                let payload = input.get_mut(start + usize::from(taken)..consumed)?;
                 match kind {
                     Kind::Binary => Some(Event::Piece(Piece { part: Part::Binary(payload), first, last })),
-                    Kind::Text => self.text_piece(payload, lead, first, last),
+                    Kind::Text => self.text_piece(payload, taken > 0, first, last),
                 }
             }
             What::Ping => control_event(Opcode::Ping, self.control()),
@@ -435,14 +432,19 @@ impl<R: Role> WebSocket<R> {
     fn text_piece<'e>(
         &mut self,
         payload: &'e [u8],
-        lead: Option<char>,
+        has_lead: bool,
         first: bool,
         last: bool,
     ) -> Option<Event<'e>> {
-        let (text, last) = match self.assembly()?.validate(payload, last) {
-            Ok(text) => (text, last),
-            Err("") if lead.is_none() => return self.fail_text(),
-            Err(text) => {
+        let assembly = self.assembly()?;
+        let lead = if has_lead { assembly.lead() } else { None };
+        let (text, last) = match assembly.text(payload, last) {
+            Some(text) => (text, last),
+            None => {
+                let text = utf8::valid_prefix(payload);
+                if text.is_empty() && lead.is_none() {
+                    return self.fail_text();
+                }
                 self.due.then = Then::WrongText;
                 (text, false)
             }
@@ -478,14 +480,15 @@ impl<R: Role> WebSocket<R> {
 
     // The two are kept apart from each other: the stack of the one is not that of the other.
     #[inline(never)]
-    fn poll_head<B>(&mut self, input: &[u8], at: &mut usize, inbox: &mut B) -> Result<Option<What>, Fault>
+    fn poll_head<B>(&mut self, input: &[u8], inbox: &mut B) -> Option<Ready>
     where
         B: Buffer + ?Sized,
     {
-        let Receiving::Head(reader, opening) = &mut self.receiving else { return Ok(None) };
-        let read = reader.read(input, inbox, opening, &self.config).map_err(Into::into)?;
-        let Some((head, taken)) = read else { return Ok(None) };
-        *at = taken;
+        let Receiving::Head(reader, opening) = &mut self.receiving else { return None };
+        let (head, consumed) = match reader.read(input, inbox, opening, &self.config) {
+            Ok(read) => read?,
+            Err(error) => return self.failed(error.into(), 0),
+        };
         let what = head.into();
         match what {
             What::Request(asked) => {
@@ -493,57 +496,74 @@ impl<R: Role> WebSocket<R> {
                 // From here on it is the caller who takes the time.
                 self.timer = Timer::Off;
             }
-            What::Error(fault) => return Err(fault),
+            What::Error(fault) => return self.failed(fault, consumed),
             _ => self.start(),
         }
-        Ok(Some(what))
+        Some(Ready { consumed, start: 0, what })
     }
 
     #[inline(never)]
-    fn poll_frames<B>(
-        &mut self,
-        input: &mut [u8],
-        at: &mut usize,
-        inbox: &mut B,
-    ) -> Result<Option<What>, Fault>
+    fn poll_frames<B>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready>
     where
         B: Buffer + ?Sized,
     {
         if !input.is_empty() {
             self.heard();
         }
+        let mut at = 0..0;
+        match self.next_of_frames(input, &mut at, inbox) {
+            Ok(what) => Some(Ready { consumed: at.end, start: at.start, what: what? }),
+            Err(error) => self.failed(Fault::Protocol(error), at.end),
+        }
+    }
+
+    /// Goes on from the end of `at` in `input` to what makes an event, which lies there then.
+    #[inline(always)]
+    fn next_of_frames<B>(
+        &mut self,
+        input: &mut [u8],
+        at: &mut Range<usize>,
+        inbox: &mut B,
+    ) -> Result<Option<What>, ProtocolError>
+    where
+        B: Buffer + ?Sized,
+    {
         let Receiving::Frames(inbound, assembly) = &mut self.receiving else { return Ok(None) };
         let config = &self.config;
         let rules = Rules::new(R::IS_SERVER, config, inbox);
-        while let Some(found) = inbound.next(input, at, &rules)? {
-            let what = match found {
-                Found::Part(part) => {
-                    let payload = input.get_mut(part.start..*at).unwrap_or_default();
-                    match config.delivery {
-                        Delivery::Whole => assembly.collect(part, payload, inbox)?,
-                        Delivery::Pieces => assembly.piece(part, payload)?,
-                    }
-                }
-                Found::Control(Opcode::Ping) => {
+        while let Some(part) = inbound.next(input, at, &rules)? {
+            let what = match (part.kind, part.opcode) {
+                _ if !part.last && (part.kind.is_none() || part.payload.is_empty()) => None,
+                (Some(_), _) if config.delivery == Delivery::Whole => assembly.collect(part, inbox)?,
+                (Some(_), _) => assembly.piece(part)?,
+                (None, Opcode::Ping) => {
                     // "unless it already received a Close frame" (section 5.5.2): then no frame would be looked at.
                     self.shared.owe_pong(&inbound.control);
                     Some(What::Ping)
                 }
-                Found::Control(Opcode::Close) => {
+                (None, Opcode::Close) => {
                     let (code, _) = frame::parse_close(&inbound.control)?;
                     self.closed_by_peer(code);
                     return Ok(Some(What::Closed));
                 }
-                Found::Control(_) => Some(What::Pong),
+                (None, _) => Some(What::Pong),
             };
             if what.is_some() {
                 return Ok(what);
             }
-            if *at == input.len() {
+            if at.end == input.len() {
                 break;
             }
         }
         Ok(None)
+    }
+
+    /// Fails the connection, and has its Error told at once.
+    #[inline(always)]
+    fn failed(&mut self, fault: Fault, consumed: usize) -> Option<Ready> {
+        self.fail(fault);
+        self.due.then = Then::Dropped;
+        Some(Ready { consumed, start: 0, what: What::Error(fault) })
     }
 
     /// The opening handshake is complete.
@@ -571,7 +591,7 @@ impl<R: Role> WebSocket<R> {
     fn fail(&mut self, fault: Fault) {
         let owed = match fault {
             Fault::Protocol(error) if self.shared.phase == Phase::Open => Owed::Close(error.close_code()),
-            Fault::Request(error) => Owed::Refusal(error.status()),
+            Fault::Request(error) if R::IS_SERVER => Owed::Refusal(error.status()),
             _ => Owed::Nothing,
         };
         self.end(if owed == Owed::Nothing { Phase::Closed } else { Phase::Failed });
@@ -592,7 +612,7 @@ impl<R: Role> WebSocket<R> {
     }
 
     /// The peer of an open connection has given a sign of life.
-    #[inline]
+    #[inline(always)]
     fn heard(&mut self) {
         if self.shared.phase == Phase::Open && self.timer != Timer::Off {
             self.timer = Timer::Armed;
@@ -602,21 +622,26 @@ impl<R: Role> WebSocket<R> {
 
     /// Starts the timer of the phase.
     fn arm(&mut self) {
-        self.timer = if self.timeout().is_some() { Timer::Armed } else { Timer::Off };
+        self.timer = Timer::of(self.timeout());
     }
 
     /// How long the phase may take.
-    fn timeout(&self) -> Option<Duration> {
+    fn timeout(&self) -> Millis {
         let config = &self.config;
         match self.shared.phase {
-            Phase::Connecting => config.handshake_timeout.get(),
-            Phase::Open if self.shared.idle == Idle::Quiet => config.idle_ping.get(),
-            Phase::Open => config.pong_timeout.get().or(config.idle_ping.get()),
+            Phase::Connecting => config.handshake_timeout,
+            Phase::Open if self.is_next_idle_ping() => config.idle_ping,
+            Phase::Open => config.pong_timeout,
             Phase::CloseSent | Phase::CloseReceived | Phase::BothClosed | Phase::Failed => {
-                config.closing_timeout.get()
+                config.closing_timeout
             }
-            Phase::Closed => None,
+            Phase::Closed => Millis::NEVER,
         }
+    }
+
+    /// Whether silence leads to an idle Ping, and not to the end.
+    fn is_next_idle_ping(&self) -> bool {
+        self.shared.idle == Idle::Quiet || self.config.pong_timeout == Millis::NEVER
     }
 
     /// Notes that the stream has ended: the peer will send nothing more. Call it once all input has been received.
@@ -639,7 +664,7 @@ impl<R: Role> WebSocket<R> {
         match self.timer {
             Timer::Off => None,
             Timer::Armed => Some(Duration::ZERO),
-            Timer::At(deadline) => Some(deadline),
+            Timer::Running => Some(self.deadline),
         }
     }
 
@@ -656,12 +681,10 @@ impl<R: Role> WebSocket<R> {
         match self.timer {
             Timer::Off => {}
             Timer::Armed => self.start_timer(now),
-            Timer::At(deadline) if now < deadline => {}
-            Timer::At(_) => match self.shared.phase {
+            Timer::Running if now < self.deadline => {}
+            Timer::Running => match self.shared.phase {
                 Phase::Connecting => self.fail(Fault::HandshakeTimeout),
-                Phase::Open
-                    if self.shared.idle == Idle::Quiet || self.config.pong_timeout.get().is_none() =>
-                {
+                Phase::Open if self.is_next_idle_ping() => {
                     self.shared.idle = Idle::PingOwed;
                     self.start_timer(now);
                 }
@@ -678,7 +701,12 @@ impl<R: Role> WebSocket<R> {
     }
 
     fn start_timer(&mut self, now: Duration) {
-        self.timer = self.timeout().map_or(Timer::Off, |timeout| Timer::At(now.saturating_add(timeout)));
+        if let Some(timeout) = self.timeout().get() {
+            self.timer = Timer::Running;
+            self.deadline = now.saturating_add(timeout);
+        } else {
+            self.timer = Timer::Off;
+        }
     }
 
     /// Appends what the machine owes, all of it or nothing: a Pong, an idle Ping, a Close frame, the refusal of a request.
@@ -768,7 +796,7 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        self.outbound.send_control(Opcode::Ping, [payload, &[]], &mut self.role, &mut self.shared, outbox)
+        self.outbound.send_control(Opcode::Ping, payload, &[], &mut self.role, &mut self.shared, outbox)
     }
 
     /// Starts the closing handshake: appends a Close frame with a code and a reason of up to 123 bytes, which may be empty.
@@ -786,7 +814,7 @@ impl<R: Role> WebSocket<R> {
         if !code.is_sendable() || R::IS_SERVER && code == CloseCode::MISSING_EXTENSION {
             return Err(CloseError::InvalidCode);
         }
-        self.send_close([&code.0.to_be_bytes(), reason.as_bytes()], outbox)
+        self.send_close(&code.0.to_be_bytes(), reason.as_bytes(), outbox)
     }
 
     /// Starts the closing handshake with an empty Close frame: the peer reads code 1005.
@@ -797,14 +825,15 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        self.send_close([&[], &[]], outbox)
+        self.send_close(&[], &[], outbox)
     }
 
-    fn send_close<B>(&mut self, parts: [&[u8]; 2], outbox: &mut B) -> Result<(), CloseError>
+    fn send_close<B>(&mut self, lead: &[u8], rest: &[u8], outbox: &mut B) -> Result<(), CloseError>
     where
         B: Buffer + ?Sized,
     {
-        let sent = self.outbound.send_control(Opcode::Close, parts, &mut self.role, &mut self.shared, outbox);
+        let sent =
+            self.outbound.send_control(Opcode::Close, lead, rest, &mut self.role, &mut self.shared, outbox);
         sent.map_err(|error| match error {
             SendError::OutboxFull(full) => CloseError::OutboxFull(full),
             SendError::PayloadOwed => CloseError::PayloadOwed,

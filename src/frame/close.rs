@@ -63,7 +63,7 @@ pub(crate) fn parse(payload: &[u8]) -> Result<(CloseCode, &str), ProtocolError> 
     if !code.is_sendable() {
         return Err(ProtocolError::InvalidCloseCode);
     }
-    let reason = crate::utf8::validate(reason).map_err(|_| ProtocolError::InvalidCloseReason)?;
+    let reason = crate::utf8::validate(reason).ok_or(ProtocolError::InvalidCloseReason)?;
     Ok((code, reason))
 }
 

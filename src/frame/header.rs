@@ -3,9 +3,8 @@
 //! Stateless: what depends on the frames before (fragmentation, limits) is judged in `inbound`.
 
 use crate::data::Kind;
-use crate::mask::MaskingKey;
+use crate::mask::{Mask, MaskingKey};
 use crate::{Buffer, ProtocolError};
-use core::ops::Range;
 
 /// What a frame is (section 5.2). The discriminants are the codes on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,9 +43,6 @@ pub(crate) struct Header {
     pub(crate) mask: Option<MaskingKey>,
 }
 
-/// The longest header: two octets, a 64-bit length and a masking key.
-pub(crate) const MAX_HEADER: usize = 14;
-
 /// The largest payload of a control frame (section 5.5).
 pub(crate) const MAX_CONTROL: usize = 125;
 
@@ -56,9 +52,117 @@ const MASKED: u8 = 0x80;
 const FINAL_TEXT: u8 = FIN | Opcode::Text as u8;
 const FINAL_BINARY: u8 = FIN | Opcode::Binary as u8;
 
+/// A frame's header as far as its octets have come.
+#[derive(Clone, Debug)]
+pub(crate) struct Incoming {
+    /// The place of its next octet in the longest header: a shorter one leaves places out.
+    place: u8,
+    pub(crate) opcode: Opcode,
+    pub(crate) fin: bool,
+    /// What the octets of its masking key are so far.
+    pub(crate) mask: Mask,
+    pub(crate) len: u64,
+}
+
+/// What an octet has completed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Read {
+    Opcode,
+    Length,
+    /// Nothing that is to be judged.
+    Other,
+}
+
+/// The places in the longest header: two octets, a length of 64 bits, whose last two may be one of 16, and a masking key.
+const LENGTH_64: u8 = 2;
+const SIXTH: u8 = LENGTH_64 + 5;
+const LENGTH_16: u8 = 8;
+const LAST: u8 = KEY - 1;
+const KEY: u8 = 10;
+const PAYLOAD: u8 = 14;
+
+impl Default for Incoming {
+    fn default() -> Self {
+        Self { place: 0, opcode: Opcode::Continuation, fin: false, mask: Mask::new([0; 4]), len: 0 }
+    }
+}
+
+impl Incoming {
+    /// Whether none of it has come.
+    #[inline]
+    pub(crate) const fn is_new(&self) -> bool {
+        self.place == 0
+    }
+
+    #[inline]
+    pub(crate) const fn is_complete(&self, masked: bool) -> bool {
+        self.place == Self::end(masked)
+    }
+
+    const fn end(masked: bool) -> u8 {
+        if masked { PAYLOAD } else { KEY }
+    }
+
+    /// How many octets are still to come, as far as is known; 0 where none has.
+    pub(crate) fn missing(&self, masked: bool) -> u64 {
+        u64::from(match self.place {
+            place @ 0..LENGTH_64 => place,
+            place => Self::end(masked) - place,
+        })
+    }
+
+    /// Reads the next octet of a header that is not complete: what it has completed.
+    pub(crate) fn read(&mut self, octet: u8, masked: bool) -> Result<Read, ProtocolError> {
+        match self.place {
+            0 => {
+                (self.fin, self.opcode) = first(octet)?;
+                self.place = 1;
+                return Ok(Read::Opcode);
+            }
+            1 => {
+                if (octet & MASKED != 0) != masked {
+                    // Section 5.1: a server closes on a frame without mask, a client on one with.
+                    return Err(if masked { ProtocolError::Unmasked } else { ProtocolError::Masked });
+                }
+                let short = octet & !MASKED;
+                if self.opcode.is_control() && usize::from(short) > MAX_CONTROL {
+                    return Err(ProtocolError::ControlTooLong);
+                }
+                self.place = match short {
+                    126 => LENGTH_16,
+                    127 => LENGTH_64,
+                    _ => {
+                        self.len = u64::from(short);
+                        KEY
+                    }
+                };
+            }
+            place @ LENGTH_64..KEY => {
+                self.len = self.len << 8 | u64::from(octet);
+                // "the most significant bit MUST be 0", "the minimal number of bytes MUST be used to encode the length": said on
+                // the first octet of 64 bits, on the sixth where all are zero, and on the last of 16 bits.
+                match place {
+                    LENGTH_64 if octet & 0x80 != 0 => return Err(ProtocolError::LengthOver63Bits),
+                    SIXTH if self.len == 0 => return Err(ProtocolError::NonMinimalLength),
+                    LAST if self.len < 126 => return Err(ProtocolError::NonMinimalLength),
+                    _ => {}
+                }
+                self.place = place + 1;
+            }
+            place => {
+                let [_, b, c, d] = self.mask.key();
+                self.mask = Mask::new([b, c, d, octet]);
+                self.place = place + 1;
+                return Ok(Read::Other);
+            }
+        }
+        Ok(if self.place == KEY { Read::Length } else { Read::Other })
+    }
+}
+
 /// The first octet: FIN and opcode.
 #[inline]
-pub(crate) fn first(octet: u8) -> Result<(bool, Opcode), ProtocolError> {
+fn first(octet: u8) -> Result<(bool, Opcode), ProtocolError> {
     if octet & RESERVED != 0 {
         return Err(ProtocolError::ReservedBits);
     }
@@ -78,44 +182,10 @@ pub(crate) fn first(octet: u8) -> Result<(bool, Opcode), ProtocolError> {
     Ok((fin, opcode))
 }
 
-/// The second octet: whether the payload is masked, and the 7-bit length, which may be 126 or 127.
-#[inline]
-pub(crate) const fn second(octet: u8) -> (bool, u8) {
-    (octet & MASKED != 0, octet & !MASKED)
-}
-
-/// The length that `short`, the 7-bit length, begins and `rest` goes on with, and what comes after it; `None` where
-/// `rest` does not reach. "The minimal number of bytes MUST be used to encode the length" (section 5.2).
-#[inline]
-pub(crate) fn length(short: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolError> {
-    match short {
-        126 => match rest.split_first_chunk::<2>() {
-            Some((octets, rest)) => match u16::from_be_bytes(*octets) {
-                0..126 => Err(ProtocolError::NonMinimalLength),
-                len => Ok(Some((u64::from(len), rest))),
-            },
-            None => Ok(None),
-        },
-        127 => long_length(rest),
-        _ => Ok(Some((u64::from(short), rest))),
-    }
-}
-
-fn long_length(rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolError> {
-    // "the most significant bit MUST be 0": said on its own octet, like the six leading zeros of a short length.
-    if rest.first().is_some_and(|octet| octet & 0x80 != 0) {
-        return Err(ProtocolError::LengthOver63Bits);
-    }
-    if rest.first_chunk::<6>() == Some(&[0; 6]) {
-        return Err(ProtocolError::NonMinimalLength);
-    }
-    Ok(rest.split_first_chunk::<8>().map(|(octets, rest)| (u64::from_be_bytes(*octets), rest)))
-}
-
 /// A message in one frame that lies whole at the front of `input`, its length in at most 16 bits: its kind, its masking
-/// key and where its payload lies. `None` for everything else.
+/// key, where its payload begins, and the payload. `None` for everything else.
 #[inline]
-pub(crate) fn whole(input: &[u8], masked: bool) -> Option<(Kind, Option<MaskingKey>, Range<usize>)> {
+pub(crate) fn whole(input: &mut [u8], masked: bool) -> Option<(Kind, Option<MaskingKey>, usize, &mut [u8])> {
     let [first, second, rest @ ..] = input else { return None };
     let kind = match *first {
         FINAL_TEXT => Kind::Text,
@@ -123,7 +193,7 @@ pub(crate) fn whole(input: &[u8], masked: bool) -> Option<(Kind, Option<MaskingK
         _ => return None,
     };
     let masked_bit = if masked { MASKED } else { 0 };
-    let (header, len, rest) = match *second ^ masked_bit {
+    let (start, len, rest) = match *second ^ masked_bit {
         len @ 0..=125 => (2, usize::from(len), rest),
         126 => match rest {
             [high, low, rest @ ..] if (*high, *low) >= (0, 126) => {
@@ -133,32 +203,17 @@ pub(crate) fn whole(input: &[u8], masked: bool) -> Option<(Kind, Option<MaskingK
         },
         _ => return None,
     };
-    let (header, key, rest) = match masked {
-        false => (header, None, rest),
-        true => rest.split_first_chunk().map(|(key, rest)| (header + 4, Some(*key), rest))?,
+    let (start, key, rest) = match masked {
+        false => (start, None, rest),
+        true => rest.split_first_chunk_mut().map(|(key, rest)| (start + 4, Some(*key), rest))?,
     };
-    (len <= rest.len()).then_some((kind, key, header..header + len))
+    Some((kind, key, start, rest.get_mut(..len)?))
 }
 
 /// Whether a frame with a 7-bit length lies whole at the front of `input`. (One without a mask may be taken for cut.)
 #[inline(always)]
 pub(crate) fn is_short_and_whole(input: &[u8]) -> bool {
     matches!(input, [_, second, _, _, _, _, rest @ ..] if usize::from(second & !MASKED) <= rest.len().min(125))
-}
-
-/// How many octets the header takes that `input` begins with, as far as its first two say; 0 for no input.
-pub(crate) fn header_octets(input: &[u8]) -> u64 {
-    let second = match input {
-        [] => return 0,
-        [_] => return 2,
-        [_, second, ..] => *second,
-    };
-    let length = match second & !MASKED {
-        126 => 2,
-        127 => 8,
-        _ => 0,
-    };
-    2 + length + if second & MASKED == 0 { 0 } else { 4 }
 }
 
 /// How many octets the header of a frame with `len` octets of payload takes.
@@ -193,18 +248,14 @@ impl Header {
 }
 
 /// A header whose length takes more than 7 bits.
-#[inline(never)]
 fn append_long<B: Buffer + ?Sized>(first: u8, len: u64, mask: Option<MaskingKey>, outbox: &mut B) {
-    match (u16::try_from(len).map(u16::to_be_bytes), mask) {
-        (Ok([high, low]), None) => outbox.append(&[first, 126, high, low]),
-        (Ok([high, low]), Some([a, b, c, d])) => {
-            outbox.append(&[first, MASKED | 126, high, low, a, b, c, d]);
-        }
-        (Err(_), mask) => {
-            let [a, b, c, d, e, f, g, h] = len.to_be_bytes();
-            outbox.append(&[first, if mask.is_some() { MASKED } else { 0 } | 127, a, b, c, d, e, f, g, h]);
-            outbox.append(mask.as_ref().map_or(&[], |key| key));
-        }
+    let masked = if mask.is_some() { MASKED } else { 0 };
+    match (u16::try_from(len).map(u16::to_be_bytes), len.to_be_bytes()) {
+        (Ok([high, low]), _) => outbox.append(&[first, masked | 126, high, low]),
+        (_, [a, b, c, d, e, f, g, h]) => outbox.append(&[first, masked | 127, a, b, c, d, e, f, g, h]),
+    }
+    if let Some(key) = mask {
+        outbox.append(&key);
     }
 }
 
@@ -230,6 +281,17 @@ mod tests {
         }
     }
 
+    /// What the octets say: the header, and whether it is complete.
+    fn read(octets: &[u8], masked: bool) -> Result<(Incoming, bool), ProtocolError> {
+        let mut incoming = Incoming::default();
+        for octet in octets {
+            assert!(!incoming.is_complete(masked));
+            incoming.read(*octet, masked)?;
+        }
+        let complete = incoming.is_complete(masked);
+        Ok((incoming, complete))
+    }
+
     #[test]
     fn f3_f7_lengths_are_written_in_network_order_and_read_back() {
         for (len, octets) in [
@@ -241,25 +303,40 @@ mod tests {
             (65_536, &[0x7F, 0, 0, 0, 0, 0, 1, 0, 0]),
             (0x7FFF_FFFF_FFFF_FFFF, &[0x7F, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
         ] {
-            let header = Header { fin: true, opcode: Opcode::Binary, len, mask: None };
-            let mut written = heapless::Vec::<u8, MAX_HEADER>::new();
-            header.append(&mut written);
-            assert_eq!((written[0], &written[1..]), (0x82, octets));
-            assert_eq!(header_size(len, false), written.len());
-            assert_eq!(length(octets[0], &octets[1..]), Ok(Some((len, &[][..]))));
-            for cut in 1..octets.len() {
-                assert_eq!(length(octets[0], &octets[1..cut]), Ok(None));
+            for mask in [None, Some([1, 2, 3, 4])] {
+                let header = Header { fin: true, opcode: Opcode::Binary, len, mask };
+                let mut written = heapless::Vec::<u8, 14>::new();
+                header.append(&mut written);
+                let masked = mask.is_some();
+                assert_eq!(written[..2], [0x82, octets[0] | if masked { MASKED } else { 0 }]);
+                assert_eq!(written[2..1 + octets.len()], octets[1..]);
+                assert_eq!(header_size(len, masked), written.len());
+                let (incoming, complete) = read(&written, masked).unwrap();
+                assert_eq!((incoming.opcode, incoming.fin, incoming.len), (Opcode::Binary, true, len));
+                assert_eq!(incoming.mask.key(), mask.unwrap_or_default());
+                assert!(complete);
+                for cut in 0..written.len() {
+                    let (incoming, complete) = read(&written[..cut], masked).unwrap();
+                    assert!(!complete);
+                    let missing = [0, 1].get(cut).copied().unwrap_or(written.len() - cut);
+                    assert_eq!(incoming.missing(masked), missing as u64, "{cut} of {}", written.len());
+                }
             }
         }
     }
 
     #[test]
     fn f4_f5_f9_a_length_that_is_too_long_a_form_or_over_63_bits_is_refused_on_its_octet() {
-        assert_eq!(length(126, &[0x00]), Ok(None));
-        assert_eq!(length(126, &[0x00, 125]), Err(ProtocolError::NonMinimalLength));
-        assert_eq!(length(127, &[0; 5]), Ok(None));
-        assert_eq!(length(127, &[0; 6]), Err(ProtocolError::NonMinimalLength));
-        assert_eq!(length(127, &[0, 0, 0, 0, 0, 0, 0xFF, 0xFF]), Err(ProtocolError::NonMinimalLength));
-        assert_eq!(length(127, &[0x80]), Err(ProtocolError::LengthOver63Bits));
+        let refused = |octets: &[u8], error| {
+            let (last, before) = octets.split_last().unwrap();
+            let (mut incoming, complete) = read(before, false).unwrap();
+            assert!(!complete);
+            assert_eq!(incoming.read(*last, false), Err(error), "{octets:?}");
+        };
+        refused(&[0x82, 126, 0, 125], ProtocolError::NonMinimalLength);
+        refused(&[0x82, 127, 0, 0, 0, 0, 0, 0], ProtocolError::NonMinimalLength);
+        refused(&[0x82, 127, 0x80], ProtocolError::LengthOver63Bits);
+        refused(&[0x89, 126], ProtocolError::ControlTooLong);
+        refused(&[0x82, 0x80], ProtocolError::Masked);
     }
 }

@@ -5,8 +5,7 @@ mod header;
 
 pub(crate) use close::parse as parse_close;
 pub(crate) use header::{
-    Header, MAX_CONTROL, MAX_HEADER, Opcode, first, header_octets, header_size, is_short_and_whole, length,
-    second, whole,
+    Header, Incoming, MAX_CONTROL, Opcode, Read, header_size, is_short_and_whole, whole,
 };
 
 pub use crate::mask::{Mask, Masking};
@@ -64,21 +63,6 @@ pub(crate) fn append_message<B: Buffer + ?Sized>(
     match mask {
         None => outbox.append(payload),
         Some(key) => outbox.append_masked(payload, key),
-    }
-}
-
-/// Appends a frame; the caller has seen that there is room. `parts` are the payload, one after the other.
-pub(crate) fn append<B: Buffer + ?Sized>(header: &Header, parts: &[&[u8]], outbox: &mut B) {
-    header.append(outbox);
-    match header.mask {
-        None => parts.iter().for_each(|part| outbox.append(part)),
-        Some(key) => {
-            let mut mask = Mask::new(key);
-            for part in parts {
-                outbox.append_masked(part, mask.key());
-                mask.advance(part.len());
-            }
-        }
     }
 }
 
