@@ -113,10 +113,10 @@ impl Inbound {
         self.over
     }
 
-    /// Whether a short frame lies whole at the front of `input`.
+    /// Whether a frame lies whole at the front of `input`, as far as its first octets tell.
     #[inline(always)]
-    pub(crate) fn is_short_and_whole(&self, input: &[u8]) -> bool {
-        self.place.frame.is_new() && frame::is_short_and_whole(input)
+    pub(crate) fn looks_whole(&self, input: &[u8]) -> bool {
+        self.place.frame.is_new() && frame::looks_whole(input)
     }
 
     /// How many octets behind `input` belong to the frame that is under way, or that `input` begins with; where not even

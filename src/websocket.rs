@@ -343,7 +343,7 @@ impl<R: Role> WebSocket<R> {
         B: Buffer + ?Sized,
     {
         match &self.receiving {
-            Receiving::Frames(inbound, _) if inbound.is_short_and_whole(input) => 0,
+            Receiving::Frames(inbound, _) if inbound.looks_whole(input) => 0,
             _ => self.missing_beyond(input, inbox),
         }
     }

@@ -210,10 +210,17 @@ pub(crate) fn whole(input: &mut [u8], masked: bool) -> Option<(Kind, Option<Mask
     Some((kind, key, start, rest.get_mut(..len)?))
 }
 
-/// Whether a frame with a 7-bit length lies whole at the front of `input`. (One without a mask may be taken for cut.)
+/// Whether a frame with a length of at most 16 bits lies whole at the front of `input`. (One without a mask may be taken for
+/// cut.)
 #[inline(always)]
-pub(crate) fn is_short_and_whole(input: &[u8]) -> bool {
-    matches!(input, [_, second, _, _, _, _, rest @ ..] if usize::from(second & !MASKED) <= rest.len().min(125))
+pub(crate) fn looks_whole(input: &[u8]) -> bool {
+    let [_, second, high, low, _, _, rest @ ..] = input else { return false };
+    let len = match second & !MASKED {
+        126 => usize::from(u16::from_be_bytes([*high, *low])) + 2,
+        127 => return false,
+        short => usize::from(short),
+    };
+    len <= rest.len()
 }
 
 /// How many octets the header of a frame with `len` octets of payload takes.
@@ -248,14 +255,18 @@ impl Header {
 }
 
 /// A header whose length takes more than 7 bits.
+#[inline(never)]
 fn append_long<B: Buffer + ?Sized>(first: u8, len: u64, mask: Option<MaskingKey>, outbox: &mut B) {
-    let masked = if mask.is_some() { MASKED } else { 0 };
-    match (u16::try_from(len).map(u16::to_be_bytes), len.to_be_bytes()) {
-        (Ok([high, low]), _) => outbox.append(&[first, masked | 126, high, low]),
-        (_, [a, b, c, d, e, f, g, h]) => outbox.append(&[first, masked | 127, a, b, c, d, e, f, g, h]),
-    }
-    if let Some(key) = mask {
-        outbox.append(&key);
+    match (u16::try_from(len).map(u16::to_be_bytes), mask) {
+        (Ok([high, low]), None) => outbox.append(&[first, 126, high, low]),
+        (Ok([high, low]), Some([a, b, c, d])) => {
+            outbox.append(&[first, MASKED | 126, high, low, a, b, c, d]);
+        }
+        (Err(_), mask) => {
+            let [a, b, c, d, e, f, g, h] = len.to_be_bytes();
+            outbox.append(&[first, if mask.is_some() { MASKED } else { 0 } | 127, a, b, c, d, e, f, g, h]);
+            outbox.append(mask.as_ref().map_or(&[], |key| key));
+        }
     }
 }
 

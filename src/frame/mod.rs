@@ -4,9 +4,7 @@ mod close;
 mod header;
 
 pub(crate) use close::parse as parse_close;
-pub(crate) use header::{
-    Header, Incoming, MAX_CONTROL, Opcode, Read, header_size, is_short_and_whole, whole,
-};
+pub(crate) use header::{Header, Incoming, MAX_CONTROL, Opcode, Read, header_size, looks_whole, whole};
 
 pub use crate::mask::{Mask, Masking};
 pub use close::CloseCode;
