@@ -86,22 +86,24 @@ fn unmask(octets: &mut [u8], key: Option<MaskingKey>) {
     }
 }
 
+/// The short way, for what most messages are: one frame that lies whole in the input, with a length of at most 16 bits. It
+/// leaves no trace. Its kind, and where its payload lies, unmasked. Everything else, faults included, is left to
+/// [`Inbound::next`].
+#[inline]
+pub(crate) fn whole(input: &mut [u8], rules: &Rules<'_>) -> Option<(Kind, Range<usize>)> {
+    let (kind, key, start, payload) = frame::whole(input, rules.masked)?;
+    let len = payload.len() as u64;
+    if rules.is_message_too_big(len) || len > rules.config.max_frame {
+        return None;
+    }
+    unmask(payload, key);
+    Some((kind, start..start + payload.len()))
+}
+
 impl Inbound {
-    /// The short way, for what most messages are: one frame that lies whole in the input, with a length of at most 16
-    /// bits. It leaves no trace here. Its kind, and where its payload lies, unmasked. Everything else, faults included, is
-    /// left to [`next`](Self::next).
-    #[inline]
-    pub(crate) fn whole(&self, input: &mut [u8], rules: &Rules<'_>) -> Option<(Kind, Range<usize>)> {
-        if self.over || !self.place.frame.is_new() || self.place.kind.is_some() {
-            return None;
-        }
-        let (kind, key, start, payload) = frame::whole(input, rules.masked)?;
-        let len = payload.len() as u64;
-        if rules.is_message_too_big(len) || len > rules.config.max_frame {
-            return None;
-        }
-        unmask(payload, key);
-        Some((kind, start..start + payload.len()))
+    /// Whether the next octet begins a frame, and that frame no fragment of a message that has begun.
+    pub(crate) fn is_between(&self) -> bool {
+        !self.over && self.place.frame.is_new() && self.place.kind.is_none()
     }
 
     /// Nothing more is looked at. The last control frame's payload may still be asked for.
@@ -111,12 +113,6 @@ impl Inbound {
 
     pub(crate) const fn is_over(&self) -> bool {
         self.over
-    }
-
-    /// Whether a frame lies whole at the front of `input`, as far as its first octets tell.
-    #[inline(always)]
-    pub(crate) fn looks_whole(&self, input: &[u8]) -> bool {
-        self.place.frame.is_new() && frame::looks_whole(input)
     }
 
     /// How many octets behind `input` belong to the frame that is under way, or that `input` begins with; where not even

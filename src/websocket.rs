@@ -7,7 +7,7 @@ use crate::frame::{self, Opcode};
 use crate::handshake::{
     self, Accept, Chosen, Connect, KeyValue, Open, Reader, Reject, Request, Response, ServerOpening,
 };
-use crate::inbound::{Inbound, Rules};
+use crate::inbound::{self, Inbound, Rules};
 use crate::message::Assembly;
 use crate::outbound::{Idle, Outbound, Owed, Phase, Shared};
 use crate::role::{Client, Role, Server, sealed};
@@ -34,6 +34,8 @@ pub struct WebSocket<R: Role> {
     shared: Shared,
     timer: Timer,
     deadline: Duration,
+    /// The short way is open: see [`is_between`](Self::is_between), which is asked once for all messages of a read.
+    between: bool,
 }
 
 /// What the next bytes of input are.
@@ -177,12 +179,15 @@ impl<R: Role> WebSocket<R> {
             shared,
             timer,
             deadline: Duration::ZERO,
+            between: false,
         }
     }
 
     fn new_open(role: R, config: Config) -> Self {
         let receiving = Receiving::Frames(Inbound::default(), Assembly::default());
-        Self::new(role, config, receiving, Phase::Open, Timer::of(config.idle_ping))
+        let mut ws = Self::new(role, config, receiving, Phase::Open, Timer::of(config.idle_ping));
+        ws.between = ws.is_between();
+        ws
     }
 
     pub(crate) fn accept_request<B>(&mut self, accept: Accept<'_>, outbox: &mut B) -> Result<(), AnswerError>
@@ -299,18 +304,34 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        let Receiving::Frames(inbound, _) = &self.receiving else { return None };
-        if !self.due.is_empty() || self.config.delivery != Delivery::Whole {
+        if !self.between {
             return None;
         }
-        let found = inbound.whole(input, &Rules::new(R::IS_SERVER, &self.config, inbox))?;
+        debug_assert!(self.is_between());
+        let found = inbound::whole(input, &Rules::new(R::IS_SERVER, &self.config, inbox))?;
         self.heard();
         Some(found)
+    }
+
+    /// Whether a whole message may begin with the next octet, and is to be lent from where it lies.
+    fn is_between(&self) -> bool {
+        let Receiving::Frames(inbound, _) = &self.receiving else { return false };
+        inbound.is_between() && self.due.is_empty() && self.config.delivery == Delivery::Whole
     }
 
     /// The way to every event.
     #[inline(never)]
     fn poll_next<B>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready>
+    where
+        B: Buffer + ?Sized,
+    {
+        let ready = self.poll_any(input, inbox);
+        self.between = self.is_between();
+        ready
+    }
+
+    #[inline(always)]
+    fn poll_any<B>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready>
     where
         B: Buffer + ?Sized,
     {
@@ -342,10 +363,7 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        match &self.receiving {
-            Receiving::Frames(inbound, _) if inbound.looks_whole(input) => 0,
-            _ => self.missing_beyond(input, inbox),
-        }
+        if self.between && frame::looks_whole(input) { 0 } else { self.missing_beyond(input, inbox) }
     }
 
     #[inline(never)]
@@ -605,6 +623,7 @@ impl<R: Role> WebSocket<R> {
             Receiving::Frames(inbound, _) => inbound.end(),
             opening => *opening = Receiving::Over,
         }
+        self.between = false;
         self.shared.phase = phase;
         self.shared.owed = Owed::Nothing;
         self.shared.idle = Idle::Quiet;
@@ -614,7 +633,8 @@ impl<R: Role> WebSocket<R> {
     /// The peer of an open connection has given a sign of life.
     #[inline(always)]
     fn heard(&mut self) {
-        if self.shared.phase == Phase::Open && self.timer != Timer::Off {
+        // An armed one has heard of it already.
+        if self.timer == Timer::Running && self.shared.phase == Phase::Open {
             self.timer = Timer::Armed;
             self.shared.idle = Idle::Quiet;
         }
