@@ -257,16 +257,13 @@ impl Header {
 /// A header whose length takes more than 7 bits.
 #[inline(never)]
 fn append_long<B: Buffer + ?Sized>(first: u8, len: u64, mask: Option<MaskingKey>, outbox: &mut B) {
-    match (u16::try_from(len).map(u16::to_be_bytes), mask) {
-        (Ok([high, low]), None) => outbox.append(&[first, 126, high, low]),
-        (Ok([high, low]), Some([a, b, c, d])) => {
-            outbox.append(&[first, MASKED | 126, high, low, a, b, c, d]);
-        }
-        (Err(_), mask) => {
-            let [a, b, c, d, e, f, g, h] = len.to_be_bytes();
-            outbox.append(&[first, if mask.is_some() { MASKED } else { 0 } | 127, a, b, c, d, e, f, g, h]);
-            outbox.append(mask.as_ref().map_or(&[], |key| key));
-        }
+    let masked = if mask.is_some() { MASKED } else { 0 };
+    match (u16::try_from(len).map(u16::to_be_bytes), len.to_be_bytes()) {
+        (Ok([high, low]), _) => outbox.append(&[first, masked | 126, high, low]),
+        (_, [a, b, c, d, e, f, g, h]) => outbox.append(&[first, masked | 127, a, b, c, d, e, f, g, h]),
+    }
+    if let Some(key) = mask {
+        outbox.append(&key);
     }
 }
 
