@@ -577,7 +577,7 @@ impl<R: Role> WebSocket<R> {
     }
 
     /// Fails the connection, and has its Error told at once.
-    #[inline(always)]
+    #[inline(always)] // A call would cost more flash.
     fn failed(&mut self, fault: Fault, consumed: usize) -> Option<Ready> {
         self.fail(fault);
         self.due.then = Then::Dropped;

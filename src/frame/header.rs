@@ -1,6 +1,6 @@
 //! A frame's header: what each of its octets may say (RFC 6455 section 5.2), and how one is written.
 //!
-//! Stateless: what depends on the frames before (fragmentation, limits) is judged in `inbound`.
+//! What depends on the frames before (fragmentation, limits) is judged in `inbound`.
 
 use crate::data::Kind;
 use crate::mask::{Mask, MaskingKey};
@@ -61,6 +61,7 @@ pub(crate) struct Incoming {
     pub(crate) fin: bool,
     /// What the octets of its masking key are so far.
     pub(crate) mask: Mask,
+    /// What the octets of its length are so far; once it is complete, how much of the payload is to come.
     pub(crate) len: u64,
 }
 
@@ -73,13 +74,15 @@ pub(crate) enum Read {
     Other,
 }
 
-/// The places in the longest header: two octets, a length of 64 bits, whose last two may be one of 16, and a masking key.
+/// Where each part begins in the longest header: behind two octets a length of 64 bits, whose last two octets may be one
+/// of 16 bits, and a masking key.
 const LENGTH_64: u8 = 2;
-const SIXTH: u8 = LENGTH_64 + 5;
 const LENGTH_16: u8 = 8;
-const LAST: u8 = KEY - 1;
 const KEY: u8 = 10;
 const PAYLOAD: u8 = 14;
+/// The sixth octet of a length of 64 bits, and the last of any.
+const SIXTH: u8 = LENGTH_16 - 1;
+const LAST: u8 = KEY - 1;
 
 impl Default for Incoming {
     fn default() -> Self {

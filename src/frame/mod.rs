@@ -47,8 +47,7 @@ pub(crate) fn size(len: usize, masked: bool) -> usize {
     header_size(len as u64, masked) + len
 }
 
-/// Appends a message as one frame; the caller has seen that there is room. [`append`] would do, with its parts and its
-/// header in memory: this is the common case, in registers.
+/// Appends a message as one frame; the caller has seen that there is room.
 #[inline(always)]
 pub(crate) fn append_message<B: Buffer + ?Sized>(
     kind: Kind,
