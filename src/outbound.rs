@@ -2,7 +2,7 @@
 
 use crate::data::{ControlPayload, Fragment, Kind};
 use crate::frame::{self, Header, MAX_CONTROL, Mask, Opcode, header_size};
-use crate::{Buffer, CloseCode, OutboxFull, Role, SendError, handshake};
+use crate::{Buffer, CloseCode, OutboxFull, Reject, Role, SendError};
 
 /// The sending half of an open connection.
 #[derive(Debug, Default)]
@@ -115,9 +115,7 @@ impl Shared {
     ) -> Result<bool, OutboxFull> {
         match self.owed {
             // No client owes it: there it is not even linked.
-            Owed::Refusal(status) if R::IS_SERVER => {
-                handshake::append(outbox, |write| handshake::refuse(status, write))?
-            }
+            Owed::Refusal(status) if R::IS_SERVER => Reject::status(status).append(outbox)?,
             Owed::Close(code) => {
                 let octets = code.0.to_be_bytes();
                 let payload = if code == CloseCode::NO_STATUS { &[][..] } else { &octets };

@@ -159,7 +159,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
         let mut random = [0; 16];
         self.role.rng.fill_bytes(&mut random);
         let key = handshake::key_value(&random);
-        handshake::append(outbox, |write| connect.write(&key, write))?;
+        connect.append(&key, &opening, outbox)?;
         opening.key = Some(key);
         self.receiving = Receiving::Head(Reader::default(), opening);
         self.arm();
@@ -202,8 +202,7 @@ impl<R: Role> WebSocket<R> {
             _ => return Err(AnswerError::NoRequest),
         }
         accept.check()?;
-        let value = accept.value();
-        handshake::append(outbox, |write| accept.write(&value, write))?;
+        accept.append(outbox)?;
         self.start();
         self.due.open = Some(accept.chosen());
         Ok(())
@@ -217,7 +216,7 @@ impl<R: Role> WebSocket<R> {
             return Err(AnswerError::NoRequest);
         }
         reject.check()?;
-        handshake::append(outbox, |write| reject.write(write))?;
+        reject.append(outbox)?;
         self.end(Phase::Closed);
         self.due.then = Then::Dropped;
         Ok(())

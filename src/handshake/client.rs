@@ -1,8 +1,8 @@
 //! The client's side of the opening handshake (RFC 6455 section 4.1): the request, and what the response must say.
 
 use super::head::{self, Head};
-use super::{Chosen, Headers, KeyValue, Opening, accept_value, are_allowed, checked_value, write_headers};
-use crate::{Config, ConnectError, HeadError, ResponseError};
+use super::{Chosen, Headers, KeyValue, Opening, accept_value, append, are_allowed, checked_value};
+use crate::{Buffer, Config, ConnectError, HeadError, OutboxFull, ResponseError};
 
 /// What a client asks for: host, path, subprotocols and headers of its own.
 ///
@@ -123,34 +123,39 @@ impl<'a> Connect<'a> {
             if !head::is_token(protocol.as_bytes()) || opening.has_offered(protocol.as_bytes()) {
                 return Err(ConnectError::InvalidProtocol);
             }
-            for part in [protocol.as_bytes(), b","] {
+            for part in [protocol.as_bytes(), b", "] {
                 opening.offer.extend_from_slice(part).map_err(|_| ConnectError::OfferTooLong)?;
             }
         }
         Ok(opening)
     }
 
-    /// Section 4.1, "The requirements for this handshake".
-    pub(crate) fn write(&self, key: &KeyValue, write: &mut dyn FnMut(&[u8])) {
-        write(b"GET ");
-        if !self.path.starts_with('/') {
-            write(b"/");
-        }
-        write(self.path.as_bytes());
-        write(b" HTTP/1.1\r\nHost: ");
-        write(self.authority.as_bytes());
-        write(b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ");
-        write(key);
-        write(b"\r\n");
-        for (index, protocol) in self.offered().iter().enumerate() {
-            write(if index == 0 { b"Sec-WebSocket-Protocol: " } else { b", " });
-            write(protocol.as_bytes());
-        }
-        if !self.offered().is_empty() {
-            write(b"\r\n");
-        }
-        write_headers(self.headers, write);
-        write(b"\r\n");
+    /// Appends the request (section 4.1, "The requirements for this handshake"); `opening` is what [`check`](Self::check)
+    /// made of it.
+    pub(crate) fn append<B: Buffer + ?Sized>(
+        &self,
+        key: &KeyValue,
+        opening: &ClientOpening,
+        outbox: &mut B,
+    ) -> Result<(), OutboxFull> {
+        let protocols: [&[u8]; 3] = match opening.offer.as_slice() {
+            [protocols @ .., b',', b' '] => [b"Sec-WebSocket-Protocol: ", protocols, b"\r\n"],
+            _ => [b""; 3],
+        };
+        let [name, protocols, end] = protocols;
+        let front: [&[u8]; _] = [
+            if self.path.starts_with('/') { b"GET ".as_slice() } else { b"GET /" },
+            self.path.as_bytes(),
+            b" HTTP/1.1\r\nHost: ",
+            self.authority.as_bytes(),
+            b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ",
+            key,
+            b"\r\n",
+            name,
+            protocols,
+            end,
+        ];
+        append(&front, self.headers, b"", outbox)
     }
 }
 
@@ -207,7 +212,7 @@ fn status_line(line: &[u8]) -> Option<((u8, u8), u16)> {
 pub struct ClientOpening {
     /// The key that was sent; `None` where it is none.
     pub(crate) key: Option<KeyValue>,
-    /// The subprotocols that were offered, each with a comma behind it.
+    /// The subprotocols that were offered, each with a comma and a space behind it.
     offer: heapless::Vec<u8, 125, u8>,
     /// The response's status.
     status: u16,
@@ -368,10 +373,10 @@ mod tests {
     use super::*;
 
     fn written(connect: &Connect<'_>) -> std::string::String {
-        connect.check().unwrap();
-        let mut octets = std::vec::Vec::new();
-        connect.write(&crate::handshake::key_value(&[0; 16]), &mut |part| octets.extend_from_slice(part));
-        std::string::String::from_utf8(octets).unwrap()
+        let opening = connect.check().unwrap();
+        let mut outbox = heapless::Vec::<u8, 1024>::new();
+        connect.append(&crate::handshake::key_value(&[0; 16]), &opening, &mut outbox).unwrap();
+        std::string::String::from_utf8(outbox.to_vec()).unwrap()
     }
 
     #[test]
@@ -427,8 +432,8 @@ mod tests {
             assert_eq!(check(&[invalid]), Err(ConnectError::InvalidProtocol), "{invalid:?}");
         }
         assert_eq!(check(&["a", "a"]), Err(ConnectError::InvalidProtocol));
-        assert_eq!(check(&[&"x".repeat(124)]), Ok(()));
-        assert_eq!(check(&[&"x".repeat(125)]), Err(ConnectError::OfferTooLong));
+        assert_eq!(check(&[&"x".repeat(123)]), Ok(()));
+        assert_eq!(check(&[&"x".repeat(124)]), Err(ConnectError::OfferTooLong));
     }
 
     #[test]

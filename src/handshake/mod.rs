@@ -15,7 +15,7 @@ pub(crate) use client::{Answered, ClientOpening};
 pub(crate) use head::Reader;
 pub(crate) use key::{KeyValue, accept_value, key_value};
 pub(crate) use opening::Opening;
-pub(crate) use server::{Asked, ServerOpening, refuse};
+pub(crate) use server::{Asked, ServerOpening};
 
 pub use client::{Agreed, Connect, Response, check_response};
 pub use key::AcceptValue;
@@ -90,17 +90,34 @@ mod opening {
     }
 }
 
-/// Appends what `write` hands out, all of it or nothing.
-pub(crate) fn append<B: Buffer + ?Sized>(
+/// Appends a head and what follows it, all of it or nothing: the lines that `front` makes up, the caller's headers, the empty
+/// line, the body.
+fn append<B: Buffer + ?Sized>(
+    front: &[&[u8]],
+    headers: Headers<'_>,
+    body: &[u8],
     outbox: &mut B,
-    write: impl Fn(&mut dyn FnMut(&[u8])),
 ) -> Result<(), OutboxFull> {
-    let mut needed = 0_usize;
-    write(&mut |part| needed = needed.saturating_add(part.len()));
+    let mut needed = 2 + body.len();
+    for part in front {
+        needed = needed.saturating_add(part.len());
+    }
+    for (name, value) in headers {
+        needed = needed.saturating_add(name.len() + value.len() + 4);
+    }
     if outbox.room() < needed {
         return Err(OutboxFull { needed });
     }
-    write(&mut |part| outbox.append(part));
+    for part in front {
+        outbox.append(part);
+    }
+    for (name, value) in headers {
+        for part in [name.as_bytes(), b": ", value.as_bytes(), b"\r\n"] {
+            outbox.append(part);
+        }
+    }
+    outbox.append(b"\r\n");
+    outbox.append(body);
     Ok(())
 }
 
@@ -123,15 +140,6 @@ fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
 fn checked_value(value: &[u8]) -> Result<&[u8], HeadError> {
     let value = head::trim(value);
     if head::is_text(value) { Ok(value) } else { Err(HeadError::ControlCharacter) }
-}
-
-fn write_headers(headers: Headers<'_>, write: &mut dyn FnMut(&[u8])) {
-    for (name, value) in headers {
-        write(name.as_bytes());
-        write(b": ");
-        write(value.as_bytes());
-        write(b"\r\n");
-    }
 }
 
 #[cfg(test)]

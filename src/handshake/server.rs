@@ -2,9 +2,9 @@
 
 use super::head::{self, Decimal, Head};
 use super::{
-    AcceptValue, Chosen, Headers, KeyValue, Opening, accept_value, are_allowed, checked_value, write_headers,
+    AcceptValue, Chosen, Headers, KeyValue, Opening, accept_value, append, are_allowed, checked_value,
 };
-use crate::{AnswerError, Config, HeadError, RequestError};
+use crate::{AnswerError, Buffer, Config, HeadError, OutboxFull, RequestError};
 use core::fmt;
 
 /// A client's request to open a WebSocket, lent from the inbox; with
@@ -176,19 +176,23 @@ impl<'a> Accept<'a> {
         if are_allowed(self.headers, "") { Ok(()) } else { Err(AnswerError::InvalidHeader) }
     }
 
-    /// Section 4.2.2.
-    pub(crate) fn write(&self, value: &AcceptValue, write: &mut dyn FnMut(&[u8])) {
-        write(
+    /// Appends the response (section 4.2.2).
+    pub(crate) fn append<B: Buffer + ?Sized>(&self, outbox: &mut B) -> Result<(), OutboxFull> {
+        let protocol: [&[u8]; 3] = match self.protocol {
+            Some(protocol) => [b"Sec-WebSocket-Protocol: ", protocol.as_bytes(), b"\r\n"],
+            None => [b""; 3],
+        };
+        let [name, protocol, end] = protocol;
+        let front: [&[u8]; _] = [
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: ",
-        );
-        write(value);
-        write(b"\r\n");
-        if let Some(protocol) = self.protocol {
-            write_headers(&[("Sec-WebSocket-Protocol", protocol)], write);
-        }
-        write_headers(self.headers, write);
-        write(b"\r\n");
+            &self.value(),
+            b"\r\n",
+            name,
+            protocol,
+            end,
+        ];
+        append(&front, self.headers, b"", outbox)
     }
 }
 
@@ -237,37 +241,31 @@ impl<'a> Reject<'a> {
         Ok(())
     }
 
-    pub(crate) fn write(&self, write: &mut dyn FnMut(&[u8])) {
-        write(b"HTTP/1.1 ");
-        let status = Decimal::new(self.status.into());
-        match head::list(STATUSES).find(|line| line.starts_with(status.as_bytes())) {
-            Some(line) => write(line),
-            None => {
-                write(status.as_bytes());
-                write(b" ");
-            }
-        }
-        write(match self.status {
-            405 => b"\r\nConnection: close\r\nAllow: GET\r\n".as_slice(),
+    /// Appends the response.
+    pub(crate) fn append<B: Buffer + ?Sized>(&self, outbox: &mut B) -> Result<(), OutboxFull> {
+        let (status, len) = (Decimal::new(self.status.into()), Decimal::new(self.body.len()));
+        let status = status.as_bytes();
+        let known = head::list(STATUSES).find(|known| known.starts_with(status));
+        let connection: &[u8] = match self.status {
+            405 => b"\r\nConnection: close\r\nAllow: GET\r\n",
             // A sender of Upgrade names it in Connection too (RFC 9110 section 7.8).
             426 => b"\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n",
             _ => b"\r\nConnection: close\r\n",
-        });
-        // RFC 9110 section 8.6: a 204 has none, and a 304 would tell that of another response.
-        if !matches!(self.status, 204 | 304) {
-            write(b"Content-Length: ");
-            write(Decimal::new(self.body.len()).as_bytes());
-            write(b"\r\n");
-        }
-        write_headers(self.headers, write);
-        write(b"\r\n");
-        write(self.body);
+        };
+        let front: [&[u8]; _] = [
+            b"HTTP/1.1 ",
+            known.unwrap_or(status),
+            if known.is_none() { b" " } else { b"" },
+            connection,
+            b"Content-Length: ",
+            len.as_bytes(),
+            b"\r\n",
+        ];
+        // RFC 9110 section 8.6: a 204 has no length, and a 304 would tell that of another response.
+        let without = if matches!(self.status, 204 | 304) { 3 } else { 0 };
+        let front = front.get(..front.len() - without).unwrap_or_default();
+        append(front, self.headers, self.body, outbox)
     }
-}
-
-/// The machine's own refusal of a bad request.
-pub(crate) fn refuse(status: u16, write: &mut dyn FnMut(&[u8])) {
-    Reject::status(status).write(write);
 }
 
 /// The usual statuses with their reason phrases, which may be empty for the others (RFC 9112 section 4).
