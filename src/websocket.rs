@@ -34,7 +34,7 @@ pub struct WebSocket<R: Role> {
     shared: Shared,
     timer: Timer,
     deadline: Duration,
-    /// The short way is open: see [`is_between`](Self::is_between), which is asked once for all messages of a read.
+    /// What [`is_between`](Self::is_between) has said last, unless the connection has ended since.
     between: bool,
 }
 
@@ -303,13 +303,20 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        if !self.between {
+        if !self.is_short_way_open() {
             return None;
         }
         debug_assert!(self.is_between());
         let found = inbound::whole(input, &Rules::new(R::IS_SERVER, &self.config, inbox))?;
         self.heard();
         Some(found)
+    }
+
+    /// What `is_between` says, asked once for all messages of a read. (A 32-bit core asks each time, which takes less flash and
+    /// less stack.)
+    #[inline(always)]
+    fn is_short_way_open(&self) -> bool {
+        if cfg!(target_pointer_width = "64") { self.between } else { self.is_between() }
     }
 
     /// Whether a whole message may begin with the next octet, and is to be lent from where it lies.
@@ -325,7 +332,9 @@ impl<R: Role> WebSocket<R> {
         B: Buffer + ?Sized,
     {
         let ready = self.poll_any(input, inbox);
-        self.between = self.is_between();
+        if cfg!(target_pointer_width = "64") {
+            self.between = self.is_between();
+        }
         ready
     }
 
@@ -362,7 +371,11 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        if self.between && frame::looks_whole(input) { 0 } else { self.missing_beyond(input, inbox) }
+        if self.is_short_way_open() && frame::looks_whole(input) {
+            0
+        } else {
+            self.missing_beyond(input, inbox)
+        }
     }
 
     #[inline(never)]
