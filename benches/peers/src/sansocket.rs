@@ -37,7 +37,7 @@ pub fn peer() -> Peer {
     }
 }
 
-fn rng() -> StdRng {
+pub fn rng() -> StdRng {
     StdRng::from_rng(&mut UnwrapErr(SysRng))
 }
 
