@@ -3,7 +3,7 @@
 use crate::data::{CloseReason, ControlPayload, Kind, Message, Piece};
 use crate::error::{ProtocolError, RequestError, ResponseError};
 use crate::frame::CloseCode;
-use crate::handshake::{Answered, Asked, Chosen, Open, Request, Response};
+use crate::handshake::{Answered, Asked, Chosen, NoOpening, Open, Request, Response};
 use core::{error, fmt};
 
 /// What has happened. It borrows the input or the inbox, never the machine.
@@ -202,6 +202,18 @@ impl From<RequestError> for Fault {
 impl From<ResponseError> for Fault {
     fn from(error: ResponseError) -> Self {
         Self::Response(error)
+    }
+}
+
+impl From<NoOpening> for What {
+    fn from(none: NoOpening) -> Self {
+        match none {}
+    }
+}
+
+impl From<NoOpening> for Fault {
+    fn from(none: NoOpening) -> Self {
+        match none {}
     }
 }
 

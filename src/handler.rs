@@ -172,7 +172,7 @@ impl<R: Role> WebSocket<R> {
         H: Handler + ?Sized,
     {
         self.transmit(outbox)?;
-        let may_ask = R::IS_SERVER && self.state() == State::Connecting && !self.awaits_caller();
+        let may_ask = R::ANSWERS && self.state() == State::Connecting && !self.awaits_caller();
         if may_ask && outbox.room() < ANSWER {
             return Err(OutboxFull { needed: ANSWER });
         }

@@ -232,7 +232,7 @@ pub use event::{Close, Error, Event, Ready, State};
 pub use frame::CloseCode;
 pub use handler::{Handler, Sender};
 pub use handshake::{Accept, Connect, Open, Reject, Request, Response};
-pub use role::{Client, Role, Server};
+pub use role::{Client, Established, Role, Server};
 pub use websocket::WebSocket;
 
 /// The README's examples are tested.

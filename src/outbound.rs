@@ -115,7 +115,7 @@ impl Shared {
     ) -> Result<bool, OutboxFull> {
         match self.owed {
             // No client owes it: there it is not even linked.
-            Owed::Refusal(status) if R::IS_SERVER => Reject::status(status).append(outbox)?,
+            Owed::Refusal(status) if R::ANSWERS => Reject::status(status).append(outbox)?,
             Owed::Close(code) => {
                 let octets = code.0.to_be_bytes();
                 let payload = if code == CloseCode::NO_STATUS { &[][..] } else { &octets };

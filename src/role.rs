@@ -1,11 +1,11 @@
 //! The two roles, as types: what only one of them has lives in its type.
 
 use crate::event::{Fault, What};
-use crate::handshake::{ClientOpening, Opening, ServerOpening};
+use crate::handshake::{ClientOpening, NoOpening, Opening, ServerOpening};
 use crate::mask::{Mask, Masking, MaskingKey};
 use rand_core::CryptoRng;
 
-/// [`Server`] or [`Client`]; there is no other.
+/// [`Server`] or [`Client`], or one of them [`Established`]; there is no other.
 ///
 /// ```compile_fail,E0277
 /// struct Proxy;
@@ -35,7 +35,23 @@ pub struct Client<R> {
     pub(crate) rng: R,
 }
 
+/// The role `R` where something else does the opening handshake: an HTTP stack. The connection is open from the start, and
+/// firmware holds no code for heads.
+///
+/// ```
+/// use sansocket::{Config, Established, Server, WebSocket};
+/// let ws = WebSocket::<Established<Server>>::open(Config::default());
+/// ```
+///
+/// `WebSocket::<Server>::open` does the same, in the type of the connections that shake hands themselves.
+#[derive(Debug)]
+pub struct Established<R> {
+    pub(crate) role: R,
+}
+
 impl Role for Server {}
+
+impl<R: Role> Role for Established<R> {}
 
 impl<R: CryptoRng> Role for Client<R> {}
 
@@ -49,6 +65,8 @@ pub(crate) mod sealed {
         /// What a frame is masked with.
         type Mask: Masking;
         const IS_SERVER: bool;
+        /// Whether requests come to it, to be answered.
+        const ANSWERS: bool;
         /// What the next frame is masked with.
         fn mask(&mut self) -> Self::Mask;
         /// Its key; `None` where frames are not masked.
@@ -59,6 +77,7 @@ pub(crate) mod sealed {
         type Opening = ServerOpening;
         type Mask = ();
         const IS_SERVER: bool = true;
+        const ANSWERS: bool = true;
         fn mask(&mut self) {}
         #[inline]
         fn key((): &()) -> Option<MaskingKey> {
@@ -70,6 +89,7 @@ pub(crate) mod sealed {
         type Opening = ClientOpening;
         type Mask = Mask;
         const IS_SERVER: bool = false;
+        const ANSWERS: bool = false;
         #[inline]
         fn mask(&mut self) -> Mask {
             Mask::new(self.rng.next_u32().to_ne_bytes())
@@ -77,6 +97,21 @@ pub(crate) mod sealed {
         #[inline]
         fn key(mask: &Mask) -> Option<MaskingKey> {
             Some(mask.key())
+        }
+    }
+
+    impl<R: Role> Role for Established<R> {
+        type Opening = NoOpening;
+        type Mask = R::Mask;
+        const IS_SERVER: bool = R::IS_SERVER;
+        const ANSWERS: bool = false;
+        #[inline]
+        fn mask(&mut self) -> R::Mask {
+            self.role.mask()
+        }
+        #[inline]
+        fn key(mask: &R::Mask) -> Option<MaskingKey> {
+            R::key(mask)
         }
     }
 }

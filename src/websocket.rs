@@ -10,7 +10,7 @@ use crate::handshake::{
 use crate::inbound::{self, Inbound, Rules};
 use crate::message::Assembly;
 use crate::outbound::{Idle, Outbound, Owed, Phase, Shared};
-use crate::role::{Client, Role, Server, sealed};
+use crate::role::{Client, Established, Role, Server, sealed};
 use crate::{
     AnswerError, Buffer, CloseCode, CloseError, Config, ConnectError, Delivery, OutboxFull, ProtocolError,
     SendError, utf8,
@@ -167,6 +167,23 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
     }
 }
 
+impl WebSocket<Established<Server>> {
+    /// A server's side of a connection that is open already, as [`WebSocket::<Server>::open`](WebSocket::open), in a type of its
+    /// own.
+    #[must_use]
+    pub fn open(config: Config) -> Self {
+        Self::new_open(Established { role: Server }, config)
+    }
+}
+
+impl<G: CryptoRng> WebSocket<Established<Client<G>>> {
+    /// A client's side of a connection that is open already, as `WebSocket::<Client<_>>::open`, in a type of its own.
+    #[must_use]
+    pub fn open(config: Config, rng: G) -> Self {
+        Self::new_open(Established { role: Client { rng } }, config)
+    }
+}
+
 impl<R: Role> WebSocket<R> {
     fn new(role: R, config: Config, receiving: Receiving<R>, phase: Phase, timer: Timer) -> Self {
         let shared = Shared { phase, owed: Owed::Nothing, pong: ControlPayload::new(), idle: Idle::Quiet };
@@ -195,7 +212,7 @@ impl<R: Role> WebSocket<R> {
         B: Buffer + ?Sized,
     {
         match self.receiving {
-            _ if !R::IS_SERVER => return Err(AnswerError::NoRequest),
+            _ if !R::ANSWERS => return Err(AnswerError::NoRequest),
             Receiving::Waiting { key: Some(key) } if key == accept.key() => {}
             Receiving::Waiting { key: Some(_) } => return Err(AnswerError::OtherRequest),
             Receiving::Waiting { key: None } => return Err(AnswerError::NotAnUpgrade),
@@ -212,7 +229,7 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        if !R::IS_SERVER || !self.awaits_caller() {
+        if !R::ANSWERS || !self.awaits_caller() {
             return Err(AnswerError::NoRequest);
         }
         reject.check()?;
@@ -621,7 +638,7 @@ impl<R: Role> WebSocket<R> {
     fn fail(&mut self, fault: Fault) {
         let owed = match fault {
             Fault::Protocol(error) if self.shared.phase == Phase::Open => Owed::Close(error.close_code()),
-            Fault::Request(error) if R::IS_SERVER => Owed::Refusal(error.status()),
+            Fault::Request(error) if R::ANSWERS => Owed::Refusal(error.status()),
             _ => Owed::Nothing,
         };
         self.end(if owed == Owed::Nothing { Phase::Closed } else { Phase::Failed });

@@ -7,7 +7,8 @@ use common::*;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use sansocket::{
-    CloseCode, Config, Connect, Delivery, Event, Fragment, Kind, Role, SendError, State, WebSocket,
+    CloseCode, Config, Connect, Delivery, Established, Event, Fragment, Kind, Role, SendError, Server, State,
+    WebSocket,
 };
 
 /// What one side does, or what happens on the wire between them.
@@ -160,6 +161,53 @@ fn deliveries() -> impl Strategy<Value = Delivery> {
     prop_oneof![Just(Delivery::Whole), Just(Delivery::Pieces)]
 }
 
+/// The steps, then the client's Close, until all has arrived.
+fn converse<C: Role, S: Role>(
+    mut client: End<C>,
+    mut server: End<S>,
+    steps: &[(bool, Step)],
+) -> Result<(), TestCaseError> {
+    for (of_client, step) in steps {
+        match (of_client, step) {
+            (true, Step::Deliver(count)) => client.arrive(&mut server.wire, *count),
+            (false, Step::Deliver(count)) => server.arrive(&mut client.wire, *count),
+            (true, step) => client.act(step),
+            (false, step) => server.act(step),
+        }
+    }
+    // Then the client closes, unless one of them has, and all that is under way arrives.
+    client.act(&Step::Close(4999, "end".into()));
+    client.flush();
+    server.flush();
+    while !client.wire.is_empty() || !server.wire.is_empty() {
+        client.arrive(&mut server.wire, usize::MAX);
+        server.arrive(&mut client.wire, usize::MAX);
+    }
+    prop_assert!(server.peer.ws.is_closed());
+    prop_assert!(!client.peer.ws.is_closed());
+    client.peer.eof();
+    server.peer.eof();
+    prop_assert!(client.peer.ws.is_closed());
+
+    client.check_pongs();
+    server.check_pongs();
+    for (end, (messages, pings), other) in [
+        ("server", server.seen(), (&client.sent, &client.pings)),
+        ("client", client.seen(), (&server.sent, &server.pings)),
+    ] {
+        // A side that has not closed has answered the other's Close: with its code.
+        let mut sent = other.0.clone();
+        if !matches!(sent.last(), Some(Seen::Close(..))) {
+            let Some(Seen::Close(code, ..)) = messages.last() else { panic!("{end}: {messages:?}") };
+            sent.push(Seen::Close(*code, String::new(), true));
+        }
+        // What was sent after the other side's Close frame had been read is still delivered: all of it.
+        prop_assert_eq!(&messages, &sent, "{}", end);
+        prop_assert_eq!(&pings, other.1, "{}", end);
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -185,43 +233,18 @@ proptest! {
         let response = server.wire.len();
         client.arrive(&mut server.wire, response);
 
-        for (of_client, step) in &steps {
-            match (of_client, step) {
-                (true, Step::Deliver(count)) => client.arrive(&mut server.wire, *count),
-                (false, Step::Deliver(count)) => server.arrive(&mut client.wire, *count),
-                (true, step) => client.act(step),
-                (false, step) => server.act(step),
-            }
-        }
-        // Then the client closes, unless one of them has, and all that is under way arrives.
-        client.act(&Step::Close(4999, "end".into()));
-        client.flush();
-        server.flush();
-        while !client.wire.is_empty() || !server.wire.is_empty() {
-            client.arrive(&mut server.wire, usize::MAX);
-            server.arrive(&mut client.wire, usize::MAX);
-        }
-        prop_assert!(server.peer.ws.is_closed());
-        prop_assert!(!client.peer.ws.is_closed());
-        client.peer.eof();
-        server.peer.eof();
-        prop_assert!(client.peer.ws.is_closed());
+        converse(client, server, &steps)?;
+    }
 
-        client.check_pongs();
-        server.check_pongs();
-        for (end, (messages, pings), other) in
-            [("server", server.seen(), (&client.sent, &client.pings)), ("client", client.seen(), (&server.sent, &server.pings))]
-        {
-            // A side that has not closed has answered the other's Close: with its code.
-            let mut sent = other.0.clone();
-            if !matches!(sent.last(), Some(Seen::Close(..))) {
-                let Some(Seen::Close(code, ..)) = messages.last() else { panic!("{end}: {messages:?}") };
-                sent.push(Seen::Close(*code, String::new(), true));
-            }
-            // What was sent after the other side's Close frame had been read is still delivered: all of it.
-            prop_assert_eq!(&messages, &sent, "{}", end);
-            prop_assert_eq!(&pings, other.1, "{}", end);
-        }
+    #[test]
+    fn what_an_established_connection_sends_the_other_receives(
+        steps in vec((any::<bool>(), step()), 0..40),
+        deliveries in (deliveries(), deliveries()),
+    ) {
+        let ws = WebSocket::<Established<TestClient>>::open(Config::default().delivery(deliveries.0), rng());
+        let client = End::new(ws, |mask, part| mask.apply(part));
+        let ws = WebSocket::<Established<Server>>::open(Config::default().delivery(deliveries.1));
+        converse(client, End::new(ws, |(), _| {}), &steps)?;
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The machine is small.
 
-use sansocket::{Client, Server, WebSocket};
+use sansocket::{Client, Established, Server, WebSocket};
 
 #[test]
 fn a_server_takes_at_most_384_bytes() {
@@ -10,4 +10,5 @@ fn a_server_takes_at_most_384_bytes() {
     println!("WebSocket<Server>: {server} bytes, WebSocket<Client<R>>: {client} bytes and R");
     assert!(server <= 384, "{server}");
     assert!(client <= 416, "{client}");
+    assert_eq!(size_of::<WebSocket<Established<Server>>>(), server);
 }

@@ -320,7 +320,7 @@ impl Opening for ClientOpening {
         self.status != 101
     }
 
-    fn fault(error: HeadError, _: bool) -> ResponseError {
+    fn fault(&self, error: HeadError, _: bool) -> ResponseError {
         ResponseError::Head(error)
     }
 }

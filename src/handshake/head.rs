@@ -50,7 +50,7 @@ impl Reader {
             let after_cr = begun && inbox.bytes().ends_with(b"\r");
             let (len, complete) = self
                 .advance(rest, after_cr, most - taken, config)
-                .map_err(|error| O::fault(error, self.lines == 0))?;
+                .map_err(|error| opening.fault(error, self.lines == 0))?;
             let (mut line, behind) = rest.split_at_checked(len).unwrap_or_default();
             taken += len;
             rest = behind;
@@ -73,7 +73,7 @@ impl Reader {
                         opening.field(name, value, self.line - self.head + offset)?
                     }
                     Err(HeadError::Folded) if opening.may_fold() => {}
-                    Err(error) => return Err(O::fault(error, false)),
+                    Err(error) => return Err(opening.fault(error, false)),
                 }
             } else if let Some(head) = opening.finish(config)? {
                 break Some((head, taken));

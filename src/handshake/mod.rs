@@ -14,7 +14,7 @@ mod sha1;
 pub(crate) use client::{Answered, ClientOpening};
 pub(crate) use head::Reader;
 pub(crate) use key::{KeyValue, accept_value, key_value};
-pub(crate) use opening::Opening;
+pub(crate) use opening::{NoOpening, Opening};
 pub(crate) use server::{Asked, ServerOpening};
 
 pub use client::{Agreed, Connect, Response, check_response};
@@ -86,7 +86,36 @@ mod opening {
         /// Whether a header line that goes on with the one before is to be overlooked.
         fn may_fold(&self) -> bool;
         /// What a fault of the head as such is called; `first_line` tells whether it is in the first line.
-        fn fault(error: HeadError, first_line: bool) -> Self::Error;
+        fn fault(&self, error: HeadError, first_line: bool) -> Self::Error;
+    }
+
+    /// That of a connection which is open from the start: there is none.
+    #[derive(Debug)]
+    pub enum NoOpening {}
+
+    impl Opening for NoOpening {
+        type Head = Self;
+        type Error = Self;
+
+        fn first_line(&mut self, _: &[u8], _: &Config) -> Result<bool, Self> {
+            match *self {}
+        }
+
+        fn field(&mut self, _: &[u8], _: &[u8], _: usize) -> Result<(), Self> {
+            match *self {}
+        }
+
+        fn finish(&mut self, _: &Config) -> Result<Option<Self>, Self> {
+            match *self {}
+        }
+
+        fn may_fold(&self) -> bool {
+            match *self {}
+        }
+
+        fn fault(&self, _: HeadError, _: bool) -> Self {
+            match *self {}
+        }
     }
 }
 

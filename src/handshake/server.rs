@@ -410,7 +410,7 @@ impl Opening for ServerOpening {
         false
     }
 
-    fn fault(error: HeadError, first_line: bool) -> RequestError {
+    fn fault(&self, error: HeadError, first_line: bool) -> RequestError {
         match error {
             HeadError::TooLong if first_line => RequestError::TargetTooLong,
             error => RequestError::Head(error),

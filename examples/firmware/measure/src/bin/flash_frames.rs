@@ -2,13 +2,13 @@
 #![no_std]
 #![no_main]
 
-use sansocket::{Config, Server, WebSocket};
+use sansocket::{Config, Established, Server, WebSocket};
 
 #[measure::entry]
 fn main() -> ! {
     measure::start();
     measure::run::<_, false>(
-        WebSocket::<Server>::open(Config::new()),
+        WebSocket::<Established<Server>>::open(Config::new()),
         &mut heapless::Vec::new(),
         |_, _, _| {},
     );
