@@ -235,6 +235,10 @@ pub use handshake::{Accept, Connect, Open, Reject, Request, Response};
 pub use role::{Client, Established, Role, Server};
 pub use websocket::WebSocket;
 
+/// Whether the processor's registers have 64 bits. There speed comes first, and a longer way that is faster is taken; elsewhere
+/// flash and stack do.
+const IS_64_BIT: bool = cfg!(target_pointer_width = "64");
+
 /// The README's examples are tested.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]

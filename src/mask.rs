@@ -2,6 +2,7 @@
 //!
 //! Three forms: in place, into other memory, and behind what a `Vec` holds.
 
+use crate::IS_64_BIT;
 #[cfg(feature = "alloc")]
 use alloc::vec::Vec;
 #[cfg(all(feature = "alloc", feature = "simd"))]
@@ -73,7 +74,7 @@ fn rotate(key: MaskingKey, by: usize) -> MaskingKey {
 #[inline(never)]
 pub(crate) fn xor(bytes: &mut [u8], key: MaskingKey) {
     match bytes.len() {
-        _ if cfg!(not(target_pointer_width = "64")) => xor_words(bytes, key),
+        _ if !IS_64_BIT => xor_words(bytes, key),
         129.. => xor_long(bytes, key),
         64.. => xor_ends::<64>(bytes, key),
         32.. => xor_ends::<32>(bytes, key),
@@ -198,7 +199,7 @@ pub(crate) fn append(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
 #[inline(never)]
 fn append_narrow(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
     match bytes.len() {
-        129.. if cfg!(not(target_pointer_width = "64")) => append_words(bytes, key, target),
+        129.. if !IS_64_BIT => append_words(bytes, key, target),
         257.. => append_long(bytes, key, target),
         129.. => append_ends::<128>(bytes, key, target),
         64.. => append_ends::<64>(bytes, key, target),

@@ -2,7 +2,7 @@
 
 use crate::data::{ControlPayload, Fragment, Kind};
 use crate::frame::{self, Header, MAX_CONTROL, Mask, Opcode, header_size};
-use crate::{Buffer, CloseCode, OutboxFull, Reject, Role, SendError};
+use crate::{Buffer, CloseCode, IS_64_BIT, OutboxFull, Reject, Role, SendError};
 
 /// The sending half of an open connection.
 #[derive(Debug, Default)]
@@ -185,7 +185,7 @@ impl Outbound {
         outbox: &mut B,
     ) -> Result<(), SendError> {
         self.check_whole(shared)?;
-        if cfg!(target_pointer_width = "64") && shared.owed == Owed::Pong {
+        if IS_64_BIT && shared.owed == Owed::Pong {
             return self.send_behind_pong(kind, payload, role, shared, outbox);
         }
         shared.make_room(frame::size(payload.len(), !R::IS_SERVER), role, outbox)?;

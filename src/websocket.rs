@@ -12,8 +12,8 @@ use crate::message::Assembly;
 use crate::outbound::{Idle, Outbound, Owed, Phase, Shared};
 use crate::role::{Client, Established, Role, Server, sealed};
 use crate::{
-    AnswerError, Buffer, CloseCode, CloseError, Config, ConnectError, Delivery, OutboxFull, ProtocolError,
-    SendError, utf8,
+    AnswerError, Buffer, CloseCode, CloseError, Config, ConnectError, Delivery, IS_64_BIT, OutboxFull,
+    ProtocolError, SendError, utf8,
 };
 use core::{fmt, mem, ops::Range, time::Duration};
 use rand_core::CryptoRng;
@@ -262,9 +262,7 @@ impl<R: Role> WebSocket<R> {
         B: Buffer + ?Sized,
     {
         // The short way, without a call. (On a 32-bit core it is behind one, and saves flash.)
-        if cfg!(target_pointer_width = "64")
-            && let Some((kind, payload)) = self.whole(input, inbox)
-        {
+        if IS_64_BIT && let Some((kind, payload)) = self.whole(input, inbox) {
             let (taken, rest) = mem::take(input).split_at_mut_checked(payload.end)?;
             *input = rest;
             return self.message(kind, taken.get(payload.start..)?);
@@ -281,10 +279,7 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        let ready = match cfg!(target_pointer_width = "64") {
-            true => self.poll_next(input, inbox),
-            false => self.poll(input, inbox),
-        };
+        let ready = if IS_64_BIT { self.poll_next(input, inbox) } else { self.poll(input, inbox) };
         let Some(ready) = ready else {
             if !self.awaits_caller() {
                 *input = &mut [];
@@ -333,7 +328,7 @@ impl<R: Role> WebSocket<R> {
     /// less stack.)
     #[inline(always)]
     fn is_short_way_open(&self) -> bool {
-        if cfg!(target_pointer_width = "64") { self.between } else { self.is_between() }
+        if IS_64_BIT { self.between } else { self.is_between() }
     }
 
     /// Whether a whole message may begin with the next octet, and is to be lent from where it lies.
@@ -349,7 +344,7 @@ impl<R: Role> WebSocket<R> {
         B: Buffer + ?Sized,
     {
         let ready = self.poll_any(input, inbox);
-        if cfg!(target_pointer_width = "64") {
+        if IS_64_BIT {
             self.between = self.is_between();
         }
         ready

@@ -1,7 +1,7 @@
 //! The head of an HTTP/1.1 message (RFC 9112): lines as they arrive, header fields, lists and tokens.
 
 use super::Opening;
-use crate::{Buffer, Config, HeadError};
+use crate::{Buffer, Config, HeadError, IS_64_BIT};
 use core::fmt;
 
 /// Reads a head: finds its lines, looking at each octet once, and collects it in the inbox.
@@ -234,7 +234,7 @@ pub(crate) fn field(line: &[u8]) -> Result<(&[u8], &[u8], usize), HeadError> {
 /// long enough to make up for it.
 fn name_len(line: &[u8]) -> usize {
     let mut len = 0;
-    if cfg!(target_pointer_width = "64") {
+    if IS_64_BIT {
         for word in line.as_chunks().0 {
             let word = usize::from_le_bytes(*word);
             let lower_case = word | (EACH * 0x20);
@@ -382,7 +382,7 @@ const CLASSES: [u8; KNOWN] = {
 };
 /// Beyond ASCII there is nothing: on 64-bit machines that stands in the table, which saves a comparison, and on others it
 /// does not, which saves flash.
-const KNOWN: usize = if cfg!(target_pointer_width = "64") { 256 } else { 128 };
+const KNOWN: usize = if IS_64_BIT { 256 } else { 128 };
 const TOKEN: u8 = 1;
 const HOST: u8 = 2;
 const BRACKETED: u8 = 4;
