@@ -3,7 +3,8 @@
 //! The machine reads and writes HTTP/1.1 heads itself. Where other software speaks HTTP/1.1, [`check_request`] and
 //! [`check_response`] apply the same rules to headers that it has parsed, and the connection then starts with
 //! [`WebSocket::<Server>::open`](crate::WebSocket::open). Over HTTP/2 and HTTP/3, where the handshake has other rules
-//! (RFC 8441, RFC 9220), it starts there too.
+//! (RFC 8441, RFC 9220), it starts there too. Where every connection does, [`Established`](crate::Established) leaves out
+//! the code for heads.
 
 mod client;
 mod head;
