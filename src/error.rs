@@ -440,7 +440,8 @@ pub enum ConnectError {
     InvalidPath,
     /// A subprotocol is no token, or is offered twice (section 4.1).
     InvalidProtocol,
-    /// The subprotocols together are longer than the machine can remember: 123 bytes with a comma and a space between each two.
+    /// The subprotocols together are longer than the machine can remember: 123 bytes with a comma and a space between each
+    /// two.
     OfferTooLong,
     /// A header's name is no token or is one that the machine writes, or its value holds a control character.
     InvalidHeader,

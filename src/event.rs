@@ -132,7 +132,8 @@ pub enum State {
 
 /// An event that [`poll`](crate::WebSocket::poll) has found: where it lies, without borrowing anything.
 ///
-/// Hand it to [`event`](crate::WebSocket::event), with the same input, to get the event itself.
+/// Hand it to [`event`](crate::WebSocket::event), with the same input and inbox and before any other call, to get the event
+/// itself.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "an event that is not taken is lost"]
 pub struct Ready {

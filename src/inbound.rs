@@ -62,7 +62,7 @@ pub(crate) struct Part<'i> {
     pub(crate) opcode: Opcode,
     /// The kind of its message; `None` for a part of a control frame, which is in [`Inbound::control`].
     pub(crate) kind: Option<Kind>,
-    /// It is still masked. It may be empty.
+    /// Still masked, but for a control frame's. It may be empty.
     pub(crate) payload: &'i mut [u8],
     /// What it is masked with, from its first octet on.
     pub(crate) key: Option<MaskingKey>,
@@ -187,6 +187,7 @@ impl Inbound {
 
 impl Place {
     /// Takes the next octet of a frame's header. Each rule is applied as soon as the octet that it is about is there.
+    // In line, the state would be kept on the stack: more flash, for one call a header octet.
     #[inline(never)]
     fn judge(&mut self, octet: u8, rules: &Rules<'_>) -> Result<(), ProtocolError> {
         let read = self.frame.read(octet, rules.masked)?;

@@ -34,7 +34,8 @@ pub struct WebSocket<R: Role> {
     shared: Shared,
     timer: Timer,
     deadline: Duration,
-    /// What [`is_between`](Self::is_between) has said last, unless the connection has ended since.
+    /// What [`is_between`](Self::is_between) has said last, unless the connection has ended since. Only 64-bit machines look
+    /// at it.
     between: bool,
 }
 
@@ -270,6 +271,7 @@ impl<R: Role> WebSocket<R> {
         self.receive_next(input, inbox)
     }
 
+    // Not in line, like all that is not the short way.
     #[inline(never)]
     fn receive_next<'i: 'e, 'b: 'e, 'e, B>(
         &mut self,
@@ -363,7 +365,7 @@ impl<R: Role> WebSocket<R> {
         }
         match self.receiving {
             Receiving::Head(..) => self.poll_head(input, inbox),
-            // Nothing, where no frames come.
+            // Where no frames come, it finds nothing.
             _ => self.poll_frames(input, inbox),
         }
     }
@@ -575,6 +577,7 @@ impl<R: Role> WebSocket<R> {
         let rules = Rules::new(R::IS_SERVER, config, inbox);
         while let Some(part) = inbound.next(input, at, &rules)? {
             let what = match (part.kind, part.opcode) {
+                // What a control frame has brought so far is kept; in an empty part there is nothing to keep or to lend.
                 _ if !part.last && (part.kind.is_none() || part.payload.is_empty()) => None,
                 (Some(_), _) if config.delivery == Delivery::Whole => assembly.collect(part, inbox)?,
                 (Some(_), _) => assembly.piece(part)?,

@@ -34,7 +34,7 @@ impl From<Kind> for Opcode {
     }
 }
 
-/// A frame's header with all that it says.
+/// A frame's header, to be written. (One that is read is an [`Incoming`].)
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) fin: bool,
@@ -218,10 +218,10 @@ pub(crate) fn whole(input: &mut [u8], masked: bool) -> Option<(Kind, Option<Mask
 #[inline(always)]
 pub(crate) fn looks_whole(input: &[u8]) -> bool {
     let [_, second, high, low, _, _, rest @ ..] = input else { return false };
-    let len = match second & !MASKED {
-        126 => usize::from(u16::from_be_bytes([*high, *low])) + 2,
-        127 => return false,
-        short => usize::from(short),
+    let (len, rest) = match (second & !MASKED, rest) {
+        (126, [_, _, rest @ ..]) => (usize::from(u16::from_be_bytes([*high, *low])), rest),
+        (126 | 127, _) => return false,
+        (short, rest) => (usize::from(short), rest),
     };
     len <= rest.len()
 }

@@ -1,4 +1,4 @@
-//! Frames outside any connection: the wire format of RFC 6455 sections 5.2, 5.3 and 7.4, without state.
+//! Frames outside any connection: the wire format of RFC 6455 sections 5.2, 5.3 and 7.4.
 
 mod close;
 mod header;

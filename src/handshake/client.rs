@@ -268,6 +268,7 @@ impl Opening for ClientOpening {
     }
 
     /// Section 4.1 points 2 to 6 of the checks.
+    // Not inlined, as a server's.
     #[inline(never)]
     fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), ResponseError> {
         if self.status != 101 {

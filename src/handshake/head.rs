@@ -220,7 +220,7 @@ impl defmt::Format for Head<'_> {
 
 /// The name and the value of a header line (RFC 9112 section 5), and where the value begins in it.
 #[inline]
-pub(crate) fn field(line: &[u8]) -> Result<(&[u8], &[u8], usize), HeadError> {
+fn field(line: &[u8]) -> Result<(&[u8], &[u8], usize), HeadError> {
     match line.split_at_checked(name_len(line)) {
         Some((name @ [_, ..], [b':', value @ ..])) => {
             let value = trim_start(value);
@@ -267,7 +267,7 @@ fn wrong_field(line: &[u8]) -> HeadError {
 }
 
 /// Whether a line goes on with the one before (obs-fold, RFC 9112 section 5.2).
-pub(crate) const fn is_folded(line: &[u8]) -> bool {
+const fn is_folded(line: &[u8]) -> bool {
     matches!(line, [b' ' | b'\t', ..])
 }
 

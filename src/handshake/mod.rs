@@ -128,12 +128,14 @@ fn append<B: Buffer + ?Sized>(
     body: &[u8],
     outbox: &mut B,
 ) -> Result<(), OutboxFull> {
-    let mut needed = 2 + body.len();
+    let mut needed = body.len().saturating_add(2);
     for part in front {
         needed = needed.saturating_add(part.len());
     }
     for (name, value) in headers {
-        needed = needed.saturating_add(name.len() + value.len() + 4);
+        for len in [name.len(), value.len(), 4] {
+            needed = needed.saturating_add(len);
+        }
     }
     if outbox.room() < needed {
         return Err(OutboxFull { needed });

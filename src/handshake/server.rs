@@ -212,8 +212,8 @@ pub struct Reject<'a> {
 impl<'a> Reject<'a> {
     /// A response with this status, from 200 to 599, and an empty body.
     ///
-    /// It carries `Connection: close` and, but for 204 and 304, `Content-Length`; with 405 `Allow: GET`, and with 426 `Upgrade: websocket`
-    /// and `Sec-WebSocket-Version: 13` (section 4.4).
+    /// It carries `Connection: close` and, but for 204 and 304, `Content-Length`; with 405 `Allow: GET`, and with 426
+    /// `Upgrade: websocket` and `Sec-WebSocket-Version: 13` (section 4.4).
     pub const fn status(status: u16) -> Self {
         Self { status, headers: &[], body: &[] }
     }
@@ -245,6 +245,7 @@ impl<'a> Reject<'a> {
     pub(crate) fn append<B: Buffer + ?Sized>(&self, outbox: &mut B) -> Result<(), OutboxFull> {
         let (status, len) = (Decimal::new(self.status.into()), Decimal::new(self.body.len()));
         let status = status.as_bytes();
+        // With its phrase, as in "404 Not Found".
         let known = head::list(STATUSES).find(|known| known.starts_with(status));
         let connection: &[u8] = match self.status {
             405 => b"\r\nConnection: close\r\nAllow: GET\r\n",
