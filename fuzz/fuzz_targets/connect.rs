@@ -33,7 +33,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         return assert!(match error {
             ConnectError::InvalidHost => !is_plain(uri),
             ConnectError::InvalidProtocol => !unique,
-            ConnectError::OfferTooLong => protocols.concat().len() + protocols.len() > 125,
+            ConnectError::OfferTooLong => protocols.concat().len() + 2 * protocols.len() > 125,
             ConnectError::InvalidHeader => !headers.is_empty(),
             _ => false,
         });
