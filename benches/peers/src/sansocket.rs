@@ -50,29 +50,35 @@ struct Connection<R: sansocket::Role> {
     outbox: Vec<u8>,
     /// How many bytes of a frame that was cut wait at the front of the buffer.
     kept: usize,
-    /// How many bytes the next read asks for.
-    next: usize,
+    /// How many bytes that frame still lacks.
+    lacking: usize,
 }
 
 impl<R: sansocket::Role> Connection<R> {
     fn new(ws: WebSocket<R>, wire: Wire) -> Self {
         let (buffer, outbox) = (vec![0; SPACE], Vec::with_capacity(2 * FLUSH));
-        Self { ws, wire, buffer, inbox: Inbox::new(), outbox, kept: 0, next: FRESH }
+        Self { ws, wire, buffer, inbox: Inbox::new(), outbox, kept: 0, lacking: 0 }
     }
 
     /// One read, and the messages that it brings. A frame that is cut by its end, and whose rest fits into the buffer,
     /// waits at the buffer's front until that rest has been read: its message is then lent from there.
     #[inline(always)]
     fn turn(&mut self, mut each: impl FnMut(&mut WebSocket<R>, &mut Wire, &mut Vec<u8>, Message<'_>)) {
-        let Self { ws, wire, buffer, inbox, outbox, kept, next } = self;
+        let Self { ws, wire, buffer, inbox, outbox, kept, lacking } = self;
         let space = buffer.len();
-        let end = *kept + wire.read(&mut buffer[*kept..*kept + *next]);
+        let wanted = if *lacking > 0 { *lacking } else { FRESH };
+        let read = wire.read(&mut buffer[*kept..*kept + wanted]);
+        let end = *kept + read;
+        *lacking = lacking.saturating_sub(read);
+        if *lacking > 0 {
+            *kept = end;
+            return;
+        }
         let mut input = &mut buffer[..end];
-        *next = FRESH;
         loop {
             let missing = ws.missing(input, inbox);
             if missing > 0 && missing <= (space - input.len()) as u64 {
-                *next = missing as usize;
+                *lacking = missing as usize;
                 break;
             }
             match ws.receive(&mut input, inbox) {
