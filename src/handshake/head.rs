@@ -259,16 +259,12 @@ fn name_len(line: &[u8]) -> usize {
 #[cold]
 fn wrong_field(line: &[u8]) -> HeadError {
     match split(line, b':').0 {
-        _ if is_folded(line) => HeadError::Folded,
+        // It goes on with the line before (obs-fold, RFC 9112 section 5.2).
+        _ if matches!(line, [b' ' | b'\t', ..]) => HeadError::Folded,
         name if name.len() == line.len() => HeadError::NoColon,
         [.., b' ' | b'\t'] => HeadError::SpaceBeforeColon,
         _ => HeadError::InvalidName,
     }
-}
-
-/// Whether a line goes on with the one before (obs-fold, RFC 9112 section 5.2).
-const fn is_folded(line: &[u8]) -> bool {
-    matches!(line, [b' ' | b'\t', ..])
 }
 
 /// What follows `Sec-WebSocket-` in a header's name, whatever its case.
