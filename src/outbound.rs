@@ -175,7 +175,7 @@ impl Outbound {
     }
 
     /// Appends a message in one frame.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn send<R: Role, B: Buffer + ?Sized>(
         &self,
         kind: Kind,

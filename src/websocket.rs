@@ -345,6 +345,10 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
+        if IS_64_BIT && self.between && input.is_empty() {
+            debug_assert!(self.is_between());
+            return None;
+        }
         let ready = self.poll_any(input, inbox);
         if IS_64_BIT {
             self.between = self.is_between();
@@ -385,7 +389,7 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        if self.is_short_way_open() && frame::looks_whole(input) {
+        if self.is_short_way_open() && frame::looks_uncut(input) {
             0
         } else {
             self.missing_beyond(input, inbox)

@@ -511,6 +511,37 @@ fn what_a_cut_frame_lacks_is_told_and_read_behind_it_the_message_is_lent_from_th
 }
 
 #[test]
+fn what_is_missing_is_the_same_before_and_after_the_machine_has_taken_the_cut_frame() {
+    fn check<R: sansocket::Role>(new: impl Fn() -> WebSocket<R>, input: &mut [u8]) {
+        let (mut ws, mut inbox) = (new(), Inbox::new());
+        let missing = ws.missing(input, &inbox);
+        let mut rest = &mut *input;
+        while ws.receive(&mut rest, &mut inbox).is_some() {}
+        assert_eq!(missing, ws.missing(b"", &inbox), "{input:x?}");
+    }
+    let config = || Config::default().max_frame(1000);
+    // Every first and second octet; behind a whole header, some of the payload, but not more than there is.
+    for (first, second) in (0..=0xFF).flat_map(|first| (0..=0xFF).map(move |second| (first, second))) {
+        for long in [0u16, 125, 126, 999, 1000, 1001, 0xFFFF] {
+            let (length, len) = match second & 0x7F {
+                126 => (long.to_be_bytes().to_vec(), usize::from(long)),
+                127 => (u64::from(long).to_be_bytes().to_vec(), usize::from(long)),
+                short => (vec![], usize::from(short)),
+            };
+            let key = if second & 0x80 == 0 { &[][..] } else { b"mask" };
+            for payload in [0, 1, 100] {
+                let mut input = [&[first, second], &length[..], key, &vec![0; payload.min(len)]].concat();
+                check(|| WebSocket::<Server>::open(config()), &mut input.clone());
+                check(|| WebSocket::<TestClient>::open(config(), rng()), &mut input);
+            }
+            if second & 0x7F < 126 {
+                break;
+            }
+        }
+    }
+}
+
+#[test]
 fn nothing_is_missing_where_there_is_nothing_to_wait_for() {
     let mut inbox = Inbox::new();
     let server = || WebSocket::<Server>::open(Config::default().max_frame(1000));

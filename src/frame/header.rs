@@ -4,7 +4,7 @@
 
 use crate::data::Kind;
 use crate::mask::{Mask, MaskingKey};
-use crate::{Buffer, ProtocolError};
+use crate::{Buffer, IS_64_BIT, ProtocolError};
 
 /// What a frame is (section 5.2). The discriminants are the codes on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -185,10 +185,19 @@ fn first(octet: u8) -> Result<(bool, Opcode), ProtocolError> {
     Ok((fin, opcode))
 }
 
-/// A message in one frame that lies whole at the front of `input`, its length in at most 16 bits: its kind, its masking
-/// key, where its payload begins, and the payload. `None` for everything else.
-#[inline]
-pub(crate) fn whole(input: &mut [u8], masked: bool) -> Option<(Kind, Option<MaskingKey>, usize, &mut [u8])> {
+/// A message in one frame, its length in at most 16 bits, that the input begins with.
+pub(crate) struct Plain {
+    pub(crate) kind: Kind,
+    pub(crate) key: Option<MaskingKey>,
+    /// Where its payload begins: that much is there.
+    pub(crate) start: usize,
+    /// The length of its payload, which need not be there.
+    pub(crate) len: usize,
+}
+
+/// The short way to what most headers are. `None` for everything else, faults included.
+#[inline(always)]
+pub(crate) fn plain(input: &[u8], masked: bool) -> Option<Plain> {
     let [first, second, rest @ ..] = input else { return None };
     let kind = match *first {
         FINAL_TEXT => Kind::Text,
@@ -206,18 +215,17 @@ pub(crate) fn whole(input: &mut [u8], masked: bool) -> Option<(Kind, Option<Mask
         },
         _ => return None,
     };
-    let (start, key, rest) = match masked {
-        false => (start, None, rest),
-        true => rest.split_first_chunk_mut().map(|(key, rest)| (start + 4, Some(*key), rest))?,
-    };
-    Some((kind, key, start, rest.get_mut(..len)?))
+    Some(match masked {
+        false => Plain { kind, key: None, start, len },
+        true => Plain { kind, key: Some(*rest.first_chunk()?), start: start + 4, len },
+    })
 }
 
-/// Whether a frame with a length of at most 16 bits lies whole at the front of `input`. (One without a mask may be taken for
-/// cut.)
+/// Whether `input` is empty, or a frame with a length of at most 16 bits lies whole at its front. (One without a mask may
+/// be taken for cut.)
 #[inline(always)]
-pub(crate) fn looks_whole(input: &[u8]) -> bool {
-    let [_, second, high, low, _, _, rest @ ..] = input else { return false };
+pub(crate) fn looks_uncut(input: &[u8]) -> bool {
+    let [_, second, high, low, _, _, rest @ ..] = input else { return input.is_empty() };
     let (len, rest) = match (second & !MASKED, rest) {
         (126, [_, _, rest @ ..]) => (usize::from(u16::from_be_bytes([*high, *low])), rest),
         (126 | 127, _) => return false,
@@ -246,6 +254,11 @@ impl Header {
             (0..126, None) => outbox.append(&[self.first(), self.len as u8]),
             (0..126, Some([a, b, c, d])) => {
                 outbox.append(&[self.first(), MASKED | self.len as u8, a, b, c, d]);
+            }
+            // In one register, and one store. (As octets, they would be loaded again before they are all stored.)
+            (126..0x1_0000, Some(key)) if IS_64_BIT => {
+                let front = u64::from(self.first()) << 56 | u64::from(MASKED | 126) << 48 | self.len << 32;
+                outbox.append(&(front | u64::from(u32::from_be_bytes(key))).to_be_bytes());
             }
             _ => append_long(self.first(), self.len, self.mask, outbox),
         }

@@ -4,7 +4,9 @@ mod close;
 mod header;
 
 pub(crate) use close::parse as parse_close;
-pub(crate) use header::{Header, Incoming, MAX_CONTROL, Opcode, Read, header_size, looks_whole, whole};
+pub(crate) use header::{
+    Header, Incoming, MAX_CONTROL, Opcode, Plain, Read, header_size, looks_uncut, plain,
+};
 
 pub use crate::mask::{Mask, Masking};
 pub use close::CloseCode;

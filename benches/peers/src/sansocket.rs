@@ -88,8 +88,10 @@ impl<R: sansocket::Role> Connection<R> {
             }
             ws.transmit(outbox).unwrap();
         }
-        wire.write(outbox);
-        outbox.clear();
+        if !outbox.is_empty() {
+            wire.write(outbox);
+            outbox.clear();
+        }
         *kept = input.len();
         if *kept < end {
             buffer.copy_within(end - *kept..end, 0);
