@@ -151,6 +151,9 @@ pub enum RequestError {
     SecondHost,
     /// A `Host` that is no host and port.
     InvalidHost,
+    /// More than one `Origin` header, which a browser never sends (RFC 6454 section 7.3): a proxy and the server would not
+    /// judge the same one.
+    SecondOrigin,
     /// A body, or the announcement of one.
     Body,
     /// `Upgrade` does not name `websocket`.
@@ -200,6 +203,7 @@ impl fmt::Display for RequestError {
             Self::NoHost => "no Host header",
             Self::SecondHost => "more than one Host header",
             Self::InvalidHost => "the Host header is malformed",
+            Self::SecondOrigin => "more than one Origin header",
             Self::Body => "the request has a body",
             Self::NoUpgrade => "the Upgrade header does not ask for websocket",
             Self::NoConnectionUpgrade => "the Connection header does not ask for an upgrade",

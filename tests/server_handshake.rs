@@ -128,6 +128,12 @@ fn s3_exactly_one_valid_host() {
 }
 
 #[test]
+fn q6_a_second_origin_is_refused() {
+    accepted(&request("origin: null\r\n"));
+    refused(request("Origin: http://a\r\nOrigin: http://a\r\n").as_bytes(), 400, "more than one Origin");
+}
+
+#[test]
 fn s4_s5_upgrade_and_connection_are_lists_without_case() {
     for upgrade in ["websocket", "WebSocket", ", h2c,\twebsocket ,,", "h2c\r\nUpgrade: WEBSOCKET"] {
         accepted(&String::from_utf8(request_with("Upgrade", &format!("Upgrade: {upgrade}\r\n"))).unwrap());

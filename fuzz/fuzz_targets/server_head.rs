@@ -238,6 +238,7 @@ fn justify(error: RequestError, input: &Input<'_>) {
         E::HttpTooOld => head.parts().get(2).is_none_or(|version| !heads::is_new_enough(version)),
         E::NoHost => none("host"),
         E::SecondHost => second("host"),
+        E::SecondOrigin => second("origin"),
         E::Body => {
             !head.values("transfer-encoding").is_empty()
                 || !head.values("content-length").iter().all(|value| is_zero(value))

@@ -27,7 +27,7 @@
 //! | `Host` | a request needs one `Host`, of a host and a port | tungstenite, websockets: do not look | 4.2.1, 2: "A \|Host\| header field containing the server's authority"; RFC 9112 3.2: "A server MUST respond with a 400" |
 //! | `Protocols` | subprotocols are tokens | tungstenite: does not look | 4.1, 10: their characters are "U+0021 to U+007E not including separator characters" |
 //! | `Extensions` | they follow their grammar; a response has none that was not offered | tungstenite: does not look; websockets: does not look at a request's | 9.1: "the recipient of such malformed data MUST immediately _Fail the WebSocket Connection_"; 4.1, 5 |
-//! | `Twice` | key, version, accept, a response's subprotocol and `Upgrade` come once | tungstenite: the first one counts | 11.3.1, 11.3.3 to 11.3.5: "MUST NOT appear more than once"; 4.1, 2: two lines are the value `websocket, websocket` |
+//! | `Twice` | origin, key, version, accept, a response's subprotocol and `Upgrade` come once | tungstenite: the first one counts | RFC 6454 7.3: "MUST NOT include more than one Origin header field"; 11.3.1, 11.3.3 to 11.3.5: "MUST NOT appear more than once"; 4.1, 2: two lines are the value `websocket, websocket` |
 //! | `SpacedList` | a list has commas | tungstenite: or spaces | RFC 9110 5.6.1, 7.6.1 |
 //! | `Body` | a request has no body | tungstenite: reads it as frames | RFC 9110 9.3.1: content in a GET "might lead some implementations to reject the request" |
 //! | `BareLf` | a line ends with CRLF | tungstenite: or with LF | RFC 9112 2.2: the recipient "MAY recognize a single LF"; it need not |
@@ -45,7 +45,6 @@
 //! | `NewerHttp` | HTTP/1.2 is spoken to | tungstenite, websockets: is refused | 4.2.1, 1: "An HTTP/1.1 or higher GET request" |
 //! | `Glued` | frames behind the request are kept until it is answered | tungstenite: is refused | 4.1: the client MUST wait; what the server does if it has not is left open, and a proxy may join the two |
 //! | `KeyBits` | the two bits that a key's last character has too many may be set | tungstenite: must be 0 | 4.1, 7: its own example `AQIDBAUGBwgJCgsMDQ4PEC==` has one set |
-//! | `TwoOrigins` | a second `Origin` is the caller's matter; `Request::origin` is the first | websockets: is refused | 4.2.2, 4: whether an origin is taken is the server's choice |
 //! | `Lists` | `Upgrade` (in a request) and `Connection` are lists, in one line or several, that name what is asked for | tungstenite: are one line, or one value; websockets: `Upgrade` is one value, and all of a list must be tokens | 4.1, 3, 4.2.1, 3 and 4: "includes the token"; RFC 9110 5.3 |
 //! | `EmptyValue` | an empty `Sec-WebSocket-Protocol` adds nothing to the others | websockets: is refused | RFC 9110 5.6.1.2: "A recipient MUST parse and ignore a reasonable number of empty list elements" |
 //! | `NoProtocol` | a response need not choose a subprotocol | tungstenite: must, if one was offered | 4.2.2, 5: /subprotocol/ is "a single value representing the subprotocol the server is ready to use or null" |
@@ -120,7 +119,6 @@ pub enum Difference {
     NewerHttp,
     Glued,
     KeyBits,
-    TwoOrigins,
     Lists,
     EmptyValue,
     NoProtocol,
@@ -301,7 +299,7 @@ fn taken(case: &Case, fault: &str) -> Option<Difference> {
     Some(match fault {
         "NoHost" | "SecondHost" | "InvalidHost" => D::Host,
         "InvalidExtensions" | "UnofferedExtension" | "SecondExtensions" => D::Extensions,
-        "SecondKey" | "SecondVersion" | "SecondAccept" | "SecondProtocol" => D::Twice,
+        "SecondOrigin" | "SecondKey" | "SecondVersion" | "SecondAccept" | "SecondProtocol" => D::Twice,
         "NoConnectionUpgrade" => D::SpacedList,
         "Body" => D::Body,
         "Head(BareLf)" => D::BareLf,
@@ -354,8 +352,6 @@ fn refused(case: &Case, reason: &str, limits: Limits) -> Option<Difference> {
         && head.values("sec-websocket-key").iter().any(|key| heads::is_key(key))
     {
         Some(D::KeyBits)
-    } else if says(&["Origin"]) && head.values("origin").len() > 1 {
-        Some(D::TwoOrigins)
     } else if says(&["Sec-WebSocket-Protocol"])
         && head.values("sec-websocket-protocol").iter().any(|value| is_empty_list(value))
     {

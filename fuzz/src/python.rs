@@ -77,7 +77,6 @@ impl Other for Python {
                 D::Interim,
                 D::EmptyLine,
                 D::NewerHttp,
-                D::TwoOrigins,
                 D::Lists,
                 D::EmptyValue,
                 D::Target,

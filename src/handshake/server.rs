@@ -60,7 +60,7 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// The `Origin` header: present when a browser asks, and then the page that does (section 10.2).
+    /// The one `Origin` header: present when a browser asks, and then the page that does (section 10.2).
     #[must_use]
     pub fn origin(&self) -> Option<&'r [u8]> {
         self.header("Origin")
@@ -283,6 +283,7 @@ pub struct ServerOpening {
     /// It is a request of HTTP/1.0, which knows no upgrade.
     old: bool,
     host: bool,
+    origin: bool,
     upgrade: bool,
     connection: bool,
     version: bool,
@@ -392,6 +393,10 @@ impl Opening for ServerOpening {
             }
             if head::host_and_port(value).is_none() {
                 return Err(RequestError::InvalidHost);
+            }
+        } else if is(b"Origin") {
+            if core::mem::replace(&mut self.origin, true) {
+                return Err(RequestError::SecondOrigin);
             }
         } else if is(b"Upgrade") {
             self.upgrade |= head::lists(value, "websocket");

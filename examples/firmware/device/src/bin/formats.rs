@@ -65,6 +65,7 @@ fn errors() {
         RequestError::NoHost,
         RequestError::SecondHost,
         RequestError::InvalidHost,
+        RequestError::SecondOrigin,
         RequestError::Body,
         RequestError::NoUpgrade,
         RequestError::NoConnectionUpgrade,
