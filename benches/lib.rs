@@ -55,6 +55,8 @@ pub fn all() -> Vec<Work> {
     let stream = frames(&mut client(), Message::Binary(&[0x5A; 16 * 1024]));
     all.push(receiving("receive masked binary/16384 in reads of 1460".into(), server(), &stream, 1460));
     all.push(receiving("receive masked binary/16384 in reads of 64".into(), server(), &stream, 64));
+    let stream = frames(&mut client(), Message::Binary(&[0x5A; 1024]));
+    all.push(waiting("wait for masked binary/1024 in reads of 1460".into(), server(), stream, 1460));
     all.push(server_handshake());
     all.push(client_handshake());
     all
@@ -121,6 +123,34 @@ fn receiving<R: Role + 'static>(name: String, mut ws: WebSocket<R>, stream: &[u8
             // Keeps the compiler from leaving out what nobody looks at.
             black_box(message);
         })
+    };
+    Work { name, run: Box::new(run) }
+}
+
+/// Receives the whole stream in reads of at most `most` bytes; a frame that is cut waits until it has been read to its end.
+fn waiting(name: String, mut ws: WebSocket<Server>, stream: Vec<u8>, most: usize) -> Work {
+    let (mut buffer, mut inbox) = (vec![0; READ], Inbox::new());
+    let run = move || {
+        let (mut count, mut kept, mut wanted, mut stream) = (0, 0, most, &stream[..]);
+        while let Some(read) = stream.split_off(..wanted.min(stream.len())).filter(|read| !read.is_empty()) {
+            let end = kept + read.len();
+            buffer[kept..end].copy_from_slice(read);
+            let mut input = &mut buffer[..end];
+            wanted = loop {
+                if let missing @ 1.. = ws.missing(input, &inbox) {
+                    break missing as usize;
+                }
+                match ws.receive(&mut input, &mut inbox) {
+                    Some(Event::Message(message)) => black_box(message),
+                    Some(_) => panic!("only messages were sent"),
+                    None => break most,
+                };
+                count += 1;
+            };
+            kept = input.len();
+            buffer.copy_within(end - kept..end, 0);
+        }
+        count
     };
     Work { name, run: Box::new(run) }
 }
