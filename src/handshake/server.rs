@@ -326,9 +326,7 @@ impl ServerOpening {
             }
             (is_key(value), RequestError::InvalidKey)
         } else if is(b"Version") {
-            if core::mem::replace(&mut self.version, true) {
-                return Err(RequestError::SecondVersion);
-            }
+            once(&mut self.version, RequestError::SecondVersion)?;
             (value == b"13", RequestError::UnsupportedVersion)
         } else if is(b"Protocol") {
             (head::list(value).all(head::is_token), RequestError::InvalidProtocols)
@@ -388,16 +386,12 @@ impl Opening for ServerOpening {
         }
         let is = |other: &[u8]| head::is_same(name, other);
         if is(b"Host") {
-            if core::mem::replace(&mut self.host, true) {
-                return Err(RequestError::SecondHost);
-            }
+            once(&mut self.host, RequestError::SecondHost)?;
             if head::host_and_port(value).is_none() {
                 return Err(RequestError::InvalidHost);
             }
         } else if is(b"Origin") {
-            if core::mem::replace(&mut self.origin, true) {
-                return Err(RequestError::SecondOrigin);
-            }
+            once(&mut self.origin, RequestError::SecondOrigin)?;
         } else if is(b"Upgrade") {
             self.upgrade |= head::lists(value, "websocket");
         } else if is(b"Connection") {
@@ -422,6 +416,11 @@ impl Opening for ServerOpening {
             error => RequestError::Head(error),
         }
     }
+}
+
+/// Notes that a header has come, which may come once.
+fn once(seen: &mut bool, fault: RequestError) -> Result<(), RequestError> {
+    if core::mem::replace(seen, true) { Err(fault) } else { Ok(()) }
 }
 
 /// What a target in absolute form may begin with.
