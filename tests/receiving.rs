@@ -564,4 +564,14 @@ fn nothing_is_missing_where_there_is_nothing_to_wait_for() {
     assert_eq!(ws.missing(b"", &inbox), 208);
     assert_eq!(ws.missing(&frame[100..300], &inbox), 8);
     assert_eq!(ws.missing(&[&frame[100..], b"\x82"].concat(), &inbox), 0);
+    assert_eq!(ws.missing(b"\x81\x85mask", &inbox), 202, "the payload looks like a frame");
+
+    // Behind a fragment only another one may come, behind a Close nothing.
+    let mut ws = server();
+    assert!(ws.receive(&mut &mut masked(0x01, b"frag")[..], &mut inbox).is_none());
+    assert_eq!(ws.missing(b"\x80\x84mask", &inbox), 4);
+    assert_eq!(ws.missing(b"\x81\x84mask", &inbox), 0, "a message inside a message");
+    assert!(ws.receive(&mut &mut masked(0x88, b"")[..], &mut inbox).is_some());
+    assert_eq!(ws.missing(b"\x80\x84mask", &inbox), 0, "the end");
+    assert_eq!(ws.missing(b"\x81\x84mask", &inbox), 0, "the end");
 }

@@ -130,7 +130,7 @@ fn s3_exactly_one_valid_host() {
 #[test]
 fn q6_a_second_origin_is_refused() {
     accepted(&request("origin: null\r\n"));
-    refused(request("Origin: http://a\r\nOrigin: http://a\r\n").as_bytes(), 400, "more than one Origin");
+    refused(request("Origin: http://a\r\nORIGIN: http://a\r\n").as_bytes(), 400, "more than one Origin");
 }
 
 #[test]

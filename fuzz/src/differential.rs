@@ -27,7 +27,7 @@
 //! | `Host` | a request needs one `Host`, of a host and a port | tungstenite, websockets: do not look | 4.2.1, 2: "A \|Host\| header field containing the server's authority"; RFC 9112 3.2: "A server MUST respond with a 400" |
 //! | `Protocols` | subprotocols are tokens | tungstenite: does not look | 4.1, 10: their characters are "U+0021 to U+007E not including separator characters" |
 //! | `Extensions` | they follow their grammar; a response has none that was not offered | tungstenite: does not look; websockets: does not look at a request's | 9.1: "the recipient of such malformed data MUST immediately _Fail the WebSocket Connection_"; 4.1, 5 |
-//! | `Twice` | origin, key, version, accept, a response's subprotocol and `Upgrade` come once | tungstenite: the first one counts | RFC 6454 7.3: "MUST NOT include more than one Origin header field"; 11.3.1, 11.3.3 to 11.3.5: "MUST NOT appear more than once"; 4.1, 2: two lines are the value `websocket, websocket` |
+//! | `Twice` | origin, key, version, accept, a response's subprotocol and `Upgrade` come once | tungstenite: the first one counts | 11.3.1, 11.3.3 to 11.3.5: "MUST NOT appear more than once"; 4.1, 2: two lines are the value `websocket, websocket`; RFC 6454 7.3: "MUST NOT include more than one Origin header field" |
 //! | `SpacedList` | a list has commas | tungstenite: or spaces | RFC 9110 5.6.1, 7.6.1 |
 //! | `Body` | a request has no body | tungstenite: reads it as frames | RFC 9110 9.3.1: content in a GET "might lead some implementations to reject the request" |
 //! | `BareLf` | a line ends with CRLF | tungstenite: or with LF | RFC 9112 2.2: the recipient "MAY recognize a single LF"; it need not |

@@ -327,16 +327,24 @@ mod tests {
             (65_536, &[0x7F, 0, 0, 0, 0, 0, 1, 0, 0]),
             (0x7FFF_FFFF_FFFF_FFFF, &[0x7F, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]),
         ] {
-            for mask in [None, Some([1, 2, 3, 4])] {
-                let header = Header { fin: true, opcode: Opcode::Binary, len, mask };
+            let firsts = [
+                (0x82, true, Opcode::Binary),
+                (0x01, false, Opcode::Text),
+                (0x00, false, Opcode::Continuation),
+            ];
+            let masks = [None, Some([1, 2, 3, 0xFF])];
+            for ((first, fin, opcode), mask) in
+                firsts.into_iter().flat_map(|first| masks.map(|mask| (first, mask)))
+            {
+                let header = Header { fin, opcode, len, mask };
                 let mut written = heapless::Vec::<u8, 14>::new();
                 header.append(&mut written);
                 let masked = mask.is_some();
-                assert_eq!(written[..2], [0x82, octets[0] | if masked { MASKED } else { 0 }]);
+                assert_eq!(written[..2], [first, octets[0] | if masked { MASKED } else { 0 }]);
                 assert_eq!(written[2..1 + octets.len()], octets[1..]);
                 assert_eq!(header_size(len, masked), written.len());
                 let (incoming, complete) = read(&written, masked).unwrap();
-                assert_eq!((incoming.opcode, incoming.fin, incoming.len), (Opcode::Binary, true, len));
+                assert_eq!((incoming.opcode, incoming.fin, incoming.len), (opcode, fin, len));
                 assert_eq!(incoming.mask.key(), mask.unwrap_or_default());
                 assert!(complete);
                 for cut in 0..written.len() {
