@@ -385,19 +385,20 @@ impl Opening for ServerOpening {
             return self.websocket_field(name, value, at);
         }
         let is = |other: &[u8]| head::is_same(name, other);
-        if is(b"Host") {
-            once(&mut self.host, RequestError::SecondHost)?;
-            if head::host_and_port(value).is_none() {
-                return Err(RequestError::InvalidHost);
+        // By the length first: most names are none of these.
+        match name.len() {
+            4 if is(b"Host") => {
+                once(&mut self.host, RequestError::SecondHost)?;
+                if head::host_and_port(value).is_none() {
+                    return Err(RequestError::InvalidHost);
+                }
             }
-        } else if is(b"Origin") {
-            once(&mut self.origin, RequestError::SecondOrigin)?;
-        } else if is(b"Upgrade") {
-            self.upgrade |= head::lists(value, "websocket");
-        } else if is(b"Connection") {
-            self.connection |= head::lists(value, "upgrade");
-        } else if is(b"Transfer-Encoding") || is(b"Content-Length") && !is_zero(value) {
-            return Err(RequestError::Body);
+            6 if is(b"Origin") => once(&mut self.origin, RequestError::SecondOrigin)?,
+            7 if is(b"Upgrade") => self.upgrade |= head::lists(value, "websocket"),
+            10 if is(b"Connection") => self.connection |= head::lists(value, "upgrade"),
+            14 if is(b"Content-Length") && !is_zero(value) => return Err(RequestError::Body),
+            17 if is(b"Transfer-Encoding") => return Err(RequestError::Body),
+            _ => {}
         }
         Ok(())
     }
