@@ -222,7 +222,7 @@ pub(crate) fn plain(input: &[u8], masked: bool) -> Option<Plain> {
 }
 
 /// Whether `input` is empty, or a frame with a length of at most 16 bits lies whole at its front. (One without a mask may
-/// be taken for cut.)
+/// be taken for cut. It is asked ahead of each message, and so asks less than [`plain`].)
 #[inline(always)]
 pub(crate) fn looks_uncut(input: &[u8]) -> bool {
     let [_, second, high, low, _, _, rest @ ..] = input else { return input.is_empty() };

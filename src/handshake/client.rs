@@ -284,9 +284,7 @@ impl Opening for ClientOpening {
             self.connection |= head::lists(value, "upgrade");
             Ok(())
         } else if is(b"Sec-WebSocket-Accept") {
-            if core::mem::replace(&mut self.accepted, true) {
-                return Err(ResponseError::SecondAccept);
-            }
+            head::once(&mut self.accepted, ResponseError::SecondAccept)?;
             let valid = self.key.is_some_and(|key| value == accept_value(&key));
             if valid { Ok(()) } else { Err(ResponseError::WrongAccept) }
         } else if is(b"Sec-WebSocket-Protocol") {
@@ -296,9 +294,7 @@ impl Opening for ClientOpening {
             self.chosen = Some(Chosen { start: at as u16, len: value.len() as u16 });
             if self.has_offered(value) { Ok(()) } else { Err(ResponseError::UnofferedProtocol) }
         } else if is(b"Sec-WebSocket-Extensions") {
-            if core::mem::replace(&mut self.extensions, true) {
-                return Err(ResponseError::SecondExtensions);
-            }
+            head::once(&mut self.extensions, ResponseError::SecondExtensions)?;
             if head::are_extensions(value) { Ok(()) } else { Err(ResponseError::InvalidExtensions) }
         } else {
             Ok(())

@@ -267,6 +267,11 @@ fn wrong_field(line: &[u8]) -> HeadError {
     }
 }
 
+/// Notes that a header has come, which may come once.
+pub(crate) fn once<E>(seen: &mut bool, fault: E) -> Result<(), E> {
+    if core::mem::replace(seen, true) { Err(fault) } else { Ok(()) }
+}
+
 /// What follows `Sec-WebSocket-` in a header's name, whatever its case.
 pub(crate) fn after_prefix(name: &[u8]) -> Option<&[u8]> {
     let (prefix, rest) = name.split_at_checked(14)?;

@@ -326,7 +326,7 @@ impl ServerOpening {
             }
             (is_key(value), RequestError::InvalidKey)
         } else if is(b"Version") {
-            once(&mut self.version, RequestError::SecondVersion)?;
+            head::once(&mut self.version, RequestError::SecondVersion)?;
             (value == b"13", RequestError::UnsupportedVersion)
         } else if is(b"Protocol") {
             (head::list(value).all(head::is_token), RequestError::InvalidProtocols)
@@ -388,12 +388,12 @@ impl Opening for ServerOpening {
         // By the length first: most names are none of these.
         match name.len() {
             4 if is(b"Host") => {
-                once(&mut self.host, RequestError::SecondHost)?;
+                head::once(&mut self.host, RequestError::SecondHost)?;
                 if head::host_and_port(value).is_none() {
                     return Err(RequestError::InvalidHost);
                 }
             }
-            6 if is(b"Origin") => once(&mut self.origin, RequestError::SecondOrigin)?,
+            6 if is(b"Origin") => head::once(&mut self.origin, RequestError::SecondOrigin)?,
             7 if is(b"Upgrade") => self.upgrade |= head::lists(value, "websocket"),
             10 if is(b"Connection") => self.connection |= head::lists(value, "upgrade"),
             14 if is(b"Content-Length") && !is_zero(value) => return Err(RequestError::Body),
@@ -417,11 +417,6 @@ impl Opening for ServerOpening {
             error => RequestError::Head(error),
         }
     }
-}
-
-/// Notes that a header has come, which may come once.
-fn once(seen: &mut bool, fault: RequestError) -> Result<(), RequestError> {
-    if core::mem::replace(seen, true) { Err(fault) } else { Ok(()) }
 }
 
 /// What a target in absolute form may begin with.
