@@ -3,7 +3,7 @@
 use crate::data::{CloseReason, ControlPayload, Kind, Message, Piece};
 use crate::error::{ProtocolError, RequestError, ResponseError};
 use crate::frame::CloseCode;
-use crate::handshake::{Answered, Asked, Chosen, NoOpening, Open, Request, Response};
+use crate::handshake::{NoOpening, Open, Outcome, Request, Response};
 use core::{error, fmt};
 
 /// What has happened. It borrows the input or the inbox, never the machine.
@@ -17,6 +17,9 @@ pub enum Event<'e> {
     Request(Request<'e>),
     /// The opening handshake is complete: messages can be sent.
     Open(Open<'e>),
+    /// Client: the server answered the opening handshake with another status than 101: a redirect, a 401, any refusal.
+    /// [`Event::Error`] is next.
+    Refused(Response<'e>),
     /// A whole message.
     Message(Message<'e>),
     /// A part of a message, with [`Delivery::Pieces`](crate::Delivery::Pieces).
@@ -26,7 +29,7 @@ pub enum Event<'e> {
     /// A Pong, asked for or not.
     Pong(ControlPayload),
     /// The connection failed. At most one comes, and [`Event::Close`] is next.
-    Error(Error<'e>),
+    Error(Error),
     /// The end: the last event of every connection, and exactly one. What is still owed to the peer must be
     /// transmitted; [`is_closed`](crate::WebSocket::is_closed) says when the transport can go.
     Close(Close),
@@ -38,7 +41,7 @@ pub enum Event<'e> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
-pub enum Error<'e> {
+pub enum Error {
     /// A frame, or a message, broke a rule of RFC 6455. A Close frame with this error's code is owed to the peer, unless
     /// our own had gone out before.
     Protocol(ProtocolError),
@@ -46,8 +49,8 @@ pub enum Error<'e> {
     Request(RequestError),
     /// A response with status 101 does not complete the opening handshake.
     Response(ResponseError),
-    /// The server answered the opening handshake with another status than 101: a redirect, a 401, any refusal.
-    Refused(Response<'e>),
+    /// The server answered the opening handshake with this status.
+    Refused(u16),
     /// The opening handshake was not completed in time.
     HandshakeTimeout,
     /// The peer has sent nothing since an idle Ping was due, for as long as a Pong may take.
@@ -56,7 +59,7 @@ pub enum Error<'e> {
     EndOfStream,
 }
 
-impl Error<'_> {
+impl Error {
     /// The code of the Close frame that this error sends to the peer, unless our own Close frame had gone out before;
     /// `None` where none is sent.
     #[must_use]
@@ -77,13 +80,13 @@ impl Error<'_> {
     }
 }
 
-impl fmt::Display for Error<'_> {
+impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Protocol(error) => write!(f, "{error} (close code {})", error.close_code()),
             Self::Request(error) => write!(f, "{error} (status {})", error.status()),
             Self::Response(error) => error.fmt(f),
-            Self::Refused(response) => write!(f, "the server refused with status {}", response.status()),
+            Self::Refused(status) => write!(f, "the server refused with status {status}"),
             Self::HandshakeTimeout => f.write_str("the opening handshake took too long"),
             Self::PongTimeout => f.write_str("the peer has not answered a Ping"),
             Self::EndOfStream => f.write_str("the stream ended without a Close frame"),
@@ -91,7 +94,7 @@ impl fmt::Display for Error<'_> {
     }
 }
 
-impl error::Error for Error<'_> {}
+impl error::Error for Error {}
 
 /// How a connection ended (RFC 6455 sections 7.1.4 to 7.1.6).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,9 +141,9 @@ pub enum State {
 #[must_use = "an event that is not taken is lost"]
 pub struct Ready {
     pub(crate) consumed: usize,
-    /// Where what lies in the input begins; it ends where `consumed` does.
+    /// Where a payload in the input begins.
     pub(crate) start: usize,
-    pub(crate) what: What,
+    pub(crate) found: Found,
 }
 
 impl Ready {
@@ -151,84 +154,59 @@ impl Ready {
     }
 }
 
-/// What an event will be made of.
+/// An event without what it borrows.
 #[derive(Clone, Copy, Debug)]
-pub enum What {
-    Request(Asked),
-    Open(Chosen),
-    /// A whole message, in place.
-    Message(Kind),
-    /// A whole message, in the inbox.
-    Collected(Kind),
-    Piece {
-        kind: Kind,
-        /// How many octets in front end a character that earlier ones began.
-        taken: u8,
-        first: bool,
-        last: bool,
-    },
+pub(crate) enum Found {
+    Handshake(Outcome),
+    Data(Data),
     Ping,
     Pong,
-    Error(Fault),
-    /// The peer's Close frame.
-    Closed,
-    /// The end without one.
+    /// The peer's Close frame, and its code.
+    PeerClosed(CloseCode),
+    Error(Error),
+    /// The end without the peer's Close frame.
     Dropped,
 }
 
-/// [`Error`] before it borrows.
+/// A message, or a piece of one.
 #[derive(Clone, Copy, Debug)]
-pub enum Fault {
-    Protocol(ProtocolError),
-    Request(RequestError),
-    Response(ResponseError),
-    Refused,
-    HandshakeTimeout,
-    PongTimeout,
-    EndOfStream,
+pub(crate) enum Data {
+    /// A message that lies in the input.
+    InPlace(Kind),
+    /// A message that lies in the inbox.
+    Collected(Kind),
+    /// A piece that lies in the input.
+    Piece {
+        kind: Kind,
+        /// The character that it finishes; `Ready::start` is behind it.
+        lead: Option<char>,
+        /// How many bytes at its end begin a character: they are stored.
+        tail: u8,
+        first: bool,
+        last: bool,
+    },
 }
 
-impl From<ProtocolError> for Fault {
+impl From<ProtocolError> for Error {
     fn from(error: ProtocolError) -> Self {
         Self::Protocol(error)
     }
 }
 
-impl From<RequestError> for Fault {
+impl From<RequestError> for Error {
     fn from(error: RequestError) -> Self {
         Self::Request(error)
     }
 }
 
-impl From<ResponseError> for Fault {
+impl From<ResponseError> for Error {
     fn from(error: ResponseError) -> Self {
         Self::Response(error)
     }
 }
 
-impl From<NoOpening> for What {
+impl From<NoOpening> for Error {
     fn from(none: NoOpening) -> Self {
         match none {}
-    }
-}
-
-impl From<NoOpening> for Fault {
-    fn from(none: NoOpening) -> Self {
-        match none {}
-    }
-}
-
-impl From<Asked> for What {
-    fn from(asked: Asked) -> Self {
-        Self::Request(asked)
-    }
-}
-
-impl From<Answered> for What {
-    fn from(answered: Answered) -> Self {
-        match answered {
-            Answered::Open(chosen) => Self::Open(chosen),
-            Answered::Refused => Self::Error(Fault::Refused),
-        }
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::data::{ControlPayload, Fragment, Message, Piece};
 use crate::event::{Close, Error, Event};
-use crate::handshake::{Accept, Open, Reject, Request};
+use crate::handshake::{Accept, Open, Reject, Request, Response};
 use crate::role::Role;
 use crate::{AnswerError, Buffer, CloseCode, CloseError, OutboxFull, SendError, State, WebSocket};
 use core::fmt;
@@ -40,8 +40,10 @@ pub trait Handler {
     fn on_ping(&mut self, payload: &ControlPayload, sender: &mut Sender<'_>) {}
     /// A Pong.
     fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Sender<'_>) {}
+    /// Client: the server refused the opening handshake; an error is next.
+    fn on_refused(&mut self, response: Response<'_>) {}
     /// The connection failed; `on_close` is next.
-    fn on_error(&mut self, error: Error<'_>) {}
+    fn on_error(&mut self, error: Error) {}
     /// The end.
     fn on_close(&mut self, close: &Close) {}
 }
@@ -191,6 +193,7 @@ impl<R: Role> WebSocket<R> {
                 };
             }
             Event::Open(open) => handler.on_open(open, &mut sender),
+            Event::Refused(response) => handler.on_refused(response),
             Event::Message(message) => handler.on_message(message, &mut sender),
             Event::Piece(piece) => handler.on_piece(&piece, &mut sender),
             Event::Ping(payload) => handler.on_ping(&payload, &mut sender),
@@ -265,7 +268,10 @@ impl<H: Handler + ?Sized> Handler for &mut H {
     fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Sender<'_>) {
         (**self).on_pong(payload, sender);
     }
-    fn on_error(&mut self, error: Error<'_>) {
+    fn on_refused(&mut self, response: Response<'_>) {
+        (**self).on_refused(response);
+    }
+    fn on_error(&mut self, error: Error) {
         (**self).on_error(error);
     }
     fn on_close(&mut self, close: &Close) {
@@ -298,7 +304,10 @@ macro_rules! tuple {
             fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Sender<'_>) {
                 $(self.$index.on_pong(payload, sender);)+
             }
-            fn on_error(&mut self, error: Error<'_>) {
+            fn on_refused(&mut self, response: Response<'_>) {
+                $(self.$index.on_refused(response);)+
+            }
+            fn on_error(&mut self, error: Error) {
                 $(self.$index.on_error(error);)+
             }
             fn on_close(&mut self, close: &Close) {

@@ -43,6 +43,7 @@
 //!             Event::Message(message) => ws.send(message, &mut outbox)?,
 //!             Event::Piece(_) => {} // with Delivery::Pieces
 //!             Event::Ping(_) | Event::Pong(_) => {} // already answered; for whoever wants to see them
+//!             Event::Refused(_) => {} // a client's: the response
 //!             Event::Error(error) => eprintln!("{error}"),
 //!             Event::Close(close) => println!("{close}"),
 //!         }
@@ -211,11 +212,12 @@ mod event;
 pub mod frame;
 mod handler;
 pub mod handshake;
-mod inbound;
 mod mask;
 mod message;
-mod outbound;
+mod receiver;
 mod role;
+mod sender;
+mod timer;
 mod utf8;
 mod websocket;
 

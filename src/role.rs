@@ -1,6 +1,6 @@
 //! The two roles, as types: what only one of them has lives in its type.
 
-use crate::event::{Fault, What};
+use crate::Error;
 use crate::handshake::{ClientOpening, NoOpening, Opening, ServerOpening};
 use crate::mask::{Mask, Masking, MaskingKey};
 use rand_core::CryptoRng;
@@ -61,7 +61,7 @@ pub(crate) mod sealed {
     /// What the machine asks of a role.
     pub trait Role {
         /// What is known of the peer's part of the opening handshake.
-        type Opening: Opening<Head: Into<What>, Error: Into<Fault>>;
+        type Opening: Opening<Error: Into<Error>>;
         /// What a frame is masked with.
         type Mask: Masking;
         const IS_SERVER: bool;

@@ -2,67 +2,49 @@
 //!
 //! Whole stretches go through `from_utf8`; the only state is the character that a slice leaves unfinished.
 
-use core::str::Utf8Error;
-
-/// The character that the bytes so far leave unfinished: at most three bytes, a prefix of valid UTF-8. Once they finish
-/// it, it is kept until the next one is unfinished.
+/// The character that a slice leaves unfinished: at most three bytes, a prefix of valid UTF-8.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Unfinished {
     bytes: [u8; 4],
     len: u8,
-    finished: bool,
 }
 
 impl Unfinished {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.finished || self.len == 0
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
-    fn so_far(&self) -> Result<&str, Utf8Error> {
-        core::str::from_utf8(self.bytes.get(..usize::from(self.len)).unwrap_or_default())
-    }
-
-    /// The character that was finished last.
-    pub(crate) fn finished(&self) -> &str {
-        self.so_far().unwrap_or_default()
-    }
-
-    /// Goes on with the unfinished character, if there is one: how many of `bytes` finish it, and 0 where it stays
-    /// unfinished. `None` on the octet that makes it invalid.
-    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Option<u8> {
+    /// Continues the unfinished character, if there is one, with the front of `bytes`: how many bytes it takes, and the
+    /// character once it is complete. `None` on the byte that makes it invalid.
+    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Option<(usize, Option<char>)> {
         if self.is_empty() {
-            return Some(0);
+            return Some((0, None));
         }
-        let before = self.len;
-        for &byte in bytes {
+        for (index, &byte) in bytes.iter().enumerate() {
             *self.bytes.get_mut(usize::from(self.len))? = byte;
             self.len += 1;
-            match self.so_far() {
-                Ok(_) => {
-                    self.finished = true;
-                    return Some(self.len - before);
+            match core::str::from_utf8(self.bytes.get(..usize::from(self.len))?) {
+                Ok(text) => {
+                    let finished = text.chars().next();
+                    self.len = 0;
+                    return Some((index + 1, finished));
                 }
                 Err(error) if error.error_len().is_some() => return None,
                 Err(_) => {}
             }
         }
-        Some(0)
+        Some((bytes.len(), None))
     }
 
-    /// Keeps `bytes` if they are nothing but the beginning of a character.
-    pub(crate) fn is_all_of(&mut self, bytes: &[u8]) -> bool {
-        matches!(bytes.len(), 1..=3) && self.split_off(bytes) == Some("")
-    }
-
-    /// Splits the unfinished character off the end of `bytes` and keeps it: what is left is text, or `None`.
-    pub(crate) fn split_off<'a>(&mut self, bytes: &'a [u8]) -> Option<&'a str> {
-        let (whole, tail) = bytes.split_at_checked(bytes.len() - unfinished_len(bytes))?;
+    /// Stores the character that `bytes` leave unfinished at their end: how many bytes it has.
+    pub(crate) fn store(&mut self, bytes: &[u8]) -> usize {
+        let len = unfinished_len(bytes);
+        let tail = bytes.get(bytes.len() - len..).unwrap_or_default();
         for (slot, byte) in self.bytes.iter_mut().zip(tail) {
             *slot = *byte;
         }
-        self.len = tail.len() as u8;
-        self.finished = false;
-        validate(whole)
+        self.len = len as u8;
+        len
     }
 }
 
@@ -102,14 +84,15 @@ fn unfinished_len(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    /// Whether `bytes`, handed in one by one, are a prefix of valid UTF-8; else the index of the wrong octet.
+    /// Whether `bytes`, handed in one by one, are a prefix of valid UTF-8; else the index of the invalid byte.
     fn one_by_one(bytes: &[u8]) -> Result<Unfinished, usize> {
         let mut state = Unfinished::default();
         for (at, byte) in bytes.iter().enumerate() {
-            let begun = !state.is_empty();
-            state.finish(core::slice::from_ref(byte)).ok_or(at)?;
-            if !begun {
-                state.split_off(core::slice::from_ref(byte)).ok_or(at)?;
+            let slice = core::slice::from_ref(byte);
+            let (taken, _) = state.finish(slice).ok_or(at)?;
+            if taken == 0 {
+                let tail = state.store(slice);
+                validate(&slice[..1 - tail]).ok_or(at)?;
             }
         }
         Ok(state)
@@ -148,10 +131,9 @@ mod tests {
             let bytes = text.as_bytes();
             for cut in 1..bytes.len() {
                 let mut state = Unfinished::default();
-                assert_eq!(state.split_off(&bytes[..cut]), Some(""));
-                assert_eq!(state.finish(&bytes[cut..]), Some((bytes.len() - cut) as u8));
+                assert_eq!(state.store(&bytes[..cut]), cut);
+                assert_eq!(state.finish(&bytes[cut..]), Some((bytes.len() - cut, text.chars().next())));
                 assert!(state.is_empty());
-                assert_eq!(state.finished(), text);
             }
         }
     }
@@ -159,8 +141,8 @@ mod tests {
     #[test]
     fn a_wrong_end_is_not_taken_for_an_unfinished_character() {
         for wrong in [&b"a\xE0\x80"[..], b"a\xED\xA0", b"a\xF4\x90", b"a\xC0", b"a\xF5", b"a\x80\x80\x80"] {
-            let mut state = Unfinished::default();
-            assert_eq!(state.split_off(wrong), None, "{wrong:x?}");
+            let tail = Unfinished::default().store(wrong);
+            assert_eq!(validate(&wrong[..wrong.len() - tail]), None, "{wrong:x?}");
             assert_eq!(valid_prefix(wrong), "a", "{wrong:x?}");
         }
     }

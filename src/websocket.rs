@@ -1,19 +1,30 @@
-//! The machine: the states of a connection and everything that changes them (RFC 6455 sections 4 to 7).
+//! The connection as its users see it: the opening handshake, then a receiver and a sender; and time (RFC 6455 sections 4 to
+//! 7).
+//!
+//! `State` and `is_closed` are not stored: they follow from the two halves.
+//!
+//! | `Receiver` | `Sender` | state |
+//! |---|---|---|
+//! | any but the below | open | `Open` |
+//! | receiving | ended: our Close frame is sent | `Closing` |
+//! | peer closed, or ended | last one pending | `Closing` |
+//! | peer closed | ended | server: `Closed`; client: `Closing` until the stream ends |
+//! | ended | ended | `Closed` |
 
 use crate::config::Millis;
 use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Piece};
-use crate::event::{Close, Error, Event, Fault, Ready, State, What};
-use crate::frame::{self, Opcode};
+use crate::event::{Close, Data, Error, Event, Found, Ready, State};
+use crate::frame;
 use crate::handshake::{
-    self, Accept, Chosen, Connect, KeyValue, Open, Reader, Reject, Request, Response, ServerOpening,
+    self, Accept, Connect, Handshake, Open, Outcome, Reject, Request, Response, ServerOpening,
 };
-use crate::inbound::{self, Inbound, Rules};
-use crate::message::Assembly;
-use crate::outbound::{Idle, Outbound, Owed, Phase, Shared};
+use crate::receiver::{self, End, Receiver, Rules};
 use crate::role::{Client, Established, Role, Server, sealed};
+use crate::sender::{Output, Sender};
+use crate::timer::Timer;
 use crate::{
-    AnswerError, Buffer, CloseCode, CloseError, Config, ConnectError, Delivery, IS_64_BIT, OutboxFull,
-    ProtocolError, SendError, utf8,
+    AnswerError, Buffer, CloseCode, CloseError, Config, ConnectError, Delivery, OutboxFull, ProtocolError,
+    SendError, utf8,
 };
 use core::{fmt, mem, ops::Range, time::Duration};
 use rand_core::CryptoRng;
@@ -25,75 +36,23 @@ use rand_core::CryptoRng;
 pub struct WebSocket<R: Role> {
     role: R,
     config: Config,
-    /// The receiving half.
-    receiving: Receiving<R>,
-    due: Due,
-    /// The sending half.
-    outbound: Outbound,
-    /// What both halves know.
-    shared: Shared,
     timer: Timer,
-    deadline: Duration,
-    /// What [`is_between`](Self::is_between) has said last, unless the connection has ended since. Only 64-bit machines look
-    /// at it.
-    between: bool,
+    receiving: Receiving<R>,
+    sender: Sender,
 }
 
-/// What the next bytes of input are.
+/// The receiving half.
 enum Receiving<R: sealed::Role> {
-    /// Nothing yet: the caller has to connect, or to answer a request, which has a key if it asks for an upgrade.
-    Waiting { key: Option<KeyValue> },
-    /// A request's or a response's head.
-    Head(handshake::Reader, R::Opening),
-    /// Frames.
-    Frames(Inbound, Assembly),
-    /// Nothing: the opening handshake has failed. (A connection that was open ends within its [`Inbound`], whose last control
-    /// frame is still to be told.)
-    Over,
-}
-
-/// Events that no input causes: first the one, then the other.
-#[derive(Debug, Default)]
-struct Due {
-    open: Option<Chosen>,
-    then: Then,
-}
-
-#[derive(Debug, Default)]
-enum Then {
-    #[default]
-    Nothing,
-    /// The text goes wrong behind the piece that was lent last: that failure. Until it is told, the piece can be answered,
-    /// as it could if the fault had come in a later slice.
-    WrongText,
-    /// An error, and the end.
-    Error(Fault),
-    /// The end, without the peer's Close frame.
-    Dropped,
-}
-
-/// The one timer, which runs for what the phase waits for: handshake, idle Ping or missing Pong, closing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Timer {
-    Off,
-    /// From the next call of `handle_timeout` on.
-    Armed,
-    /// To the deadline.
-    Running,
-}
-
-impl Timer {
-    fn of(timeout: Millis) -> Self {
-        if timeout == Millis::NEVER { Self::Off } else { Self::Armed }
-    }
+    Handshake(Handshake<R::Opening>),
+    Frames(Receiver),
 }
 
 impl WebSocket<Server> {
     /// A server's side of a connection, before the client's request.
     #[must_use]
     pub fn server(config: Config) -> Self {
-        let opening = Receiving::Head(Reader::default(), ServerOpening::default());
-        Self::new(Server, config, opening, Phase::Connecting, Timer::of(config.handshake_timeout))
+        let handshake = Handshake::head(ServerOpening::default());
+        Self::new(Server, config, handshake, Timer::armed(config.handshake_timeout))
     }
 
     /// A server's side of a connection that is open already: something else has done the opening handshake, an HTTP/1.1
@@ -134,7 +93,8 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
     /// `rng`.
     #[must_use]
     pub fn client(config: Config, rng: G) -> Self {
-        Self::new(Client { rng }, config, Receiving::Waiting { key: None }, Phase::Connecting, Timer::Off)
+        let handshake = Handshake::AwaitsCaller { key: None };
+        Self::new(Client { rng }, config, handshake, Timer::Off)
     }
 
     /// A client's side of a connection that is open already: something else has done the opening handshake, an HTTP/1.1
@@ -162,7 +122,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
         let key = handshake::key_value(&random);
         connect.append(&key, &opening, outbox)?;
         opening.key = Some(key);
-        self.receiving = Receiving::Head(Reader::default(), opening);
+        self.receiving = Receiving::Handshake(Handshake::head(opening));
         self.arm();
         Ok(())
     }
@@ -186,26 +146,20 @@ impl<G: CryptoRng> WebSocket<Established<Client<G>>> {
 }
 
 impl<R: Role> WebSocket<R> {
-    fn new(role: R, config: Config, receiving: Receiving<R>, phase: Phase, timer: Timer) -> Self {
-        let shared = Shared { phase, owed: Owed::Nothing, pong: ControlPayload::new(), idle: Idle::Quiet };
-        Self {
-            role,
-            config,
-            receiving,
-            due: Due::default(),
-            outbound: Outbound::default(),
-            shared,
-            timer,
-            deadline: Duration::ZERO,
-            between: false,
-        }
+    fn new(role: R, config: Config, handshake: Handshake<R::Opening>, timer: Timer) -> Self {
+        Self { role, config, timer, receiving: Receiving::Handshake(handshake), sender: Sender::connecting() }
     }
 
     fn new_open(role: R, config: Config) -> Self {
-        let receiving = Receiving::Frames(Inbound::default(), Assembly::default());
-        let mut ws = Self::new(role, config, receiving, Phase::Open, Timer::of(config.idle_ping));
-        ws.between = ws.is_between();
-        ws
+        let receiving = Receiving::Frames(Receiver::open());
+        Self { role, config, timer: Timer::armed(config.idle_ping), receiving, sender: Sender::open() }
+    }
+
+    /// The handshake is over.
+    fn start(&mut self, receiver: Receiver, sender: Sender) {
+        self.receiving = Receiving::Frames(receiver);
+        self.sender = sender;
+        self.arm();
     }
 
     pub(crate) fn accept_request<B>(&mut self, accept: Accept<'_>, outbox: &mut B) -> Result<(), AnswerError>
@@ -214,15 +168,18 @@ impl<R: Role> WebSocket<R> {
     {
         match self.receiving {
             _ if !R::ANSWERS => return Err(AnswerError::NoRequest),
-            Receiving::Waiting { key: Some(key) } if key == accept.key() => {}
-            Receiving::Waiting { key: Some(_) } => return Err(AnswerError::OtherRequest),
-            Receiving::Waiting { key: None } => return Err(AnswerError::NotAnUpgrade),
+            Receiving::Handshake(Handshake::AwaitsCaller { key: Some(key) }) if key == accept.key() => {}
+            Receiving::Handshake(Handshake::AwaitsCaller { key: Some(_) }) => {
+                return Err(AnswerError::OtherRequest);
+            }
+            Receiving::Handshake(Handshake::AwaitsCaller { key: None }) => {
+                return Err(AnswerError::NotAnUpgrade);
+            }
             _ => return Err(AnswerError::NoRequest),
         }
         accept.check()?;
         accept.append(outbox)?;
-        self.start();
-        self.due.open = Some(accept.chosen());
+        self.start(Receiver::accepted(accept.chosen()), Sender::open());
         Ok(())
     }
 
@@ -235,8 +192,7 @@ impl<R: Role> WebSocket<R> {
         }
         reject.check()?;
         reject.append(outbox)?;
-        self.end(Phase::Closed);
-        self.due.then = Then::Dropped;
+        self.start(Receiver::ended(End::Close), Sender::ended());
         Ok(())
     }
 
@@ -262,16 +218,15 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        // The short way, without a call. (On a 32-bit core it is behind one, and saves flash.)
-        if IS_64_BIT && let Some((kind, payload)) = self.whole(input, inbox) {
+        if let Some((kind, payload)) = self.whole_message(input, inbox) {
             let (taken, rest) = mem::take(input).split_at_mut_checked(payload.end)?;
             *input = rest;
-            return self.message(kind, taken.get(payload.start..)?);
+            return self.deliver(Data::InPlace(kind), taken.get_mut(payload.start..)?, inbox);
         }
         self.receive_next(input, inbox)
     }
 
-    // Not in line, like all that is not the short way.
+    /// Everything but the fast path.
     #[inline(never)]
     fn receive_next<'i: 'e, 'b: 'e, 'e, B>(
         &mut self,
@@ -281,8 +236,7 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        let ready = if IS_64_BIT { self.poll_next(input, inbox) } else { self.poll(input, inbox) };
-        let Some(ready) = ready else {
+        let Some(ready) = self.poll_next(input, inbox) else {
             if !self.awaits_caller() {
                 *input = &mut [];
             }
@@ -303,40 +257,28 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        match self.whole(input, inbox) {
+        match self.whole_message(input, inbox) {
             Some((kind, payload)) => {
-                Some(Ready { consumed: payload.end, start: payload.start, what: What::Message(kind) })
+                let found = Found::Data(Data::InPlace(kind));
+                Some(Ready { consumed: payload.end, start: payload.start, found })
             }
             None => self.poll_next(input, inbox),
         }
     }
 
-    /// The short way to a message in one frame that lies whole in the input: its kind, and where its payload lies.
+    /// The fast path to a message that is delivered whole and lies in the input: its kind, and where its payload lies.
     #[inline(always)]
-    fn whole<B>(&mut self, input: &mut [u8], inbox: &B) -> Option<(Kind, Range<usize>)>
+    fn whole_message<B>(&mut self, input: &mut [u8], inbox: &B) -> Option<(Kind, Range<usize>)>
     where
         B: Buffer + ?Sized,
     {
-        if !self.is_short_way_open() {
+        let Receiving::Frames(receiver) = &self.receiving else { return None };
+        if !receiver.is_at_boundary() || self.config.delivery != Delivery::Whole {
             return None;
         }
-        debug_assert!(self.is_between());
-        let found = inbound::whole(input, &Rules::new(R::IS_SERVER, &self.config, inbox))?;
-        self.heard();
+        let found = receiver::whole_message(input, &Rules::new(R::IS_SERVER, &self.config, inbox))?;
+        self.timer.note_activity();
         Some(found)
-    }
-
-    /// What `is_between` says, asked once for all messages of a read. (A 32-bit core asks each time, which takes less flash and
-    /// less stack.)
-    #[inline(always)]
-    fn is_short_way_open(&self) -> bool {
-        if IS_64_BIT { self.between } else { self.is_between() }
-    }
-
-    /// Whether a whole message may begin with the next octet, and is to be lent from where it lies.
-    fn is_between(&self) -> bool {
-        let Receiving::Frames(inbound, _) = &self.receiving else { return false };
-        inbound.is_between() && self.due.is_empty() && self.config.delivery == Delivery::Whole
     }
 
     /// The way to every event.
@@ -345,32 +287,9 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        if IS_64_BIT && self.between && input.is_empty() {
-            debug_assert!(self.is_between());
-            return None;
-        }
-        let ready = self.poll_any(input, inbox);
-        if IS_64_BIT {
-            self.between = self.is_between();
-        }
-        ready
-    }
-
-    #[inline(always)]
-    fn poll_any<B>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready>
-    where
-        B: Buffer + ?Sized,
-    {
-        if matches!(self.due.then, Then::WrongText) {
-            self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
-        }
-        if let Some(what) = self.due.next() {
-            return Some(Ready { consumed: 0, start: 0, what });
-        }
         match self.receiving {
-            Receiving::Head(..) => self.poll_head(input, inbox),
-            // Where no frames come, it finds nothing.
-            _ => self.poll_frames(input, inbox),
+            Receiving::Handshake(_) => self.poll_handshake(input, inbox),
+            Receiving::Frames(_) => self.poll_frames(input, inbox),
         }
     }
 
@@ -389,10 +308,9 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        if self.is_short_way_open() && frame::looks_uncut(input) {
-            0
-        } else {
-            self.missing_beyond(input, inbox)
+        match &self.receiving {
+            Receiving::Frames(receiver) if receiver.is_at_boundary() && frame::looks_uncut(input) => 0,
+            _ => self.missing_beyond(input, inbox),
         }
     }
 
@@ -402,10 +320,10 @@ impl<R: Role> WebSocket<R> {
         B: Buffer + ?Sized,
     {
         match &self.receiving {
-            Receiving::Frames(inbound, _) => {
-                inbound.missing(input, &Rules::new(R::IS_SERVER, &self.config, inbox))
+            Receiving::Frames(receiver) => {
+                receiver.missing(input, &Rules::new(R::IS_SERVER, &self.config, inbox))
             }
-            _ => 0,
+            Receiving::Handshake(_) => 0,
         }
     }
 
@@ -418,136 +336,135 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        let Ready { consumed, start, what } = ready;
-        match what {
-            What::Message(kind) => self.message(kind, input.get(start..consumed)?),
-            _ => self.other_event(ready, input, inbox),
+        let Ready { consumed, start, found } = ready;
+        match found {
+            Found::Data(data) => self.deliver(data, input.get_mut(start..consumed)?, inbox),
+            _ => self.other_event(found, inbox),
         }
     }
 
-    /// A message in place.
-    #[inline]
-    fn message<'e>(&mut self, kind: Kind, payload: &'e [u8]) -> Option<Event<'e>> {
-        match kind {
-            Kind::Binary => Some(Event::Message(Message::Binary(payload))),
-            Kind::Text => match utf8::validate(payload) {
-                Some(text) => Some(Event::Message(Message::Text(text))),
-                None => self.fail_text(),
-            },
-        }
-    }
-
-    /// Every event but a message in place.
-    fn other_event<'e, B>(&mut self, ready: Ready, input: &'e mut [u8], inbox: &'e B) -> Option<Event<'e>>
+    /// The one way out for messages: whole in place, collected, or in pieces.
+    ///
+    /// `poll` has changed all state. What is left is to see that bytes are text, once, where the `&str` is made; only where
+    /// they are not, the connection fails here.
+    #[inline(always)]
+    fn deliver<'e, B>(&mut self, data: Data, payload: &'e mut [u8], inbox: &'e B) -> Option<Event<'e>>
     where
         B: Buffer + ?Sized,
     {
-        let Ready { consumed, start, what } = ready;
-        // Each arm says `Some`: an event that is wrapped behind the match is on the stack twice.
-        match what {
-            What::Message(_) => None,
-            What::Collected(Kind::Binary) => Some(Event::Message(Message::Binary(inbox.bytes()))),
-            What::Collected(Kind::Text) => Some(Event::Message(Message::Text(inbox.text().ok()?))),
-            What::Piece { kind, taken, first, last } => {
-                let payload = input.get_mut(start + usize::from(taken)..consumed)?;
-                match kind {
-                    Kind::Binary => Some(Event::Piece(Piece { part: Part::Binary(payload), first, last })),
-                    Kind::Text => self.text_piece(payload, taken > 0, first, last),
-                }
+        Some(match data {
+            Data::InPlace(Kind::Binary) => Event::Message(Message::Binary(payload)),
+            Data::InPlace(Kind::Text) => match utf8::validate(payload) {
+                Some(text) => Event::Message(Message::Text(text)),
+                None => return self.fail_text(),
+            },
+            Data::Collected(Kind::Binary) => Event::Message(Message::Binary(inbox.bytes())),
+            Data::Collected(Kind::Text) => Event::Message(Message::Text(inbox.text().ok()?)),
+            Data::Piece { kind: Kind::Binary, first, last, .. } => {
+                Event::Piece(Piece { part: Part::Binary(payload), first, last })
             }
-            What::Ping => control_event(Opcode::Ping, self.control()),
-            What::Pong => control_event(Opcode::Pong, self.control()),
-            What::Request(asked) => Some(Event::Request(Request::new(inbox.bytes(), asked))),
-            What::Open(chosen) => Some(Event::Open(Open::new(inbox.bytes(), chosen))),
-            What::Error(fault) => Some(Event::Error(match fault {
-                Fault::Protocol(error) => Error::Protocol(error),
-                Fault::Request(error) => Error::Request(error),
-                Fault::Response(error) => Error::Response(error),
-                Fault::Refused => Error::Refused(Response::new(inbox.bytes())),
-                Fault::HandshakeTimeout => Error::HandshakeTimeout,
-                Fault::PongTimeout => Error::PongTimeout,
-                Fault::EndOfStream => Error::EndOfStream,
-            })),
-            What::Closed => {
-                let (code, reason) = frame::parse_close(self.control()).ok()?;
+            Data::Piece { kind: Kind::Text, lead, tail, first, last } => {
+                let whole = payload.len().checked_sub(tail.into())?;
+                let payload = payload.get(..whole)?;
+                let (text, last) = match utf8::validate(payload) {
+                    Some(text) => (text, last),
+                    None => match utf8::valid_prefix(payload) {
+                        "" if lead.is_none() => return self.fail_text(),
+                        // What precedes the invalid bytes is delivered first.
+                        text => {
+                            self.receiving()?.fail_on_next_poll();
+                            (text, false)
+                        }
+                    },
+                };
+                Event::Piece(Piece { part: Part::Text { lead, text }, first, last })
+            }
+        })
+    }
+
+    /// Every event but a message.
+    fn other_event<'e, B>(&mut self, found: Found, inbox: &'e B) -> Option<Event<'e>>
+    where
+        B: Buffer + ?Sized,
+    {
+        // Each arm says `Some`: an event that is wrapped behind the match is on the stack twice.
+        match found {
+            Found::Data(_) => None,
+            Found::Ping => Some(Event::Ping(control_payload(self.control()))),
+            Found::Pong => Some(Event::Pong(control_payload(self.control()))),
+            Found::Handshake(Outcome::Request(asked)) => {
+                Some(Event::Request(Request::new(inbox.bytes(), asked)))
+            }
+            Found::Handshake(Outcome::Open(chosen)) => Some(Event::Open(Open::new(inbox.bytes(), chosen))),
+            Found::Handshake(Outcome::Refused(_)) => Some(Event::Refused(Response::new(inbox.bytes()))),
+            Found::Error(error) => Some(Event::Error(error)),
+            Found::PeerClosed(code) => {
+                let (_, reason) = frame::parse_close(self.control()).ok()?;
                 close_event(code, reason, true)
             }
-            What::Dropped => close_event(CloseCode::ABNORMAL, "", false),
+            Found::Dropped => close_event(CloseCode::ABNORMAL, "", false),
         }
     }
 
-    /// A text piece; where the text goes wrong in it, what comes before is lent first.
-    fn text_piece<'e>(
-        &mut self,
-        payload: &'e [u8],
-        has_lead: bool,
-        first: bool,
-        last: bool,
-    ) -> Option<Event<'e>> {
-        let assembly = self.assembly()?;
-        let lead = if has_lead { assembly.lead() } else { None };
-        let (text, last) = match assembly.text(payload, last) {
-            Some(text) => (text, last),
-            None => {
-                let text = utf8::valid_prefix(payload);
-                if text.is_empty() && lead.is_none() {
-                    return self.fail_text();
-                }
-                self.due.then = Then::WrongText;
-                (text, false)
-            }
-        };
-        Some(Event::Piece(Piece { part: Part::Text { lead, text }, first, last }))
-    }
-
-    /// Fails on text in place: its event is the error instead.
+    /// Fails on text that `poll` has found: its event is the Error instead.
     #[cold]
     fn fail_text<'e>(&mut self) -> Option<Event<'e>> {
-        // None: the connection has ended since `poll`, or the same `Ready` has failed it before.
-        self.assembly()?;
-        self.fail(Fault::Protocol(ProtocolError::InvalidUtf8));
-        self.due.then = Then::Dropped;
-        Some(Event::Error(Error::Protocol(ProtocolError::InvalidUtf8)))
+        // `None`: the connection has ended since `poll`, or the same `Ready` has failed it before.
+        self.receiving()?;
+        self.fail(ProtocolError::InvalidUtf8.into());
+        match self.pending_event()? {
+            Found::Error(error) => Some(Event::Error(error)),
+            _ => None,
+        }
     }
 
     /// The payload of the last control frame.
     fn control(&self) -> &[u8] {
         match &self.receiving {
-            Receiving::Frames(inbound, _) => &inbound.control,
-            _ => &[],
+            Receiving::Frames(receiver) => receiver.control(),
+            Receiving::Handshake(_) => &[],
         }
     }
 
-    /// What assembles messages, while any can come.
-    fn assembly(&mut self) -> Option<&mut Assembly> {
+    /// The receiver, while it looks at frames.
+    fn receiving(&mut self) -> Option<&mut Receiver> {
         match &mut self.receiving {
-            Receiving::Frames(inbound, assembly) if !inbound.is_over() => Some(assembly),
+            Receiving::Frames(receiver) if receiver.is_receiving() => Some(receiver),
             _ => None,
         }
     }
 
-    // The two are kept apart from each other: the stack of the one is not that of the other.
+    /// The next event that no input causes.
+    fn pending_event(&mut self) -> Option<Found> {
+        match &mut self.receiving {
+            Receiving::Frames(receiver) => receiver.pending(),
+            Receiving::Handshake(_) => None,
+        }
+    }
+
+    /// Outlined like the next, so that the two frames don't share peak stack.
     #[inline(never)]
-    fn poll_head<B>(&mut self, input: &[u8], inbox: &mut B) -> Option<Ready>
+    fn poll_handshake<B>(&mut self, input: &[u8], inbox: &mut B) -> Option<Ready>
     where
         B: Buffer + ?Sized,
     {
-        let Receiving::Head(reader, opening) = &mut self.receiving else { return None };
-        let (head, consumed) = match reader.read(input, inbox, opening, &self.config) {
+        let Receiving::Handshake(handshake) = &mut self.receiving else { return None };
+        let (outcome, consumed) = match handshake.read(input, inbox, &self.config) {
             Ok(read) => read?,
-            Err(error) => return self.failed(error.into(), 0),
-        };
-        let what = head.into();
-        match what {
-            What::Request(asked) => {
-                self.receiving = Receiving::Waiting { key: asked.key(inbox.bytes()) };
-                // From here on it is the caller who takes the time.
-                self.timer = Timer::Off;
+            Err(error) => {
+                self.fail(error.into());
+                return Some(Ready { consumed: 0, start: 0, found: self.pending_event()? });
             }
-            What::Error(fault) => return self.failed(fault, consumed),
-            _ => self.start(),
+        };
+        match outcome {
+            // The time that the caller takes is not the peer's.
+            Outcome::Request(_) => self.timer = Timer::Off,
+            Outcome::Open(_) => {
+                self.start(Receiver::open(), Sender::open());
+            }
+            Outcome::Refused(status) => self.fail(Error::Refused(status)),
         }
-        Some(Ready { consumed, start: 0, what })
+        Some(Ready { consumed, start: 0, found: Found::Handshake(outcome) })
     }
 
     #[inline(never)]
@@ -555,144 +472,68 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
+        let Receiving::Frames(receiver) = &mut self.receiving else { return None };
+        if let Some(found) = receiver.pending() {
+            return Some(Ready { consumed: 0, start: 0, found });
+        }
         if !input.is_empty() {
-            self.heard();
+            self.timer.note_activity();
         }
+        let rules = Rules::new(R::IS_SERVER, &self.config, inbox);
         let mut at = 0..0;
-        match self.next_of_frames(input, &mut at, inbox) {
-            Ok(what) => Some(Ready { consumed: at.end, start: at.start, what: what? }),
-            Err(error) => self.failed(Fault::Protocol(error), at.end),
-        }
-    }
-
-    /// Goes on from the end of `at` in `input` to what makes an event, which lies there then.
-    #[inline(always)]
-    fn next_of_frames<B>(
-        &mut self,
-        input: &mut [u8],
-        at: &mut Range<usize>,
-        inbox: &mut B,
-    ) -> Result<Option<What>, ProtocolError>
-    where
-        B: Buffer + ?Sized,
-    {
-        let Receiving::Frames(inbound, assembly) = &mut self.receiving else { return Ok(None) };
-        let config = &self.config;
-        let rules = Rules::new(R::IS_SERVER, config, inbox);
-        while let Some(part) = inbound.next(input, at, &rules)? {
-            let what = match (part.kind, part.opcode) {
-                // What a control frame has brought so far is kept; in an empty part there is nothing to keep or to lend.
-                _ if !part.last && (part.kind.is_none() || part.payload.is_empty()) => None,
-                (Some(_), _) if config.delivery == Delivery::Whole => assembly.collect(part, inbox)?,
-                (Some(_), _) => assembly.piece(part)?,
-                (None, Opcode::Ping) => {
-                    // "unless it already received a Close frame" (section 5.5.2): then no frame would be looked at.
-                    self.shared.owe_pong(&inbound.control);
-                    Some(What::Ping)
-                }
-                (None, Opcode::Close) => {
-                    let (code, _) = frame::parse_close(&inbound.control)?;
-                    self.closed_by_peer(code);
-                    return Ok(Some(What::Closed));
-                }
-                (None, _) => Some(What::Pong),
-            };
-            if what.is_some() {
-                return Ok(what);
+        let found = match receiver.poll(input, &mut at, &rules, inbox) {
+            Ok(found) => found?,
+            Err(error) => {
+                self.fail(error.into());
+                return Some(Ready { consumed: at.end, start: at.end, found: self.pending_event()? });
             }
-            if at.end == input.len() {
-                break;
-            }
-        }
-        Ok(None)
-    }
-
-    /// Fails the connection, and has its Error told at once.
-    #[inline(always)] // A call would cost more flash.
-    fn failed(&mut self, fault: Fault, consumed: usize) -> Option<Ready> {
-        self.fail(fault);
-        self.due.then = Then::Dropped;
-        Some(Ready { consumed, start: 0, what: What::Error(fault) })
-    }
-
-    /// The opening handshake is complete.
-    fn start(&mut self) {
-        self.receiving = Receiving::Frames(Inbound::default(), Assembly::default());
-        self.shared.phase = Phase::Open;
-        self.arm();
-    }
-
-    /// The peer's Close frame has come: "If an endpoint receives a Close frame and did not previously send a Close frame,
-    /// the endpoint MUST send a Close frame in response", which echoes the code (section 5.5.1).
-    fn closed_by_peer(&mut self, code: CloseCode) {
-        match self.shared.phase {
-            Phase::CloseSent => self.end(if R::IS_SERVER { Phase::Closed } else { Phase::BothClosed }),
-            _ => {
-                self.end(Phase::CloseReceived);
-                self.shared.owed = Owed::Close(code);
-            }
-        }
-    }
-
-    /// Fails the connection (section 7.1.7): an Error and a Close event are due, and where the peer is to be told, a Close
-    /// frame or a refusal is owed.
-    #[cold]
-    fn fail(&mut self, fault: Fault) {
-        let owed = match fault {
-            Fault::Protocol(error) if self.shared.phase == Phase::Open => Owed::Close(error.close_code()),
-            Fault::Request(error) if R::ANSWERS => Owed::Refusal(error.status()),
-            _ => Owed::Nothing,
         };
-        self.end(if owed == Owed::Nothing { Phase::Closed } else { Phase::Failed });
-        self.shared.owed = owed;
-        self.due.then = Then::Error(fault);
+        match found {
+            // "unless it already received a Close frame" (section 5.5.2): then no frame would be looked at.
+            Found::Ping => self.sender.queue_pong(receiver.control()),
+            // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close
+            // frame in response", which echoes the code (section 5.5.1).
+            Found::PeerClosed(code) => {
+                self.sender.queue_close(code);
+                self.arm();
+            }
+            _ => {}
+        }
+        Some(Ready { consumed: at.end, start: at.start, found })
     }
 
-    /// No more input is looked at; what was owed no longer is.
-    fn end(&mut self, phase: Phase) {
+    /// Fails the connection (section 7.1.7): an Error and a Close event are pending, and where the peer is to know, a Close frame
+    /// or a refusal.
+    #[cold]
+    fn fail(&mut self, error: Error) {
         match &mut self.receiving {
-            Receiving::Frames(inbound, _) => inbound.end(),
-            opening => *opening = Receiving::Over,
+            Receiving::Frames(receiver) => {
+                receiver.end(End::Error(error));
+                match error.close_code() {
+                    Some(code) => self.sender.queue_close(code),
+                    None => self.sender.end(),
+                }
+            }
+            Receiving::Handshake(_) => {
+                let sender = match error.status() {
+                    Some(status) if R::ANSWERS => Sender::refusing(status),
+                    _ => Sender::ended(),
+                };
+                self.receiving = Receiving::Frames(Receiver::ended(End::Error(error)));
+                self.sender = sender;
+            }
         }
-        self.between = false;
-        self.shared.phase = phase;
-        self.shared.owed = Owed::Nothing;
-        self.shared.idle = Idle::Quiet;
         self.arm();
     }
 
-    /// The peer of an open connection has given a sign of life.
-    #[inline(always)]
-    fn heard(&mut self) {
-        // An armed one has heard of it already.
-        if self.timer == Timer::Running && self.shared.phase == Phase::Open {
-            self.timer = Timer::Armed;
-            self.shared.idle = Idle::Quiet;
-        }
-    }
-
-    /// Starts the timer of the phase.
+    /// Arms the timer for the state that the connection has come to.
     fn arm(&mut self) {
-        self.timer = Timer::of(self.timeout());
-    }
-
-    /// How long the phase may take.
-    fn timeout(&self) -> Millis {
-        let config = &self.config;
-        match self.shared.phase {
-            Phase::Connecting => config.handshake_timeout,
-            Phase::Open if self.is_next_idle_ping() => config.idle_ping,
-            Phase::Open => config.pong_timeout,
-            Phase::CloseSent | Phase::CloseReceived | Phase::BothClosed | Phase::Failed => {
-                config.closing_timeout
-            }
-            Phase::Closed => Millis::NEVER,
-        }
-    }
-
-    /// Whether silence leads to an idle Ping, and not to the end.
-    fn is_next_idle_ping(&self) -> bool {
-        self.shared.idle == Idle::Quiet || self.config.pong_timeout == Millis::NEVER
+        self.timer = Timer::armed(match self.state() {
+            State::Connecting => self.config.handshake_timeout,
+            State::Open => self.config.idle_ping,
+            State::Closing => self.config.closing_timeout,
+            State::Closed => Millis::NEVER,
+        });
     }
 
     /// Notes that the stream has ended: the peer will send nothing more. Call it once all input has been received.
@@ -700,11 +541,13 @@ impl<R: Role> WebSocket<R> {
     /// Without a Close frame from the peer that is an [`Error::EndOfStream`] and a [`Close`] with 1006, taken with the next
     /// [`receive`](Self::receive); after it, nothing. Either way the connection is closed.
     pub fn receive_eof(&mut self) {
-        match self.shared.phase {
-            Phase::Connecting | Phase::Open | Phase::CloseSent => self.fail(Fault::EndOfStream),
-            Phase::CloseReceived | Phase::BothClosed | Phase::Failed | Phase::Closed => {
-                self.end(Phase::Closed)
+        match &mut self.receiving {
+            Receiving::Frames(receiver) if !receiver.is_receiving() => {
+                receiver.end(End::Nothing);
+                self.sender.end();
+                self.arm();
             }
+            _ => self.fail(Error::EndOfStream),
         }
     }
 
@@ -712,11 +555,7 @@ impl<R: Role> WebSocket<R> {
     /// [`Duration::ZERO`] for at once, `None` while nothing waits for time to pass.
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Duration> {
-        match self.timer {
-            Timer::Off => None,
-            Timer::Armed => Some(Duration::ZERO),
-            Timer::Running => Some(self.deadline),
-        }
+        self.timer.deadline()
     }
 
     /// Tells the time, as the duration since any fixed moment: starts the timer that has been armed since the last call, or
@@ -729,34 +568,42 @@ impl<R: Role> WebSocket<R> {
     /// must end in time whatever comes. What has come arms the timer anew, so that [`poll_timeout`](Self::poll_timeout) says
     /// "at once" after it. Whoever never calls it has no timeouts.
     pub fn handle_timeout(&mut self, now: Duration) {
-        match self.timer {
-            Timer::Off => {}
-            Timer::Armed => self.start_timer(now),
-            Timer::Running if now < self.deadline => {}
-            Timer::Running => match self.shared.phase {
-                Phase::Connecting => self.fail(Fault::HandshakeTimeout),
-                Phase::Open if self.is_next_idle_ping() => {
-                    self.shared.idle = Idle::PingOwed;
-                    self.start_timer(now);
-                }
-                Phase::Open => self.fail(Fault::PongTimeout),
-                phase => {
-                    self.end(Phase::Closed);
-                    if phase == Phase::CloseSent {
-                        // Without an answer it is the end that no event has told yet.
-                        self.due.then = Then::Dropped;
-                    }
-                }
+        let config = self.config;
+        let ping_again = config.pong_timeout == Millis::NEVER;
+        self.timer = match self.timer {
+            Timer::Off => return,
+            Timer::Armed => match self.state() {
+                State::Connecting => Timer::start(config.handshake_timeout, now, Timer::Limit),
+                State::Open => Timer::start(config.idle_ping, now, Timer::Idle),
+                State::Closing | State::Closed => Timer::start(config.closing_timeout, now, Timer::Limit),
             },
-        }
+            Timer::Limit(deadline)
+            | Timer::Idle(deadline)
+            | Timer::PingPending(deadline)
+            | Timer::PingSent(deadline)
+                if now < deadline =>
+            {
+                return;
+            }
+            Timer::Limit(_) => return self.give_up(),
+            // Without a Pong timeout, silence leads to further Pings.
+            Timer::Idle(_) | Timer::PingPending(_) | Timer::PingSent(_) if ping_again => {
+                Timer::start(config.idle_ping, now, Timer::PingPending)
+            }
+            Timer::Idle(_) => Timer::start(config.pong_timeout, now, Timer::PingPending),
+            Timer::PingPending(_) | Timer::PingSent(_) => return self.fail(Error::PongTimeout),
+        };
     }
 
-    fn start_timer(&mut self, now: Duration) {
-        if let Some(timeout) = self.timeout().get() {
-            self.timer = Timer::Running;
-            self.deadline = now.saturating_add(timeout);
-        } else {
-            self.timer = Timer::Off;
+    /// The handshake, or the closing, has taken too long.
+    fn give_up(&mut self) {
+        match &mut self.receiving {
+            Receiving::Handshake(_) => self.fail(Error::HandshakeTimeout),
+            Receiving::Frames(receiver) => {
+                receiver.end(End::Close);
+                self.sender.end();
+                self.arm();
+            }
         }
     }
 
@@ -771,12 +618,22 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        if self.outbound.transmit(&mut self.role, &mut self.shared, outbox)? {
-            // Our last frame is out: a client still waits for the server to end the stream.
-            match self.shared.phase {
-                Phase::CloseReceived if !R::IS_SERVER => self.shared.phase = Phase::BothClosed,
-                _ => self.end(Phase::Closed),
-            }
+        if self.sender.is_idle() && !self.timer.is_ping_pending() {
+            return Ok(());
+        }
+        self.transmit_pending(outbox)
+    }
+
+    #[inline(never)]
+    fn transmit_pending<B>(&mut self, outbox: &mut B) -> Result<(), OutboxFull>
+    where
+        B: Buffer + ?Sized,
+    {
+        if self.sender.transmit(self.timer.is_ping_pending(), Output { role: &mut self.role, outbox })? {
+            self.timer.ping_sent();
+        }
+        if self.is_closed() {
+            self.timer = Timer::Off;
         }
         Ok(())
     }
@@ -791,8 +648,9 @@ impl<R: Role> WebSocket<R> {
         B: Buffer + ?Sized,
     {
         let message = message.into();
+        let output = Output { role: &mut self.role, outbox };
         // In registers: as a `Message` it would go through memory.
-        self.outbound.send(message.kind(), message.as_bytes(), &mut self.role, &mut self.shared, outbox)
+        self.sender.send(message.kind(), message.as_bytes(), output)
     }
 
     /// Appends a fragment of a message as one frame (RFC 6455 section 5.4): the first one begins the message, the one that is
@@ -808,7 +666,8 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        self.outbound.send_piece(fragment.into(), &mut self.role, &mut self.shared, outbox)
+        let output = Output { role: &mut self.role, outbox };
+        self.sender.send_piece(fragment.into(), output)
     }
 
     /// Appends the header of a message in one frame of `len` bytes, whose payload the caller sends from where it lies: a
@@ -823,7 +682,8 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        self.outbound.send_header(kind, len, &mut self.role, &mut self.shared, outbox)
+        let output = Output { role: &mut self.role, outbox };
+        self.sender.send_header(kind, len, output)
     }
 
     /// Reports that `len` bytes of the payload that [`send_header`](Self::send_header) announced have been sent.
@@ -831,10 +691,10 @@ impl<R: Role> WebSocket<R> {
     /// # Errors
     /// [`SendError::PayloadExceeded`] where that is more than is owed; nothing has changed.
     pub fn payload_sent(&mut self, len: u64) -> Result<(), SendError> {
-        self.outbound.payload_sent(len)?;
+        self.sender.payload_sent(len)?;
         if len > 0 {
             // No Ping can be sent within a frame: while the peer takes what is sent, it is not silent.
-            self.heard();
+            self.timer.note_activity();
         }
         Ok(())
     }
@@ -847,7 +707,8 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        self.outbound.send_control(Opcode::Ping, payload, &[], &mut self.role, &mut self.shared, outbox)
+        let output = Output { role: &mut self.role, outbox };
+        self.sender.ping(payload, output)
     }
 
     /// Starts the closing handshake: appends a Close frame with a code and a reason of up to 123 bytes, which may be empty.
@@ -883,16 +744,13 @@ impl<R: Role> WebSocket<R> {
     where
         B: Buffer + ?Sized,
     {
-        let sent =
-            self.outbound.send_control(Opcode::Close, lead, rest, &mut self.role, &mut self.shared, outbox);
-        sent.map_err(|error| match error {
+        let output = Output { role: &mut self.role, outbox };
+        self.sender.close(lead, rest, output).map_err(|error| match error {
             SendError::OutboxFull(full) => CloseError::OutboxFull(full),
             SendError::PayloadOwed => CloseError::PayloadOwed,
             SendError::TooLong => CloseError::ReasonTooLong,
             _ => CloseError::NotOpen,
         })?;
-        self.shared.phase = Phase::CloseSent;
-        self.shared.idle = Idle::Quiet;
         self.arm();
         Ok(())
     }
@@ -901,40 +759,48 @@ impl<R: Role> WebSocket<R> {
     /// unfinished and no payload owed.
     #[must_use]
     pub fn can_send(&self) -> bool {
-        self.outbound.check_whole(&self.shared).is_ok()
+        self.sender.check_between_messages().is_ok()
     }
 
     /// Where the connection stands.
     #[must_use]
     pub const fn state(&self) -> State {
-        match self.shared.phase {
-            Phase::Connecting => State::Connecting,
-            Phase::Open => State::Open,
-            Phase::CloseSent | Phase::CloseReceived | Phase::BothClosed | Phase::Failed => State::Closing,
-            Phase::Closed => State::Closed,
+        match &self.receiving {
+            Receiving::Handshake(_) => State::Connecting,
+            _ if self.sender.is_open() => State::Open,
+            _ if self.is_closed() => State::Closed,
+            _ => State::Closing,
         }
     }
 
     /// Whether the transport can go: nothing more is to be sent or expected. Events may still be due: take them first.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        matches!(self.shared.phase, Phase::Closed)
+        match &self.receiving {
+            // The server ends the stream (section 7.1.1): a client waits for it.
+            Receiving::Frames(receiver) => {
+                self.sender.is_ended()
+                    && !receiver.is_receiving()
+                    && (R::IS_SERVER || !receiver.is_peer_closed())
+            }
+            Receiving::Handshake(_) => false,
+        }
     }
 
     /// Whether it is the caller's turn: a server's to answer a [`Request`], a client's to [`connect`](WebSocket::connect).
     /// Until then no input is taken.
     #[must_use]
     pub const fn awaits_caller(&self) -> bool {
-        matches!(self.receiving, Receiving::Waiting { .. })
+        matches!(self.receiving, Receiving::Handshake(Handshake::AwaitsCaller { .. }))
     }
 }
 
-/// A Ping's or a Pong's event. Kept apart, like that of a Close frame: no other event has its payload on the stack.
+/// Outlined, so that no other event has its payload on the stack.
 #[inline(never)]
-fn control_event<'e>(opcode: Opcode, octets: &[u8]) -> Option<Event<'e>> {
+fn control_payload(bytes: &[u8]) -> ControlPayload {
     let mut payload = ControlPayload::new();
-    let _ = payload.extend_from_slice(octets);
-    if opcode == Opcode::Ping { Some(Event::Ping(payload)) } else { Some(Event::Pong(payload)) }
+    let _ = payload.extend_from_slice(bytes);
+    payload
 }
 
 /// A Close event.
@@ -952,26 +818,5 @@ impl<R: Role> fmt::Debug for WebSocket<R> {
             .field("state", &self.state())
             .field("config", &self.config)
             .finish_non_exhaustive()
-    }
-}
-
-impl Due {
-    #[inline]
-    fn is_empty(&self) -> bool {
-        self.open.is_none() && matches!(self.then, Then::Nothing)
-    }
-
-    fn next(&mut self) -> Option<What> {
-        if let Some(chosen) = self.open.take() {
-            return Some(What::Open(chosen));
-        }
-        match mem::take(&mut self.then) {
-            Then::Nothing | Then::WrongText => None,
-            Then::Error(fault) => {
-                self.then = Then::Dropped;
-                Some(What::Error(fault))
-            }
-            Then::Dropped => Some(What::Dropped),
-        }
     }
 }

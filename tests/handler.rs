@@ -32,7 +32,7 @@ impl Handler for Log {
     fn on_pong(&mut self, payload: &ControlPayload, _: &mut Sender<'_>) {
         self.0.push(format!("pong {}", payload.len()));
     }
-    fn on_error(&mut self, error: Error<'_>) {
+    fn on_error(&mut self, error: Error) {
         self.0.push(format!("error {error}"));
     }
     fn on_close(&mut self, close: &Close) {

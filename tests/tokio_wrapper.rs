@@ -255,6 +255,7 @@ async fn a_request_can_be_rejected_and_the_connection_ends() {
         events
     });
     let mut client = client(near, "ws://a/");
+    assert!(matches!(client.next().await, Some((Event::Refused(response), _)) if response.status() == 401));
     match client.next().await {
         Some((Event::Error(error), _)) => assert!(error.to_string().contains("401"), "{error}"),
         other => panic!("{:?}", other.map(|(event, _)| event)),

@@ -3,7 +3,7 @@
 //! What depends on the frames before (fragmentation, limits) is judged in `inbound`.
 
 use crate::data::Kind;
-use crate::mask::{Mask, MaskingKey};
+use crate::mask::MaskingKey;
 use crate::{Buffer, IS_64_BIT, ProtocolError};
 
 /// What a frame is (section 5.2). The discriminants are the codes on the wire.
@@ -25,6 +25,17 @@ impl Opcode {
     }
 }
 
+impl Opcode {
+    /// The kind of the message that a frame with it begins.
+    pub(crate) const fn kind(self) -> Option<Kind> {
+        match self {
+            Self::Text => Some(Kind::Text),
+            Self::Binary => Some(Kind::Binary),
+            _ => None,
+        }
+    }
+}
+
 impl From<Kind> for Opcode {
     fn from(kind: Kind) -> Self {
         match kind {
@@ -34,7 +45,7 @@ impl From<Kind> for Opcode {
     }
 }
 
-/// A frame's header, to be written. (One that is read is an [`Incoming`].)
+/// A frame's header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Header {
     pub(crate) fin: bool,
@@ -48,124 +59,15 @@ pub(crate) const MAX_CONTROL: usize = 125;
 
 const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
+/// The longest header.
+pub(crate) const MAX_HEADER: usize = 14;
 const MASKED: u8 = 0x80;
 const FINAL_TEXT: u8 = FIN | Opcode::Text as u8;
 const FINAL_BINARY: u8 = FIN | Opcode::Binary as u8;
 
-/// A frame's header as far as its octets have come.
-#[derive(Clone, Debug)]
-pub(crate) struct Incoming {
-    /// The place of its next octet in the longest header: a shorter one leaves places out.
-    place: u8,
-    pub(crate) opcode: Opcode,
-    pub(crate) fin: bool,
-    /// What the octets of its masking key are so far.
-    pub(crate) mask: Mask,
-    /// What the octets of its length are so far; once it is complete, how much of the payload is to come.
-    pub(crate) len: u64,
-}
-
-/// What an octet has completed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Read {
-    Opcode,
-    Length,
-    /// Nothing that is to be judged.
-    Other,
-}
-
-/// Where each part begins in the longest header: behind two octets a length of 64 bits, whose last two octets may be one
-/// of 16 bits, and a masking key.
-const LENGTH_64: u8 = 2;
-const LENGTH_16: u8 = 8;
-const KEY: u8 = 10;
-const PAYLOAD: u8 = 14;
-/// The sixth octet of a length of 64 bits, and the last of any.
-const SIXTH: u8 = LENGTH_16 - 1;
-const LAST: u8 = KEY - 1;
-
-impl Default for Incoming {
-    fn default() -> Self {
-        Self { place: 0, opcode: Opcode::Continuation, fin: false, mask: Mask::new([0; 4]), len: 0 }
-    }
-}
-
-impl Incoming {
-    /// Whether none of it has come.
-    #[inline]
-    pub(crate) const fn is_new(&self) -> bool {
-        self.place == 0
-    }
-
-    #[inline]
-    pub(crate) const fn is_complete(&self, masked: bool) -> bool {
-        self.place == Self::end(masked)
-    }
-
-    const fn end(masked: bool) -> u8 {
-        if masked { PAYLOAD } else { KEY }
-    }
-
-    /// How many octets are still to come, as far as is known; 0 where none has.
-    pub(crate) fn missing(&self, masked: bool) -> u64 {
-        u64::from(match self.place {
-            place @ 0..LENGTH_64 => place,
-            place => Self::end(masked) - place,
-        })
-    }
-
-    /// Reads the next octet of a header that is not complete: what it has completed.
-    pub(crate) fn read(&mut self, octet: u8, masked: bool) -> Result<Read, ProtocolError> {
-        match self.place {
-            0 => {
-                (self.fin, self.opcode) = first(octet)?;
-                self.place = 1;
-                return Ok(Read::Opcode);
-            }
-            1 => {
-                if (octet & MASKED != 0) != masked {
-                    // Section 5.1: a server closes on a frame without mask, a client on one with.
-                    return Err(if masked { ProtocolError::Unmasked } else { ProtocolError::Masked });
-                }
-                let short = octet & !MASKED;
-                if self.opcode.is_control() && usize::from(short) > MAX_CONTROL {
-                    return Err(ProtocolError::ControlTooLong);
-                }
-                self.place = match short {
-                    126 => LENGTH_16,
-                    127 => LENGTH_64,
-                    _ => {
-                        self.len = u64::from(short);
-                        KEY
-                    }
-                };
-            }
-            place @ LENGTH_64..KEY => {
-                self.len = self.len << 8 | u64::from(octet);
-                // "the most significant bit MUST be 0", "the minimal number of bytes MUST be used to encode the length": said on
-                // the first octet of 64 bits, on the sixth where all are zero, and on the last of 16 bits.
-                match place {
-                    LENGTH_64 if octet & 0x80 != 0 => return Err(ProtocolError::LengthOver63Bits),
-                    SIXTH if self.len == 0 => return Err(ProtocolError::NonMinimalLength),
-                    LAST if self.len < 126 => return Err(ProtocolError::NonMinimalLength),
-                    _ => {}
-                }
-                self.place = place + 1;
-            }
-            place => {
-                let [_, b, c, d] = self.mask.key();
-                self.mask = Mask::new([b, c, d, octet]);
-                self.place = place + 1;
-                return Ok(Read::Other);
-            }
-        }
-        Ok(if self.place == KEY { Read::Length } else { Read::Other })
-    }
-}
-
-/// The first octet: FIN and opcode.
+/// The first byte: FIN and opcode.
 #[inline]
-fn first(octet: u8) -> Result<(bool, Opcode), ProtocolError> {
+pub(crate) fn first(octet: u8) -> Result<(bool, Opcode), ProtocolError> {
     if octet & RESERVED != 0 {
         return Err(ProtocolError::ReservedBits);
     }
@@ -183,6 +85,55 @@ fn first(octet: u8) -> Result<(bool, Opcode), ProtocolError> {
         return Err(ProtocolError::FragmentedControl);
     }
     Ok((fin, opcode))
+}
+
+/// The payload length in the header that `bytes` begin with, and the size of the header without its masking key. `None` while
+/// it is incomplete. Fails on the first byte that makes it invalid, however many follow.
+#[inline]
+pub(crate) fn length(
+    bytes: &[u8],
+    opcode: Opcode,
+    masked: bool,
+) -> Result<Option<(u64, usize)>, ProtocolError> {
+    let [_, second, rest @ ..] = bytes else { return Ok(None) };
+    if (second & MASKED != 0) != masked {
+        // Section 5.1: a server closes on a frame without mask, a client on one with.
+        return Err(if masked { ProtocolError::Unmasked } else { ProtocolError::Masked });
+    }
+    let short = second & !MASKED;
+    if opcode.is_control() && usize::from(short) > MAX_CONTROL {
+        return Err(ProtocolError::ControlTooLong);
+    }
+    // "the minimal number of bytes MUST be used to encode the length", "the most significant bit MUST be 0"
+    match (short, rest) {
+        (126, [high, low, ..]) => match u16::from_be_bytes([*high, *low]) {
+            0..126 => Err(ProtocolError::NonMinimalLength),
+            len => Ok(Some((u64::from(len), 4))),
+        },
+        (127, [0x80..=0xFF, ..]) => Err(ProtocolError::LengthOver63Bits),
+        (127, [0, 0, 0, 0, 0, 0, ..]) => Err(ProtocolError::NonMinimalLength),
+        (127, [a, b, c, d, e, f, g, h, ..]) => {
+            Ok(Some((u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]), 10)))
+        }
+        (126 | 127, _) => Ok(None),
+        (len, _) => Ok(Some((u64::from(len), 2))),
+    }
+}
+
+/// How many bytes are missing from a valid header that `bytes` begin with; 0 where there are none at all.
+pub(crate) fn missing(bytes: &[u8], masked: bool) -> usize {
+    match bytes {
+        [] => 0,
+        [_] => 1,
+        [_, second, ..] => {
+            let length = match second & !MASKED {
+                126 => 2,
+                127 => 8,
+                _ => 0,
+            };
+            (2 + length + if masked { 4 } else { 0 }) - bytes.len()
+        }
+    }
 }
 
 /// A message in one frame, its length in at most 16 bits, that the input begins with.
@@ -221,8 +172,8 @@ pub(crate) fn plain(input: &[u8], masked: bool) -> Option<Plain> {
     })
 }
 
-/// Whether `input` is empty, or a frame with a length of at most 16 bits lies whole at its front. (One without a mask may
-/// be taken for cut. It is asked ahead of each message, and so asks less than [`plain`].)
+/// Whether `input` is empty, or a frame with a length of at most 16 bits lies whole at its front: a cheap first look, asked ahead
+/// of each message. An unmasked frame may be taken for cut.
 #[inline(always)]
 pub(crate) fn looks_uncut(input: &[u8]) -> bool {
     let [_, second, high, low, _, _, rest @ ..] = input else { return input.is_empty() };
@@ -305,17 +256,6 @@ mod tests {
         }
     }
 
-    /// What the octets say: the header, and whether it is complete.
-    fn read(octets: &[u8], masked: bool) -> Result<(Incoming, bool), ProtocolError> {
-        let mut incoming = Incoming::default();
-        for octet in octets {
-            assert!(!incoming.is_complete(masked));
-            incoming.read(*octet, masked)?;
-        }
-        let complete = incoming.is_complete(masked);
-        Ok((incoming, complete))
-    }
-
     #[test]
     fn f3_f7_lengths_are_written_in_network_order_and_read_back() {
         for (len, octets) in [
@@ -343,15 +283,13 @@ mod tests {
                 assert_eq!(written[..2], [first, octets[0] | if masked { MASKED } else { 0 }]);
                 assert_eq!(written[2..1 + octets.len()], octets[1..]);
                 assert_eq!(header_size(len, masked), written.len());
-                let (incoming, complete) = read(&written, masked).unwrap();
-                assert_eq!((incoming.opcode, incoming.fin, incoming.len), (opcode, fin, len));
-                assert_eq!(incoming.mask.key(), mask.unwrap_or_default());
-                assert!(complete);
-                for cut in 0..written.len() {
-                    let (incoming, complete) = read(&written[..cut], masked).unwrap();
-                    assert!(!complete);
-                    let missing = [0, 1].get(cut).copied().unwrap_or(written.len() - cut);
-                    assert_eq!(incoming.missing(masked), missing as u64, "{cut} of {}", written.len());
+                let key = if masked { 4 } else { 0 };
+                let read = |len: usize| length(&written[..len], opcode, masked);
+                assert_eq!(read(written.len()), Ok(Some((len, written.len() - key))));
+                for cut in 0..written.len() - key {
+                    assert_eq!(read(cut), Ok(None));
+                    let expected = [0, 1].get(cut).copied().unwrap_or(written.len() - cut);
+                    assert_eq!(missing(&written[..cut], masked), expected, "{cut} of {}", written.len());
                 }
             }
         }
@@ -360,10 +298,9 @@ mod tests {
     #[test]
     fn f4_f5_f9_a_length_that_is_too_long_a_form_or_over_63_bits_is_refused_on_its_octet() {
         let refused = |octets: &[u8], error| {
-            let (last, before) = octets.split_last().unwrap();
-            let (mut incoming, complete) = read(before, false).unwrap();
-            assert!(!complete);
-            assert_eq!(incoming.read(*last, false), Err(error), "{octets:?}");
+            let (_, opcode) = first(octets[0]).unwrap();
+            assert_eq!(length(&octets[..octets.len() - 1], opcode, false), Ok(None));
+            assert_eq!(length(octets, opcode, false), Err(error), "{octets:?}");
         };
         refused(&[0x82, 126, 0, 125], ProtocolError::NonMinimalLength);
         refused(&[0x82, 127, 0, 0, 0, 0, 0, 0], ProtocolError::NonMinimalLength);

@@ -5,7 +5,7 @@ mod header;
 
 pub(crate) use close::parse as parse_close;
 pub(crate) use header::{
-    Header, Incoming, MAX_CONTROL, Opcode, Plain, Read, header_size, looks_uncut, plain,
+    Header, MAX_CONTROL, MAX_HEADER, Opcode, Plain, first, header_size, length, looks_uncut, missing, plain,
 };
 
 pub use crate::mask::{Mask, Masking};

@@ -1,7 +1,7 @@
 //! The client's side of the opening handshake (RFC 6455 section 4.1): the request, and what the response must say.
 
 use super::head::{self, Head};
-use super::{Chosen, Headers, KeyValue, Opening, accept_value, append, are_allowed, checked_value};
+use super::{Chosen, Headers, KeyValue, Opening, Outcome, accept_value, append, are_allowed, checked_value};
 use crate::{Buffer, Config, ConnectError, HeadError, OutboxFull, ResponseError};
 
 /// What a client asks for: host, path, subprotocols and headers of its own.
@@ -247,15 +247,7 @@ impl ClientOpening {
     }
 }
 
-/// What a final response says.
-#[derive(Clone, Copy, Debug)]
-pub enum Answered {
-    Open(Chosen),
-    Refused,
-}
-
 impl Opening for ClientOpening {
-    type Head = Answered;
     type Error = ResponseError;
 
     fn first_line(&mut self, line: &[u8], _: &Config) -> Result<bool, ResponseError> {
@@ -301,13 +293,13 @@ impl Opening for ClientOpening {
         }
     }
 
-    fn finish(&mut self, _: &Config) -> Result<Option<Answered>, ResponseError> {
+    fn finish(&mut self, _: &Config) -> Result<Option<Outcome>, ResponseError> {
         match self.status {
-            101 => Ok(Some(Answered::Open(self.chosen()?))),
+            101 => Ok(Some(Outcome::Open(self.chosen()?))),
             // "A client MUST be able to parse one or more 1xx responses received prior to a final response"
             // (RFC 9110 section 15.2)
             100..200 => Ok(None),
-            _ => Ok(Some(Answered::Refused)),
+            status => Ok(Some(Outcome::Refused(status))),
         }
     }
 

@@ -1,6 +1,6 @@
 //! The head of an HTTP/1.1 message (RFC 9112): lines as they arrive, header fields, lists and tokens.
 
-use super::Opening;
+use super::{Opening, Outcome};
 use crate::{Buffer, Config, HeadError, IS_64_BIT};
 use core::fmt;
 
@@ -30,7 +30,7 @@ impl Reader {
         inbox: &mut B,
         opening: &mut O,
         config: &Config,
-    ) -> Result<Option<(O::Head, usize)>, O::Error> {
+    ) -> Result<Option<(Outcome, usize)>, O::Error> {
         if self.end == 0 {
             // The caller's inbox may hold anything.
             inbox.clear();

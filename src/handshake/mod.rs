@@ -12,7 +12,7 @@ mod key;
 mod server;
 mod sha1;
 
-pub(crate) use client::{Answered, ClientOpening};
+pub(crate) use client::ClientOpening;
 pub(crate) use head::Reader;
 pub(crate) use key::{KeyValue, accept_value, key_value};
 pub(crate) use opening::{NoOpening, Opening};
@@ -22,7 +22,7 @@ pub use client::{Agreed, Connect, Response, check_response};
 pub use key::AcceptValue;
 pub use server::{Accept, Reject, Request, check_request};
 
-use crate::{Buffer, HeadError, OutboxFull};
+use crate::{Buffer, Config, HeadError, OutboxFull};
 use head::Head;
 
 /// Header names and values that the caller adds: borrowed pairs.
@@ -68,13 +68,55 @@ pub struct Chosen {
     len: u16,
 }
 
+/// What a complete head says.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome {
+    /// Server: a request, which the caller is to answer.
+    Request(Asked),
+    /// Client: the response completes the handshake.
+    Open(Chosen),
+    /// Client: another status than 101.
+    Refused(u16),
+}
+
+/// The opening handshake of a connection: it ends in a receiver and a sender, both open or both ended.
+#[derive(Debug)]
+pub(crate) enum Handshake<O> {
+    /// No input is taken: a client has not called `connect`, or a server has not answered a request. The request's key; `None`
+    /// where it asks for no upgrade.
+    AwaitsCaller { key: Option<KeyValue> },
+    /// The peer's head is read.
+    Head { reader: Reader, opening: O },
+}
+
+impl<O: Opening> Handshake<O> {
+    pub(crate) fn head(opening: O) -> Self {
+        Self::Head { reader: Reader::default(), opening }
+    }
+
+    /// Takes bytes from the front of `input` until the head is complete: what it says, and how many bytes it took. After a
+    /// request, the caller is awaited.
+    pub(crate) fn read<B: Buffer + ?Sized>(
+        &mut self,
+        input: &[u8],
+        inbox: &mut B,
+        config: &Config,
+    ) -> Result<Option<(Outcome, usize)>, O::Error> {
+        let Self::Head { reader, opening } = self else { return Ok(None) };
+        let read = reader.read(input, inbox, opening, config)?;
+        if let Some((Outcome::Request(asked), _)) = read {
+            *self = Self::AwaitsCaller { key: asked.key(inbox.bytes()) };
+        }
+        Ok(read)
+    }
+}
+
 mod opening {
+    use super::Outcome;
     use crate::{Config, HeadError};
 
     /// What a role knows of the peer's head so far.
     pub trait Opening {
-        /// What the complete head says.
-        type Head;
         /// A rule that the head breaks.
         type Error;
         /// Takes the first line of a head; whether it counts. Where it does not, another first line follows.
@@ -83,7 +125,7 @@ mod opening {
         fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), Self::Error>;
         /// Takes the empty line behind the headers: what the head says, or `None` where it does not count and another one
         /// follows.
-        fn finish(&mut self, config: &Config) -> Result<Option<Self::Head>, Self::Error>;
+        fn finish(&mut self, config: &Config) -> Result<Option<Outcome>, Self::Error>;
         /// Whether a header line that goes on with the one before is to be overlooked.
         fn may_fold(&self) -> bool;
         /// What a fault of the head as such is called; `first_line` tells whether it is in the first line.
@@ -95,7 +137,6 @@ mod opening {
     pub enum NoOpening {}
 
     impl Opening for NoOpening {
-        type Head = Self;
         type Error = Self;
 
         fn first_line(&mut self, _: &[u8], _: &Config) -> Result<bool, Self> {
@@ -106,7 +147,7 @@ mod opening {
             match *self {}
         }
 
-        fn finish(&mut self, _: &Config) -> Result<Option<Self>, Self> {
+        fn finish(&mut self, _: &Config) -> Result<Option<Outcome>, Self> {
             match *self {}
         }
 

@@ -2,7 +2,8 @@
 
 use super::head::{self, Decimal, Head};
 use super::{
-    AcceptValue, Chosen, Headers, KeyValue, Opening, accept_value, append, are_allowed, checked_value,
+    AcceptValue, Chosen, Headers, KeyValue, Opening, Outcome, accept_value, append, are_allowed,
+    checked_value,
 };
 use crate::{AnswerError, Buffer, Config, HeadError, OutboxFull, RequestError};
 use core::fmt;
@@ -365,7 +366,6 @@ impl ServerOpening {
 }
 
 impl Opening for ServerOpening {
-    type Head = Asked;
     type Error = RequestError;
 
     fn first_line(&mut self, line: &[u8], config: &Config) -> Result<bool, RequestError> {
@@ -403,8 +403,8 @@ impl Opening for ServerOpening {
         Ok(())
     }
 
-    fn finish(&mut self, config: &Config) -> Result<Option<Asked>, RequestError> {
-        self.asked(config.plain_requests).map(Some)
+    fn finish(&mut self, config: &Config) -> Result<Option<Outcome>, RequestError> {
+        self.asked(config.plain_requests).map(|asked| Some(Outcome::Request(asked)))
     }
 
     fn may_fold(&self) -> bool {

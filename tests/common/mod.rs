@@ -12,6 +12,7 @@ use sansocket::{
 pub enum Seen {
     Request(String),
     Open(Option<String>),
+    Refused(u16),
     Text(String),
     Binary(Vec<u8>),
     /// Pieces so far; `true` once the message is complete.
@@ -28,6 +29,7 @@ impl Seen {
         match event {
             Event::Request(request) => Self::Request(request.target().into()),
             Event::Open(open) => Self::Open(open.protocol().map(Into::into)),
+            Event::Refused(response) => Self::Refused(response.status()),
             Event::Message(Message::Text(text)) => Self::Text((*text).into()),
             Event::Message(Message::Binary(bytes)) => Self::Binary((*bytes).into()),
             Event::Piece(Piece { part: Part::Text { lead, text }, last, .. }) => {

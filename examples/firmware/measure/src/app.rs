@@ -31,6 +31,7 @@ pub fn run<R: Role, const PIECES: bool>(
                 Event::Message(message) if !PIECES => tell(ws.send(message, outbox)),
                 Event::Piece(piece) if PIECES => tell(ws.send_piece(&piece, outbox)),
                 Event::Message(_) | Event::Piece(_) => {}
+                Event::Refused(_) => {}
                 Event::Ping(payload) | Event::Pong(payload) => tell(payload),
                 Event::Error(error) => tell((error.close_code(), error.status())),
                 Event::Close(close) => tell((close.code, close.reason, close.clean)),
