@@ -163,6 +163,10 @@ impl Millis {
         }
     }
 
+    pub(crate) const fn is_never(self) -> bool {
+        self.0 == Self::NEVER.0
+    }
+
     pub(crate) fn get(self) -> Option<Duration> {
         // In 32 bits: `from_millis` would link a division of 64 into firmware.
         (self != Self::NEVER).then(|| Duration::new((self.0 / 1000).into(), self.0 % 1000 * 1_000_000))

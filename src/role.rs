@@ -17,7 +17,7 @@ use rand_core::CryptoRng;
 pub trait Role: sealed::Role {}
 
 /// The server's role: its frames are not masked, and it has no source of randomness.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Server;
 
 /// The client's role, with the source of its masking keys.
@@ -30,7 +30,7 @@ pub struct Server;
 /// struct AllZero; // no CryptoRng
 /// let ws = WebSocket::client(Config::default(), AllZero);
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Client<R> {
     pub(crate) rng: R,
 }
@@ -44,7 +44,7 @@ pub struct Client<R> {
 /// ```
 ///
 /// `WebSocket::<Server>::open` does the same, in the type of the connections that shake hands themselves.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Established<R> {
     pub(crate) role: R,
 }
@@ -61,7 +61,7 @@ pub(crate) mod sealed {
     /// What the machine asks of a role.
     pub trait Role {
         /// What is known of the peer's part of the opening handshake.
-        type Opening: Opening<Error: Into<Error>>;
+        type Opening: Opening<Error: Into<Error>> + Clone + core::fmt::Debug;
         /// What a frame is masked with.
         type Mask: Masking;
         const IS_SERVER: bool;

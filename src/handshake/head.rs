@@ -7,7 +7,7 @@ use core::fmt;
 /// Reads a head: finds its lines, looking at each octet once, and collects it in the inbox.
 ///
 /// Its places are counted from the first octet that has come, which may be in an earlier head that does not count.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Reader {
     /// Where the head begins.
     head: usize,
