@@ -3,8 +3,9 @@
 //! | state | entered by | left by |
 //! |---|---|---|
 //! | `Opened` | a server's `accept` | the next poll, which reports `Event::Open` |
-//! | `Boundary` | the handshake; the end of a message, or of a control frame outside any | a frame's first byte |
-//! | `Header` | a frame's first byte; the end of a frame inside a message | the header's last byte |
+//! | `MessageBoundary` | the handshake; the end of a message, or of a control frame outside any | a frame's first byte |
+//! | `FrameBoundary` | the end of a frame inside a message | a frame's first byte |
+//! | `Header` | a frame's first byte | the header's last byte |
 //! | `Payload` | the header's last byte | the payload's last byte |
 //! | `InvalidText` | an event that is a text piece, with invalid UTF-8 behind it | the next poll, which fails |
 //! | `PeerClosed` | the peer's Close frame | the end of the stream, the closing timeout |
@@ -36,8 +37,10 @@ enum State {
     /// Nothing yet: `Event::Open` is pending.
     Opened(Chosen),
     /// A new frame, with no message in progress. The fast path starts here.
-    Boundary,
-    /// A header, of which no or some bytes have arrived.
+    MessageBoundary,
+    /// A new frame, with a message in progress.
+    FrameBoundary,
+    /// A header, of which some bytes have arrived.
     Header(HeaderDecoder),
     /// A frame's payload. An empty one is complete without a byte.
     Payload(Payload),
@@ -120,7 +123,7 @@ impl Receiver {
 
     /// At a message boundary.
     pub(crate) const fn open() -> Self {
-        Self::new(State::Boundary)
+        Self::new(State::MessageBoundary)
     }
 
     /// After a server's `accept`: `Event::Open` is pending.
@@ -141,7 +144,7 @@ impl Receiver {
     /// Whether the next byte may begin a message: the fast path is open.
     #[inline(always)]
     pub(crate) const fn is_at_boundary(&self) -> bool {
-        matches!(self.state, State::Boundary)
+        matches!(self.state, State::MessageBoundary)
     }
 
     /// Whether input still matters.
@@ -149,9 +152,9 @@ impl Receiver {
         !matches!(self.state, State::PeerClosed | State::Ended { .. })
     }
 
-    /// Whether the peer's Close frame has arrived, and the stream has not ended.
-    pub(crate) const fn is_peer_closed(&self) -> bool {
-        matches!(self.state, State::PeerClosed)
+    /// Whether nothing is expected from the peer: after its Close frame, nothing but the end of the stream is.
+    pub(crate) const fn is_ended(&self, after_close: bool) -> bool {
+        matches!(self.state, State::Ended { .. }) || after_close && matches!(self.state, State::PeerClosed)
     }
 
     /// Ends it, with the events that are still to be reported. Those of an earlier end stay.
@@ -174,7 +177,7 @@ impl Receiver {
         let opened = match &mut self.state {
             State::Opened(chosen) => {
                 let chosen = *chosen;
-                self.state = State::Boundary;
+                self.state = State::MessageBoundary;
                 chosen
             }
             State::Ended { opened: opened @ Some(_), .. } => opened.take()?,
@@ -196,10 +199,9 @@ impl Receiver {
     /// frame breaks a rule, or while an event is pending.
     pub(crate) fn missing(&self, input: &[u8], rules: &Rules<'_>) -> u64 {
         let (mut decoder, mut message) = match &self.state {
-            State::Boundary => (HeaderDecoder::new(), None),
-            // The bytes that have arrived of a header are not in the input any more.
-            State::Header(decoder) if decoder.is_new() => (*decoder, self.message),
+            State::MessageBoundary | State::FrameBoundary => (HeaderDecoder::new(), self.message),
             State::Payload(payload) => return payload.remaining.saturating_sub(input.len() as u64),
+            // The bytes that have arrived of a header are not in the input any more.
             _ => return 0,
         };
         let mut bytes = input.iter();
@@ -223,8 +225,12 @@ impl Receiver {
     ) -> Result<Option<Found>, ProtocolError> {
         loop {
             match &mut self.state {
-                State::Boundary if at.end == input.len() => return Ok(None),
-                State::Boundary => self.state = State::Header(HeaderDecoder::new()),
+                State::MessageBoundary | State::FrameBoundary => {
+                    if at.end == input.len() {
+                        return Ok(None);
+                    }
+                    self.state = State::Header(HeaderDecoder::new());
+                }
                 State::Header(decoder) => {
                     while !decoder.is_complete(rules.masked) {
                         let Some(byte) = input.get(at.end) else { return Ok(None) };
@@ -276,8 +282,8 @@ impl Receiver {
                     if done {
                         self.state = match (&found, &self.message) {
                             (Some(Found::PeerClosed(_)), _) => State::PeerClosed,
-                            (_, None) => State::Boundary,
-                            (_, Some(_)) => State::Header(HeaderDecoder::new()),
+                            (_, None) => State::MessageBoundary,
+                            (_, Some(_)) => State::FrameBoundary,
                         };
                     }
                     if found.is_some() {
@@ -308,8 +314,10 @@ fn push(
         (frame::Completed::Opcode, message) => match (opcode, &message) {
             (Opcode::Continuation, None) => return Err(ProtocolError::NothingToContinue),
             (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::MessageInsideMessage),
-            (Opcode::Text, None) => *message = Some(Incoming::new(Kind::Text)),
-            (Opcode::Binary, None) => *message = Some(Incoming::new(Kind::Binary)),
+            (Opcode::Text | Opcode::Binary, None) => {
+                let kind = if opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
+                *message = Some(Incoming::new(kind));
+            }
             _ => {}
         },
         (frame::Completed::Length, _) if opcode.is_control() => {

@@ -23,6 +23,9 @@ pub(crate) struct Sender<R> {
     /// It makes the masking keys.
     pub(crate) role: R,
     state: State,
+    /// The number of payload bytes that the caller still sends of the frame whose header was sent last. Until it is 0, nothing
+    /// else may be sent.
+    payload: u64,
     /// The payload of a pending Pong. "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to
     /// previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame"
     /// (section 5.5.3): a new one replaces it, and the end of the connection removes it.
@@ -37,28 +40,12 @@ enum State {
     Open,
     /// Between the fragments of a message of this kind.
     Fragmented(Kind),
-    /// Inside a frame: the caller sends the payload, of which this many bytes remain, and nothing else may be sent.
-    Payload { remaining: u64, then: Then },
-    /// `transmit` appends a last Close frame or response.
-    LastPending(Last),
+    /// `transmit` appends a Close frame with this code, an empty one for 1005.
+    ClosePending(CloseCode),
+    /// `transmit` appends the HTTP response with this status that refuses a request.
+    RefusalPending(u16),
     /// Nothing more is sent. After our own Close frame, a Pong still is, until the peer's Close frame arrives.
     Ended,
-}
-
-/// The state that follows a payload.
-#[derive(Clone, Copy, Debug)]
-enum Then {
-    Open,
-    Close(CloseCode),
-    Ended,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Last {
-    /// A Close frame with this code; an empty one for 1005.
-    Close(CloseCode),
-    /// The HTTP response with this status that refuses a request.
-    Refusal(u16),
 }
 
 /// All but the role.
@@ -70,11 +57,11 @@ impl<R> fmt::Debug for Sender<R> {
 
 impl<R> Sender<R> {
     pub(crate) const fn connecting(role: R) -> Self {
-        Self { role, state: State::Connecting, pong: None }
+        Self { role, state: State::Connecting, payload: 0, pong: None }
     }
 
     pub(crate) const fn open(role: R) -> Self {
-        Self { role, state: State::Open, pong: None }
+        Self { role, state: State::Open, payload: 0, pong: None }
     }
 
     /// Opens it: the handshake is complete.
@@ -84,11 +71,11 @@ impl<R> Sender<R> {
 
     /// Whether neither endpoint has closed, and nothing has failed.
     pub(crate) const fn is_open(&self) -> bool {
-        matches!(self.state, State::Open | State::Fragmented(_) | State::Payload { then: Then::Open, .. })
+        matches!(self.state, State::Open | State::Fragmented(_))
     }
 
     pub(crate) const fn is_ended(&self) -> bool {
-        matches!(self.state, State::Ended | State::Payload { then: Then::Ended, .. })
+        matches!(self.state, State::Ended)
     }
 
     /// Whether it is open between messages and no Pong is pending.
@@ -107,52 +94,34 @@ impl<R> Sender<R> {
     /// Queues a Close frame with this code, unless one has been sent. Nothing else is sent any more.
     pub(crate) fn queue_close(&mut self, code: CloseCode) {
         self.pong = None;
-        match &mut self.state {
-            State::Payload { then, .. } => *then = Then::Close(code),
-            State::Ended => {}
-            state => *state = State::LastPending(Last::Close(code)),
+        if !self.is_ended() {
+            self.state = State::ClosePending(code);
         }
     }
 
     /// Queues the response that refuses a request.
     pub(crate) fn queue_refusal(&mut self, status: u16) {
-        self.state = State::LastPending(Last::Refusal(status));
+        self.state = State::RefusalPending(status);
     }
 
     /// Ends it: nothing is sent any more, but for a payload that the caller is sending.
     pub(crate) fn end(&mut self) {
         self.pong = None;
-        match &mut self.state {
-            State::Payload { then, .. } => *then = Then::Ended,
-            state => *state = State::Ended,
-        }
+        self.state = State::Ended;
     }
 
     /// Notes that the caller has sent `len` bytes of payload.
     pub(crate) fn payload_sent(&mut self, len: u64) -> Result<(), SendError> {
-        match &mut self.state {
-            State::Payload { remaining, then } => {
-                *remaining = remaining.checked_sub(len).ok_or(SendError::PayloadExceeded)?;
-                if *remaining == 0 {
-                    self.state = match *then {
-                        Then::Open => State::Open,
-                        Then::Close(code) => State::LastPending(Last::Close(code)),
-                        Then::Ended => State::Ended,
-                    };
-                }
-                Ok(())
-            }
-            _ if len == 0 => Ok(()),
-            _ => Err(SendError::PayloadExceeded),
-        }
+        self.payload = self.payload.checked_sub(len).ok_or(SendError::PayloadExceeded)?;
+        Ok(())
     }
 
     /// Whether a frame may begin: "an endpoint MUST ensure the WebSocket connection is in an OPEN state" (section 6.1), and the
     /// frame before must be complete.
     fn check_between_frames(&self) -> Result<(), SendError> {
         match self.state {
+            State::Open | State::Fragmented(_) if self.payload > 0 => Err(SendError::PayloadOwed),
             State::Open | State::Fragmented(_) => Ok(()),
-            State::Payload { then: Then::Open, .. } => Err(SendError::PayloadOwed),
             _ => Err(SendError::NotOpen),
         }
     }
@@ -161,7 +130,7 @@ impl<R> Sender<R> {
     #[inline]
     pub(crate) fn check_between_messages(&self) -> Result<(), SendError> {
         match self.state {
-            State::Open => Ok(()),
+            State::Open if self.payload == 0 => Ok(()),
             _ => self.check_between_frames().and(Err(SendError::InsideMessage)),
         }
     }
@@ -188,6 +157,7 @@ impl<R: Role> Sender<R> {
     }
 
     /// Appends a frame, whose payload comes in two parts, behind a pending Pong: both or neither.
+    #[inline(never)]
     fn append<B: Buffer + ?Sized>(
         &mut self,
         fin: bool,
@@ -201,32 +171,37 @@ impl<R: Role> Sender<R> {
         Ok(())
     }
 
-    /// Appends what is pending, all of it or nothing: the last frame or response, or an idle Ping, or a Pong. `false` inside a
-    /// frame, where nothing may be sent.
+    /// Appends what is pending, all of it or nothing: the last frame or response, or an idle Ping, or a Pong. Nothing is
+    /// appended inside a frame. Whether the idle Ping was sent.
     pub(crate) fn transmit<B: Buffer + ?Sized>(
         &mut self,
         idle_ping: bool,
         outbox: &mut B,
     ) -> Result<bool, OutboxFull> {
-        match self.state {
+        let code_bytes;
+        let (opcode, payload) = match self.state {
+            _ if self.payload > 0 => return Ok(false),
             // `ANSWERS` keeps the response out of a client's code.
-            State::LastPending(Last::Refusal(status)) if R::ANSWERS => {
+            State::RefusalPending(status) if R::ANSWERS => {
                 Reject::status(status).append(outbox)?;
+                self.state = State::Ended;
+                return Ok(false);
             }
-            State::LastPending(Last::Close(CloseCode::NO_STATUS)) => {
-                self.append(true, Opcode::Close, &[], &[], outbox)?
+            State::ClosePending(code) => {
+                code_bytes = code.0.to_be_bytes();
+                (Opcode::Close, if code == CloseCode::NO_STATUS { &[][..] } else { &code_bytes })
             }
-            State::LastPending(Last::Close(code)) => {
-                self.append(true, Opcode::Close, &code.0.to_be_bytes(), &[], outbox)?
+            _ if idle_ping => (Opcode::Ping, &[][..]),
+            _ => {
+                self.reserve(0, outbox)?;
+                return Ok(false);
             }
-            State::Payload { .. } => return Ok(false),
-            _ if idle_ping => self.append(true, Opcode::Ping, &[], &[], outbox)?,
-            _ => self.reserve(0, outbox)?,
-        }
-        if let State::LastPending(_) = self.state {
+        };
+        self.append(true, opcode, payload, &[], outbox)?;
+        if opcode == Opcode::Close {
             self.state = State::Ended;
         }
-        Ok(true)
+        Ok(opcode == Opcode::Ping)
     }
 
     /// Appends a message in one frame.
@@ -239,7 +214,7 @@ impl<R: Role> Sender<R> {
     ) -> Result<(), SendError> {
         self.check_between_messages()?;
         if self.pong.is_some() {
-            return self.send_after_pong(kind, payload, outbox);
+            return Ok(self.append(true, kind.into(), payload, &[], outbox)?);
         }
         let needed = Self::frame_size(payload.len());
         if outbox.room() < needed {
@@ -247,18 +222,6 @@ impl<R: Role> Sender<R> {
         }
         frame::append_message(kind, payload, R::key(&self.role.mask()), outbox);
         Ok(())
-    }
-
-    // Outlined: benches/README.md, "Outlined functions".
-    #[cold]
-    #[inline(never)]
-    fn send_after_pong<B: Buffer + ?Sized>(
-        &mut self,
-        kind: Kind,
-        payload: &[u8],
-        outbox: &mut B,
-    ) -> Result<(), SendError> {
-        Ok(self.append(true, kind.into(), payload, &[], outbox)?)
     }
 
     /// Appends the header of a message in one frame, whose payload the caller then sends.
@@ -276,9 +239,7 @@ impl<R: Role> Sender<R> {
         self.reserve(Header::size(len, !R::IS_SERVER), outbox)?;
         let mask = self.role.mask();
         Header { fin: true, opcode: kind.into(), len, key: R::key(&mask) }.append(outbox);
-        if len > 0 {
-            self.state = State::Payload { remaining: len, then: Then::Open };
-        }
+        self.payload = len;
         Ok(mask)
     }
 

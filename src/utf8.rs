@@ -3,48 +3,49 @@
 //! Whole stretches go through `from_utf8`; the only state is the character that a slice leaves unfinished.
 
 /// The character that a slice leaves unfinished: at most three bytes, a prefix of valid UTF-8.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Unfinished {
     bytes: [u8; 4],
     len: u8,
 }
 
 impl Unfinished {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; 4], len: 0 }
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Continues the unfinished character, if there is one, with the front of `bytes`: how many bytes it takes, and the
-    /// character once it is complete. `None` on the byte that makes it invalid.
-    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Option<(usize, Option<char>)> {
-        if self.is_empty() {
-            return Some((0, None));
-        }
-        for (index, &byte) in bytes.iter().enumerate() {
-            *self.bytes.get_mut(usize::from(self.len))? = byte;
+    /// character once it is complete, else "". `None` on the byte that makes it invalid.
+    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Option<(usize, &str)> {
+        let (mut taken, mut complete) = (0, 0);
+        while self.len > 0
+            && let Some(byte) = bytes.get(taken)
+        {
+            *self.bytes.get_mut(usize::from(self.len))? = *byte;
             self.len += 1;
+            taken += 1;
             match core::str::from_utf8(self.bytes.get(..usize::from(self.len))?) {
-                Ok(text) => {
-                    let finished = text.chars().next();
-                    self.len = 0;
-                    return Some((index + 1, finished));
-                }
+                Ok(_) => (complete, self.len) = (self.len, 0),
                 Err(error) if error.error_len().is_some() => return None,
                 Err(_) => {}
             }
         }
-        Some((bytes.len(), None))
+        let character = self.bytes.get(..usize::from(complete))?;
+        Some((taken, core::str::from_utf8(character).ok()?))
     }
 
-    /// Stores the character that `bytes` leave unfinished at their end: how many bytes it has.
-    pub(crate) fn store(&mut self, bytes: &[u8]) -> usize {
-        let len = unfinished_len(bytes);
-        let tail = bytes.get(bytes.len() - len..).unwrap_or_default();
+    /// Splits an unfinished character off the end of `bytes`, and stores it. The rest is not validated.
+    pub(crate) fn split_off<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let (rest, tail) = bytes.split_at_checked(bytes.len() - unfinished_len(bytes)).unwrap_or_default();
         for (slot, byte) in self.bytes.iter_mut().zip(tail) {
             *slot = *byte;
         }
-        self.len = len as u8;
-        len
+        self.len = tail.len() as u8;
+        rest
     }
 }
 
@@ -86,13 +87,12 @@ mod tests {
 
     /// Whether `bytes`, handed in one by one, are a prefix of valid UTF-8; else the index of the invalid byte.
     fn one_by_one(bytes: &[u8]) -> Result<Unfinished, usize> {
-        let mut state = Unfinished::default();
+        let mut state = Unfinished::new();
         for (at, byte) in bytes.iter().enumerate() {
             let slice = core::slice::from_ref(byte);
             let (taken, _) = state.finish(slice).ok_or(at)?;
             if taken == 0 {
-                let tail = state.store(slice);
-                validate(&slice[..1 - tail]).ok_or(at)?;
+                validate(state.split_off(slice)).ok_or(at)?;
             }
         }
         Ok(state)
@@ -130,9 +130,9 @@ mod tests {
         for text in ["é", "€", "😀", "\u{10FFFF}", "\u{800}", "\u{D7FF}", "\u{E000}"] {
             let bytes = text.as_bytes();
             for cut in 1..bytes.len() {
-                let mut state = Unfinished::default();
-                assert_eq!(state.store(&bytes[..cut]), cut);
-                assert_eq!(state.finish(&bytes[cut..]), Some((bytes.len() - cut, text.chars().next())));
+                let mut state = Unfinished::new();
+                assert_eq!(state.split_off(&bytes[..cut]), b"");
+                assert_eq!(state.finish(&bytes[cut..]), Some((bytes.len() - cut, text)));
                 assert!(state.is_empty());
             }
         }
@@ -141,8 +141,7 @@ mod tests {
     #[test]
     fn a_wrong_end_is_not_taken_for_an_unfinished_character() {
         for wrong in [&b"a\xE0\x80"[..], b"a\xED\xA0", b"a\xF4\x90", b"a\xC0", b"a\xF5", b"a\x80\x80\x80"] {
-            let tail = Unfinished::default().store(wrong);
-            assert_eq!(validate(&wrong[..wrong.len() - tail]), None, "{wrong:x?}");
+            assert_eq!(validate(Unfinished::new().split_off(wrong)), None, "{wrong:x?}");
             assert_eq!(valid_prefix(wrong), "a", "{wrong:x?}");
         }
     }

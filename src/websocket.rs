@@ -718,7 +718,12 @@ impl<R: Role> WebSocket<R> {
         match &self.receiving {
             Receiving::Handshake(_) => State::Connecting,
             Receiving::Frames(_) if self.sender.is_open() => State::Open,
-            Receiving::Frames(_) if self.is_closed() => State::Closed,
+            // After both Close frames, a client waits for the server to end the stream (section 7.1.1).
+            Receiving::Frames(receiver)
+                if self.sender.is_ended() && receiver.is_ended(R::IS_SERVER) =>
+            {
+                State::Closed
+            }
             Receiving::Frames(_) => State::Closing,
         }
     }
@@ -727,15 +732,7 @@ impl<R: Role> WebSocket<R> {
     /// first.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        match &self.receiving {
-            Receiving::Frames(receiver) => {
-                // A client waits for the server to end the stream (section 7.1.1).
-                self.sender.is_ended()
-                    && !receiver.is_receiving()
-                    && (R::IS_SERVER || !receiver.is_peer_closed())
-            }
-            Receiving::Handshake(_) => false,
-        }
+        matches!(self.state(), State::Closed)
     }
 
     /// Whether it is the caller's turn: a server's to answer a [`Request`], a client's to [`connect`](WebSocket::connect).

@@ -85,11 +85,6 @@ impl HeaderDecoder {
         Self { position: position::FIRST, fin: false, opcode: Opcode::Continuation, key: [0; 4], len: 0 }
     }
 
-    /// Whether no byte has arrived.
-    pub(crate) const fn is_new(&self) -> bool {
-        self.position == position::FIRST
-    }
-
     const fn end(masked: bool) -> u8 {
         if masked { position::END } else { position::KEY }
     }
