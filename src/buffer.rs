@@ -9,32 +9,32 @@ use core::str::Utf8Error;
 /// Implemented for [`heapless::Vec<u8, N>`](heapless::Vec), [`Slice`] and [`FixedInbox`]; with the feature `alloc`
 /// for `alloc::vec::Vec<u8>` and `Inbox`. The trait can be used as `dyn Buffer`.
 ///
-/// The machine never appends more than [`room`](Self::room) says there is, and sizes nothing by a length that a peer
+/// The machine never appends more than [`remaining`](Self::remaining) says there is, and sizes nothing by a length that a peer
 /// declared: a growing buffer grows by what has really come.
 pub trait Buffer {
     /// The bytes that it holds.
     fn bytes(&self) -> &[u8];
 
     /// How many more bytes it takes.
-    fn room(&self) -> usize;
+    fn remaining(&self) -> usize;
 
-    /// Appends `bytes`, of which there are at most [`room`](Self::room); where there are more, nothing is appended.
+    /// Appends `bytes`, of which there are at most [`remaining`](Self::remaining); where there are more, nothing is appended.
     fn append(&mut self, bytes: &[u8]);
 
     /// Makes it empty.
     fn clear(&mut self);
 
     /// How many bytes it can hold at most.
-    fn limit(&self) -> usize {
-        self.bytes().len().saturating_add(self.room())
+    fn max_len(&self) -> usize {
+        self.bytes().len().saturating_add(self.remaining())
     }
 
     /// Appends `bytes`, each XOR the byte of `key` at its index modulo 4 (RFC 6455 section 5.3): masked, or unmasked,
-    /// on the way. Of more than [`room`](Self::room), nothing is appended.
+    /// on the way. Of more than [`remaining`](Self::remaining), nothing is appended.
     ///
     /// By default it goes through the stack, 64 bytes at a time: a buffer can do better.
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
-        if bytes.len() > self.room() {
+        if bytes.len() > self.remaining() {
             return;
         }
         for part in bytes.chunks(64) {
@@ -46,7 +46,7 @@ pub trait Buffer {
         }
     }
 
-    /// Appends `text`, of which there are at most [`room`](Self::room) bytes.
+    /// Appends `text`, of which there are at most [`remaining`](Self::remaining) bytes.
     fn append_text(&mut self, text: &str) {
         self.append(text.as_bytes());
     }
@@ -61,8 +61,8 @@ impl<B: Buffer + ?Sized> Buffer for &mut B {
     fn bytes(&self) -> &[u8] {
         (**self).bytes()
     }
-    fn room(&self) -> usize {
-        (**self).room()
+    fn remaining(&self) -> usize {
+        (**self).remaining()
     }
     fn append(&mut self, bytes: &[u8]) {
         (**self).append(bytes);
@@ -70,8 +70,8 @@ impl<B: Buffer + ?Sized> Buffer for &mut B {
     fn clear(&mut self) {
         (**self).clear();
     }
-    fn limit(&self) -> usize {
-        (**self).limit()
+    fn max_len(&self) -> usize {
+        (**self).max_len()
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
         (**self).append_masked(bytes, key);
@@ -88,7 +88,7 @@ impl<const N: usize> Buffer for heapless::Vec<u8, N> {
     fn bytes(&self) -> &[u8] {
         self
     }
-    fn room(&self) -> usize {
+    fn remaining(&self) -> usize {
         N - self.len()
     }
     fn append(&mut self, bytes: &[u8]) {
@@ -98,7 +98,7 @@ impl<const N: usize> Buffer for heapless::Vec<u8, N> {
     fn clear(&mut self) {
         self.clear();
     }
-    fn limit(&self) -> usize {
+    fn max_len(&self) -> usize {
         N
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
@@ -114,7 +114,7 @@ impl Buffer for alloc::vec::Vec<u8> {
     fn bytes(&self) -> &[u8] {
         self
     }
-    fn room(&self) -> usize {
+    fn remaining(&self) -> usize {
         isize::MAX.unsigned_abs() - self.len()
     }
     #[inline(always)]
@@ -124,7 +124,7 @@ impl Buffer for alloc::vec::Vec<u8> {
     fn clear(&mut self) {
         self.clear();
     }
-    fn limit(&self) -> usize {
+    fn max_len(&self) -> usize {
         isize::MAX.unsigned_abs()
     }
     #[inline]
@@ -159,7 +159,7 @@ impl Buffer for Slice<'_> {
     fn bytes(&self) -> &[u8] {
         self.memory.get(..self.len).unwrap_or_default()
     }
-    fn room(&self) -> usize {
+    fn remaining(&self) -> usize {
         self.memory.len() - self.len
     }
     fn append(&mut self, bytes: &[u8]) {
@@ -172,7 +172,7 @@ impl Buffer for Slice<'_> {
     fn clear(&mut self) {
         self.len = 0;
     }
-    fn limit(&self) -> usize {
+    fn max_len(&self) -> usize {
         self.memory.len()
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
@@ -253,10 +253,10 @@ impl<T: Text> Buffer for TextInbox<T> {
             Kept::Text(text) => text.as_str().as_bytes(),
         }
     }
-    fn room(&self) -> usize {
+    fn remaining(&self) -> usize {
         match &self.0 {
-            Kept::Bytes(bytes) => bytes.room(),
-            Kept::Text(text) => text.room(),
+            Kept::Bytes(bytes) => bytes.remaining(),
+            Kept::Text(text) => text.remaining(),
         }
     }
     fn append(&mut self, bytes: &[u8]) {
@@ -265,10 +265,10 @@ impl<T: Text> Buffer for TextInbox<T> {
             Err(text) => text.append(core::str::from_utf8(bytes).unwrap_or_default()),
         }
     }
-    fn limit(&self) -> usize {
+    fn max_len(&self) -> usize {
         match &self.0 {
-            Kept::Bytes(bytes) => bytes.limit(),
-            Kept::Text(text) => text.limit(),
+            Kept::Bytes(bytes) => bytes.max_len(),
+            Kept::Text(text) => text.max_len(),
         }
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
@@ -316,9 +316,9 @@ mod text {
         /// The bytes of `text`, in its memory, if that goes without moving them.
         fn into_bytes(text: &mut Self) -> Option<Self::Bytes>;
         fn as_str(&self) -> &str;
-        fn limit(&self) -> usize;
-        fn room(&self) -> usize {
-            self.limit() - self.as_str().len()
+        fn max_len(&self) -> usize;
+        fn remaining(&self) -> usize {
+            self.max_len() - self.as_str().len()
         }
         fn append(&mut self, text: &str);
         fn clear(&mut self);
@@ -339,7 +339,7 @@ mod text {
         fn as_str(&self) -> &str {
             self
         }
-        fn limit(&self) -> usize {
+        fn max_len(&self) -> usize {
             isize::MAX.unsigned_abs()
         }
         fn append(&mut self, text: &str) {
@@ -367,7 +367,7 @@ mod text {
         fn as_str(&self) -> &str {
             self
         }
-        fn limit(&self) -> usize {
+        fn max_len(&self) -> usize {
             N
         }
         fn append(&mut self, text: &str) {
@@ -391,7 +391,7 @@ mod tests {
         buffer.append_text("é");
         assert_eq!(buffer.text(), Ok("abé"));
         if fixed {
-            assert_eq!(buffer.room(), 4);
+            assert_eq!(buffer.remaining(), 4);
             buffer.append(b"12345");
             assert_eq!(buffer.bytes(), "abé".as_bytes(), "what does not fit is not appended in part");
         }

@@ -175,7 +175,7 @@ impl<R: Role> WebSocket<R> {
     {
         self.transmit(outbox)?;
         let may_ask = R::ANSWERS && self.state() == State::Connecting && !self.awaits_caller();
-        if may_ask && outbox.room() < ANSWER {
+        if may_ask && outbox.remaining() < ANSWER {
             return Err(OutboxFull { needed: ANSWER });
         }
         let Some(event) = self.receive(input, inbox) else { return Ok(false) };

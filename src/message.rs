@@ -79,7 +79,7 @@ impl Incoming {
             inbox.clear();
         }
         match (self.kind, part.key) {
-            (Kind::Binary, _) if part.payload.len() > inbox.room() => {
+            (Kind::Binary, _) if part.payload.len() > inbox.remaining() => {
                 return Err(ProtocolError::MessageTooBig);
             }
             // Unmasked while it is copied: one pass.
@@ -145,7 +145,7 @@ impl Incoming {
 
 /// The header's limit is the inbox's capacity; the caller may have handed in a smaller inbox since.
 fn append_text<B: Buffer + ?Sized>(text: &str, inbox: &mut B) -> Result<(), ProtocolError> {
-    if text.len() > inbox.room() {
+    if text.len() > inbox.remaining() {
         return Err(ProtocolError::MessageTooBig);
     }
     inbox.append_text(text);

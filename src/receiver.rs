@@ -86,7 +86,7 @@ impl<'c> Rules<'c> {
     pub(crate) fn new<B: Buffer + ?Sized>(masked: bool, config: &'c Config, inbox: &B) -> Self {
         let limit = match config.delivery {
             Delivery::Pieces => u64::MAX,
-            Delivery::Whole => inbox.limit() as u64,
+            Delivery::Whole => inbox.max_len() as u64,
         };
         Self { masked, limit, config }
     }

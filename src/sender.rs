@@ -189,7 +189,7 @@ impl Sender {
     ) -> Result<(), OutboxFull> {
         let pong = self.pong.as_ref().map_or(0, |pong| Output::<R, B>::size(pong.len()));
         let needed = size.saturating_add(pong);
-        if output.outbox.room() < needed {
+        if output.outbox.remaining() < needed {
             return Err(OutboxFull { needed });
         }
         if let Some(pong) = &self.pong {

@@ -36,7 +36,7 @@ where
     let message = message.into();
     let payload = message.as_bytes();
     let needed = size(payload.len(), false);
-    if outbox.room() < needed {
+    if outbox.remaining() < needed {
         return Err(OutboxFull { needed });
     }
     append_message(message.kind(), payload, None, outbox);
