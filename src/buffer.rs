@@ -38,10 +38,9 @@ pub trait Buffer {
             return;
         }
         for part in bytes.chunks(64) {
-            let mut masked = [0; 64];
-            if let Some(masked) = masked.get_mut(..part.len()) {
-                mask::copy(part, key, masked);
-                self.append(masked);
+            if let Ok(mut masked) = heapless::Vec::<u8, 64>::from_slice(part) {
+                mask::xor(&mut masked, key);
+                self.append(&masked);
             }
         }
     }
@@ -146,12 +145,18 @@ impl<'a> Slice<'a> {
         Self { memory, len: 0 }
     }
 
-    /// The next `len` bytes of the memory, which then count as held; `None` where there is no room.
-    fn take(&mut self, len: usize) -> Option<&mut [u8]> {
-        let end = self.len.checked_add(len)?;
-        let target = self.memory.get_mut(self.len..end)?;
-        self.len = end;
-        Some(target)
+    /// Appends `bytes` and returns where they lie now; where they do not fit, appends and returns nothing.
+    fn extend(&mut self, bytes: &[u8]) -> &mut [u8] {
+        let end = self.len.saturating_add(bytes.len());
+        match self.memory.get_mut(self.len..end) {
+            // The comparison shows the compiler that `copy_from_slice` cannot panic.
+            Some(target) if target.len() == bytes.len() => {
+                target.copy_from_slice(bytes);
+                self.len = end;
+                target
+            }
+            _ => &mut [],
+        }
     }
 }
 
@@ -163,11 +168,7 @@ impl Buffer for Slice<'_> {
         self.memory.len() - self.len
     }
     fn append(&mut self, bytes: &[u8]) {
-        match self.take(bytes.len()) {
-            // Said here, the equal length is known to the compiler: `copy_from_slice` links no panic.
-            Some(target) if target.len() == bytes.len() => target.copy_from_slice(bytes),
-            _ => {}
-        }
+        self.extend(bytes);
     }
     fn clear(&mut self) {
         self.len = 0;
@@ -176,9 +177,7 @@ impl Buffer for Slice<'_> {
         self.memory.len()
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
-        if let Some(target) = self.take(bytes.len()) {
-            mask::copy(bytes, key, target);
-        }
+        mask::xor(self.extend(bytes), key);
     }
 }
 

@@ -2,14 +2,15 @@
 
 mod close;
 mod header;
+pub(crate) mod mask;
 
 pub(crate) use close::parse as parse_close;
 pub(crate) use header::{
     Header, MAX_CONTROL, MAX_HEADER, Opcode, Plain, first, header_size, length, looks_uncut, missing, plain,
 };
 
-pub use crate::mask::{Mask, Masking};
 pub use close::CloseCode;
+pub use mask::{Mask, Masking};
 
 use crate::data::{Kind, Message};
 use crate::mask::MaskingKey;
