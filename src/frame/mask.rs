@@ -1,4 +1,5 @@
-//! Masking (RFC 6455 section 5.3): each byte of a payload XOR the byte of the masking key at its index modulo 4.
+//! Masking (RFC 6455 section 5.3): each byte of a payload XOR the byte of the masking key at its
+//! index modulo 4.
 //!
 //! The length decides the form. Measurements: benches/README.md, "Masking".
 
@@ -10,8 +11,9 @@ use core::mem;
 /// The key of a masked frame.
 pub(crate) type MaskingKey = [u8; 4];
 
-/// Masks the payload of a frame whose header [`send_header`](crate::WebSocket::send_header) has appended: a client's
-/// [`Mask`], or `()` for a server, which changes nothing (RFC 6455 section 5.3).
+/// Masks the payload of a frame whose header [`send_header`](crate::WebSocket::send_header) has
+/// appended: a client's [`Mask`], or `()` for a server, which changes nothing (RFC 6455 section
+/// 5.3).
 pub trait Masking {
     /// Masks the next part of the payload in place. The parts go in order, in any sizes.
     fn apply(&mut self, part: &mut [u8]);
@@ -29,8 +31,8 @@ impl Masking for Mask {
 
 /// The masking key of one frame, and the position in its payload (RFC 6455 section 5.3).
 ///
-/// A client gets one from [`send_header`](crate::WebSocket::send_header), applies it to all parts of the payload in
-/// order, and then sends them.
+/// A client gets one from [`send_header`](crate::WebSocket::send_header), applies it to all parts
+/// of the payload in order, and then sends them.
 #[doc(alias = "masking key")]
 #[doc(alias = "unmask")]
 #[derive(Clone, Debug)]
@@ -70,7 +72,8 @@ const fn rotate(key: MaskingKey, by: usize) -> MaskingKey {
     u32::from_le_bytes(key).rotate_right(8 * (by & 3) as u32).to_le_bytes()
 }
 
-/// Whether whole blocks fit into registers. A 32-bit core would spill them, and takes less flash word by word.
+/// Whether whole blocks fit into registers. A 32-bit core would spill them, and takes less flash
+/// word by word.
 const IS_64_BIT: bool = cfg!(target_pointer_width = "64");
 
 /// The size of a cache line, in bytes.
@@ -98,11 +101,13 @@ fn xor_words(bytes: &mut [u8], key: MaskingKey) {
     tail.iter_mut().zip(key).for_each(|(byte, mask)| *byte ^= mask);
 }
 
-/// Masks the first `N` and the last `N` bytes, which may overlap, and calls `middle` to mask the bytes between them.
+/// Masks the first `N` and the last `N` bytes, which may overlap, and calls `middle` to mask the
+/// bytes between them.
 #[inline(always)]
 fn xor_ends<const N: usize>(bytes: &mut [u8], key: MaskingKey, middle: impl FnOnce(&mut [u8])) {
     let (Some(first), Some(last)) = (bytes.first_chunk::<N>(), bytes.last_chunk::<N>()) else { return };
-    // Both are computed before anything is written: bytes that are written twice get the same value.
+    // Both are computed before anything is written: bytes that are written twice get the same
+    // value.
     let (first, last) = (xor_block(*first, key), xor_block(*last, rotate(key, bytes.len())));
     middle(bytes);
     if let Some(target) = bytes.first_chunk_mut() {
@@ -113,7 +118,8 @@ fn xor_ends<const N: usize>(bytes: &mut [u8], key: MaskingKey, middle: impl FnOn
     }
 }
 
-/// More than 128 bytes: the cache lines between the ends are masked from back to front, 1 KiB at a time.
+/// More than 128 bytes: the cache lines between the ends are masked from back to front, 1 KiB at a
+/// time.
 #[inline(never)]
 fn xor_long(bytes: &mut [u8], key: MaskingKey) {
     let ahead = LINE - bytes.as_ptr().addr() % LINE;
@@ -136,7 +142,8 @@ fn xor_block<const N: usize>(mut block: [u8; N], key: MaskingKey) -> [u8; N] {
     block
 }
 
-/// Calls `work`. With the feature `simd`, it is compiled for the widest vector instructions of the processor.
+/// Calls `work`. With the feature `simd`, it is compiled for the widest vector instructions of the
+/// processor.
 #[inline(always)]
 fn widest(work: impl FnOnce()) {
     #[cfg(not(feature = "simd"))]
@@ -169,8 +176,8 @@ pub(crate) fn append(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
     }
 }
 
-/// Appends at least `N` bytes, masked, in one pass of blocks of `N` bytes. The last one overlaps the one before it; large
-/// ones are aligned to cache lines.
+/// Appends at least `N` bytes, masked, in one pass of blocks of `N` bytes. The last one overlaps
+/// the one before it; large ones are aligned to cache lines.
 #[cfg(feature = "alloc")]
 #[inline(always)]
 fn append_blocks<const N: usize>(bytes: &[u8], key: MaskingKey, target: &mut Vec<u8>) {
