@@ -117,8 +117,9 @@ impl<const N: usize> Buffer for heapless::Vec<u8, N> {
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
         let start = self.len();
-        self.append(bytes);
-        mask::xor(self.get_mut(start..).unwrap_or_default(), key);
+        if self.extend_from_slice(bytes).is_ok() {
+            mask::xor(self.get_mut(start..).unwrap_or_default(), key);
+        }
     }
 }
 

@@ -96,7 +96,7 @@ pub(crate) fn xor(bytes: &mut [u8], key: MaskingKey) {
 fn xor_words(bytes: &mut [u8], key: MaskingKey) {
     let (words, tail) = bytes.as_chunks_mut::<4>();
     for word in words {
-        *word = xor_block(*word, key);
+        *word = xor_word(*word, key);
     }
     tail.iter_mut().zip(key).for_each(|(byte, mask)| *byte ^= mask);
 }
@@ -137,9 +137,14 @@ fn xor_long(bytes: &mut [u8], key: MaskingKey) {
 #[inline(always)]
 fn xor_block<const N: usize>(mut block: [u8; N], key: MaskingKey) -> [u8; N] {
     for word in block.as_chunks_mut().0 {
-        *word = (u32::from_ne_bytes(*word) ^ u32::from_ne_bytes(key)).to_ne_bytes();
+        *word = xor_word(*word, key);
     }
     block
+}
+
+#[inline(always)]
+fn xor_word(word: [u8; 4], key: MaskingKey) -> [u8; 4] {
+    (u32::from_ne_bytes(word) ^ u32::from_ne_bytes(key)).to_ne_bytes()
 }
 
 /// Calls `work`. With the feature `simd`, it is compiled for the widest vector instructions of the
