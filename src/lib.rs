@@ -282,7 +282,7 @@ mod event;
 pub mod frame;
 mod handler;
 pub mod handshake;
-mod mask;
+use frame::mask;
 mod message;
 mod receiver;
 mod role;

@@ -60,7 +60,7 @@ impl Incoming {
         let collected = last.then_some((Data::Collected(kind), 0));
         if collects && kind == Kind::Binary {
             self.begun = true;
-            if payload.len() > inbox.room() {
+            if payload.len() > inbox.remaining() {
                 return Err(MessageTooBig);
             }
             match key {
@@ -109,7 +109,7 @@ impl Incoming {
 
 /// Appends text to the inbox. The message's length was checked against the inbox, but the caller may pass a smaller one later.
 fn append_text<B: Buffer + ?Sized>(text: &str, inbox: &mut B) -> Result<(), ProtocolError> {
-    if text.len() > inbox.room() {
+    if text.len() > inbox.remaining() {
         return Err(MessageTooBig);
     }
     inbox.append_text(text);

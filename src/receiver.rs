@@ -89,7 +89,7 @@ impl<'c> Rules<'c> {
     pub(crate) fn new<B: Buffer + ?Sized>(masked: bool, config: &'c Config, inbox: &B) -> Self {
         let max_collected = match config.delivery {
             Delivery::Pieces => u64::MAX,
-            Delivery::Whole => inbox.limit() as u64,
+            Delivery::Whole => inbox.max_len() as u64,
         };
         Self { masked, max_collected, config }
     }

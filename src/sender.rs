@@ -146,7 +146,7 @@ impl<R: Role> Sender<R> {
     fn reserve<B: Buffer + ?Sized>(&mut self, size: usize, outbox: &mut B) -> Result<(), OutboxFull> {
         let pong = self.pong.as_ref().map_or(0, |pong| Self::frame_size(pong.len()));
         let needed = size.saturating_add(pong);
-        if outbox.room() < needed {
+        if outbox.remaining() < needed {
             return Err(OutboxFull { needed });
         }
         if let Some(pong) = &self.pong {
@@ -217,7 +217,7 @@ impl<R: Role> Sender<R> {
             return Ok(self.append(true, kind.into(), payload, &[], outbox)?);
         }
         let needed = Self::frame_size(payload.len());
-        if outbox.room() < needed {
+        if outbox.remaining() < needed {
             return Err(OutboxFull { needed }.into());
         }
         frame::append_message(kind, payload, R::key(&self.role.mask()), outbox);

@@ -1,8 +1,10 @@
-//! Streaming UTF-8 validation, exact to the octet (RFC 6455 section 8.1, RFC 3629).
+//! Incremental UTF-8 validation: invalid text is found on its first invalid byte (RFC 6455 section
+//! 8.1, RFC 3629).
 //!
-//! Whole stretches go through `from_utf8`; the only state is the character that a slice leaves unfinished.
+//! The text is validated slice by slice. The only state is the character that one slice begins and
+//! the next one ends.
 
-/// The character that a slice leaves unfinished: at most three bytes, a prefix of valid UTF-8.
+/// An incomplete character at the end of a slice: at most three bytes, a prefix of valid UTF-8.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Unfinished {
     bytes: [u8; 4],
@@ -49,7 +51,7 @@ impl Unfinished {
     }
 }
 
-/// The text that `bytes` are.
+/// `bytes` as text; `None` if they are not UTF-8.
 #[inline]
 pub(crate) fn validate(bytes: &[u8]) -> Option<&str> {
     #[cfg(feature = "simdutf8")]
@@ -58,7 +60,7 @@ pub(crate) fn validate(bytes: &[u8]) -> Option<&str> {
     core::str::from_utf8(bytes).ok()
 }
 
-/// The longest text that `bytes` begin with.
+/// The longest prefix of `bytes` that is text.
 #[cold]
 pub(crate) fn valid_prefix(bytes: &[u8]) -> &str {
     match core::str::from_utf8(bytes) {
@@ -67,15 +69,15 @@ pub(crate) fn valid_prefix(bytes: &[u8]) -> &str {
     }
 }
 
-/// How many bytes at the end of `bytes` are the beginning of a character: 0 to 3.
+/// The length of the incomplete character at the end of `bytes`: 0 to 3.
 fn unfinished_len(bytes: &[u8]) -> usize {
     let mut tail = bytes.get(bytes.len().saturating_sub(3)..).unwrap_or_default();
-    // The end of a character that began before.
+    // Skips the end of a character that begins before the tail.
     while let [0x80..0xC0, rest @ ..] = tail {
         tail = rest;
     }
     match core::str::from_utf8(tail) {
-        // A prefix of a character is what `from_utf8` finds no fault in but the missing rest.
+        // No `error_len`: nothing is wrong except that the text ends inside a character.
         Err(error) if error.error_len().is_none() => tail.len() - error.valid_up_to(),
         _ => 0,
     }
@@ -85,7 +87,8 @@ fn unfinished_len(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    /// Whether `bytes`, handed in one by one, are a prefix of valid UTF-8; else the index of the invalid byte.
+    /// Validates `bytes` one by one: the state after them if they are a prefix of valid UTF-8, or
+    /// the index of the first invalid byte.
     fn one_by_one(bytes: &[u8]) -> Result<Unfinished, usize> {
         let mut state = Unfinished::new();
         for (at, byte) in bytes.iter().enumerate() {
@@ -98,8 +101,9 @@ mod tests {
         Ok(state)
     }
 
+    /// Proves: T3, T6.
     #[test]
-    fn t3_t6_every_sequence_of_four_bytes_is_judged_on_its_octet_as_the_standard_library_judges_it() {
+    fn every_four_bytes_fail_at_the_byte_where_the_standard_library_fails() {
         // Every first and second byte; third and fourth on both sides of each boundary.
         let edges = [0x7F, 0x80, 0x8F, 0x90, 0xBF, 0xC2];
         for first in 0..=255u8 {
@@ -110,7 +114,7 @@ mod tests {
                         let expected = match core::str::from_utf8(&bytes) {
                             Ok(_) => Ok(true),
                             Err(error) if error.error_len().is_none() => Ok(false),
-                            // The octet that makes it wrong: the first that no valid text continues with.
+                            // The first byte that makes the prefix invalid.
                             Err(error) => Err((error.valid_up_to()..4)
                                 .find(|&end| {
                                     core::str::from_utf8(&bytes[..=end])
@@ -125,8 +129,9 @@ mod tests {
         }
     }
 
+    /// Proves: T2.
     #[test]
-    fn t2_a_character_is_put_together_over_any_cut() {
+    fn a_character_is_completed_across_any_cut() {
         for text in ["é", "€", "😀", "\u{10FFFF}", "\u{800}", "\u{D7FF}", "\u{E000}"] {
             let bytes = text.as_bytes();
             for cut in 1..bytes.len() {
@@ -139,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_end_is_not_taken_for_an_unfinished_character() {
+    fn an_invalid_end_is_not_an_unfinished_character() {
         for wrong in [&b"a\xE0\x80"[..], b"a\xED\xA0", b"a\xF4\x90", b"a\xC0", b"a\xF5", b"a\x80\x80\x80"] {
             assert_eq!(validate(Unfinished::new().split_off(wrong)), None, "{wrong:x?}");
             assert_eq!(valid_prefix(wrong), "a", "{wrong:x?}");

@@ -220,14 +220,28 @@ impl<R: Role> WebSocket<R> {
     /// Call [`transmit`](Self::transmit) after each event, and once more at the end of the input.
     #[doc(alias = "onmessage")]
     #[doc(alias = "read")]
-    // Inlined on 64-bit machines, outlined on others: benches/README.md, "Fast path".
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[inline(always)]
     pub fn receive<'i: 'e, 'b: 'e, 'e, B: Buffer + ?Sized>(
         &mut self,
         input: &mut &'i mut [u8],
         inbox: &'b mut B,
     ) -> Option<Event<'e>> {
-        let Some(ready) = self.poll(input, inbox) else {
+        if let Some((kind, payload)) = self.poll_unfragmented(input, inbox) {
+            let (taken, rest) = mem::take(input).split_at_mut_checked(payload.end)?;
+            *input = rest;
+            return self.message_in_place(kind, taken.get(payload.start..)?);
+        }
+        self.receive_any(input, inbox)
+    }
+
+    /// Every event but that of the fast path.
+    #[inline(never)]
+    fn receive_any<'i: 'e, 'b: 'e, 'e, B: Buffer + ?Sized>(
+        &mut self,
+        input: &mut &'i mut [u8],
+        inbox: &'b mut B,
+    ) -> Option<Event<'e>> {
+        let Some(ready) = self.poll_any(input, inbox) else {
             if !self.awaits_caller() {
                 *input = &mut [];
             }
@@ -243,7 +257,7 @@ impl<R: Role> WebSocket<R> {
     /// taken while [`awaits_caller`](Self::awaits_caller).
     ///
     /// Pass a `Ready` to [`event`](Self::event), with the same `input` and inbox, before any other call.
-    #[inline(always)]
+    #[inline]
     pub fn poll<B: Buffer + ?Sized>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready> {
         match self.poll_unfragmented(input, inbox) {
             Some((kind, payload)) => {
@@ -358,7 +372,7 @@ impl<R: Role> WebSocket<R> {
     /// [`Ready::consumed`] bytes belong to it.
     ///
     /// With another input or inbox than `poll` had, the result is meaningless or `None`, but it never panics.
-    #[inline(always)]
+    #[inline]
     pub fn event<'e, B: Buffer + ?Sized>(
         &mut self,
         ready: Ready,
@@ -372,11 +386,22 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
+    /// A message in place.
+    #[inline]
+    fn message_in_place<'e>(&mut self, kind: Kind, payload: &'e [u8]) -> Option<Event<'e>> {
+        match kind {
+            Kind::Binary => Some(Event::Message(Message::Binary(payload))),
+            Kind::Text => match utf8::validate(payload) {
+                Some(text) => Some(Event::Message(Message::Text(text))),
+                None => self.fail_text(),
+            },
+        }
+    }
+
     /// The one way out for messages: whole in place, collected, or in pieces.
     ///
     /// `poll` has changed all state already. What is left is to validate text, once, where the `&str` is made. Only if it is
     /// invalid, the state changes here: the connection fails.
-    #[inline(always)]
     fn deliver<'e, B: Buffer + ?Sized>(
         &mut self,
         data: Data,
@@ -384,11 +409,7 @@ impl<R: Role> WebSocket<R> {
         inbox: &'e B,
     ) -> Option<Event<'e>> {
         match data {
-            Data::InPlace(Kind::Binary) => Some(Event::Message(Message::Binary(payload))),
-            Data::InPlace(Kind::Text) => match utf8::validate(payload) {
-                Some(text) => Some(Event::Message(Message::Text(text))),
-                None => self.fail_text(),
-            },
+            Data::InPlace(kind) => self.message_in_place(kind, payload),
             Data::Collected(Kind::Binary) => Some(Event::Message(Message::Binary(inbox.bytes()))),
             Data::Collected(Kind::Text) => Some(Event::Message(Message::Text(inbox.text().ok()?))),
             Data::Piece { kind: Kind::Binary, first, last, .. } => {

@@ -2,12 +2,13 @@
 
 mod close;
 mod header;
+pub(crate) mod mask;
 
 pub(crate) use close::parse as parse_close;
 pub(crate) use header::{Completed, Header, HeaderDecoder, MAX_CONTROL, Opcode, looks_uncut, short_header};
 
-pub use crate::mask::{Mask, Masking};
 pub use close::CloseCode;
+pub use mask::{Mask, Masking};
 
 use crate::data::{Kind, Message};
 use crate::mask::MaskingKey;
@@ -34,7 +35,7 @@ pub fn encode<'m, B: Buffer + ?Sized>(
     let message = message.into();
     let payload = message.as_bytes();
     let needed = size(payload.len(), false);
-    if outbox.room() < needed {
+    if outbox.remaining() < needed {
         return Err(OutboxFull { needed });
     }
     append_message(message.kind(), payload, None, outbox);

@@ -35,8 +35,8 @@ impl Reader {
             // The caller's inbox may hold anything.
             inbox.clear();
         }
-        let limit = usize::from(config.max_head).min(inbox.limit());
-        let mut most = limit.saturating_sub(self.end).min(inbox.room());
+        let limit = usize::from(config.max_head).min(inbox.max_len());
+        let mut most = limit.saturating_sub(self.end).min(inbox.remaining());
         if inbox.bytes().len() != self.end - self.head {
             // The caller has cleared the inbox, and the head with it.
             most = 0;

@@ -178,7 +178,7 @@ fn append<B: Buffer + ?Sized>(
             needed = needed.saturating_add(len);
         }
     }
-    if outbox.room() < needed {
+    if outbox.remaining() < needed {
         return Err(OutboxFull { needed });
     }
     for part in front {

@@ -82,7 +82,7 @@ impl Session {
 
     fn take(&mut self, mut input: &mut [u8]) -> usize {
         let len = input.len();
-        while self.outbox.room() >= ROOM
+        while self.outbox.remaining() >= ROOM
             && let Some(event) = self.ws.receive(&mut input, &mut self.inbox)
         {
             let step = self.step;

@@ -108,7 +108,7 @@ impl Connection {
     /// Takes events as long as the outbox has room for the replies to one. Returns how much of the input it has taken.
     fn take(&mut self, mut input: &mut [u8], device: &mut Device, outbox: &mut Outbox) -> usize {
         let len = input.len();
-        while outbox.room() >= ROOM
+        while outbox.remaining() >= ROOM
             && let Some(event) = self.ws.receive(&mut input, &mut self.inbox)
         {
             match event {

@@ -129,7 +129,7 @@ async fn converse(socket: &mut TcpSocket<'_>) -> Result<(), Error> {
 /// Takes events as long as the outbox has room for the replies to one. Returns how much of the input it has taken.
 fn take(ws: &mut WebSocket<Server>, mut input: &mut [u8], inbox: &mut Inbox, outbox: &mut Outbox) -> usize {
     let len = input.len();
-    while outbox.room() >= ROOM
+    while outbox.remaining() >= ROOM
         && let Some(event) = ws.receive(&mut input, inbox)
     {
         // What cannot be sent any more is dropped: the connection is closing.
