@@ -226,14 +226,12 @@ pub use buffer::Inbox;
 pub use buffer::{Buffer, FixedInbox, Slice, TextInbox};
 pub use config::{Config, Delivery};
 pub use data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Piece};
-pub use error::{
-    AnswerError, CloseError, ConnectError, HeadError, OutboxFull, ProtocolError, RequestError, ResponseError,
-    SendError,
-};
+pub use error::{CloseError, OutboxFull, ProtocolError, SendError};
 pub use event::{Close, Error, Event, Ready, State};
 pub use frame::CloseCode;
 pub use handler::{Handler, Sender};
 pub use handshake::{Accept, Connect, Open, Reject, Request, Response};
+pub use handshake::{AnswerError, ConnectError, HeadError, RequestError, ResponseError};
 pub use role::{Client, Established, Role, Server};
 pub use websocket::WebSocket;
 

@@ -14,7 +14,7 @@
 use crate::data::{ControlPayload, Kind};
 use crate::event::{Error, Found};
 use crate::frame::{self, Header, MAX_HEADER, Opcode, Plain};
-use crate::handshake::{Chosen, Outcome};
+use crate::handshake::{Outcome, SelectedRange};
 use crate::mask::{self, Mask};
 use crate::message::{Incoming, Part};
 use crate::{Buffer, Config, Delivery, ProtocolError};
@@ -33,7 +33,7 @@ pub(crate) struct Receiver {
 #[derive(Debug)]
 enum State {
     /// `Event::Open` is pending; then a message boundary, or the end if the connection has ended since.
-    Opened { chosen: Chosen, end: Option<End> },
+    Opened { chosen: SelectedRange, end: Option<End> },
     /// The next byte begins a frame, and no message is in progress.
     Boundary,
     /// The next byte belongs to a header, of which these bytes have come. It is not the first byte of a new message's frame.
@@ -115,7 +115,7 @@ impl Receiver {
     }
 
     /// After a server's `accept`.
-    pub(crate) const fn accepted(chosen: Chosen) -> Self {
+    pub(crate) const fn accepted(chosen: SelectedRange) -> Self {
         Self::new(State::Opened { chosen, end: None })
     }
 

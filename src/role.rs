@@ -1,8 +1,9 @@
 //! The two roles, as types: what only one of them has lives in its type.
 
 use crate::Error;
-use crate::handshake::{ClientOpening, NoOpening, Opening, ServerOpening};
+use crate::handshake::{ClientOpening, HeadRules, ServerOpening};
 use crate::mask::{Mask, Masking, MaskingKey};
+use core::convert::Infallible;
 use rand_core::CryptoRng;
 
 /// [`Server`] or [`Client`], or one of them [`Established`]; there is no other.
@@ -61,7 +62,7 @@ pub(crate) mod sealed {
     /// What the machine asks of a role.
     pub trait Role {
         /// What is known of the peer's part of the opening handshake.
-        type Opening: Opening<Error: Into<Error>>;
+        type Opening: HeadRules<Error: Into<Error>>;
         /// What a frame is masked with.
         type Mask: Masking;
         const IS_SERVER: bool;
@@ -101,7 +102,7 @@ pub(crate) mod sealed {
     }
 
     impl<R: Role> Role for Established<R> {
-        type Opening = NoOpening;
+        type Opening = Infallible;
         type Mask = R::Mask;
         const IS_SERVER: bool = R::IS_SERVER;
         const ANSWERS: bool = false;

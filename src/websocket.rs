@@ -51,7 +51,7 @@ impl WebSocket<Server> {
     /// A server's side of a connection, before the client's request.
     #[must_use]
     pub fn server(config: Config) -> Self {
-        let handshake = Handshake::head(ServerOpening::default());
+        let handshake = Handshake::head(ServerOpening::new());
         Self::new(Server, config, handshake, Timer::armed(config.handshake_timeout))
     }
 
@@ -179,7 +179,7 @@ impl<R: Role> WebSocket<R> {
         }
         accept.check()?;
         accept.append(outbox)?;
-        self.start(Receiver::accepted(accept.chosen()), Sender::open());
+        self.start(Receiver::accepted(accept.selected()), Sender::open());
         Ok(())
     }
 
