@@ -72,6 +72,18 @@ pub enum HeaderName {
     SecWebSocketExtensions,
 }
 
+const ALL: [HeaderName; 9] = [
+    HeaderName::Host,
+    HeaderName::Origin,
+    HeaderName::Upgrade,
+    HeaderName::Connection,
+    HeaderName::SecWebSocketKey,
+    HeaderName::SecWebSocketAccept,
+    HeaderName::SecWebSocketVersion,
+    HeaderName::SecWebSocketProtocol,
+    HeaderName::SecWebSocketExtensions,
+];
+
 impl HeaderName {
     /// The name as the RFC spells it.
     #[must_use]
@@ -91,19 +103,17 @@ impl HeaderName {
 
     /// The header with this name, in any case; `None` for a header without rules.
     pub(super) fn parse(name: &[u8]) -> Option<Self> {
-        // No two names have the same length.
-        let header = match name.len() {
-            4 => Self::Host,
-            6 => Self::Origin,
-            7 => Self::Upgrade,
-            10 => Self::Connection,
-            17 => Self::SecWebSocketKey,
-            20 => Self::SecWebSocketAccept,
-            21 => Self::SecWebSocketVersion,
-            22 => Self::SecWebSocketProtocol,
-            24 => Self::SecWebSocketExtensions,
-            _ => return None,
+        /// The header whose name has this length: no two have the same.
+        const BY_LEN: [Option<HeaderName>; 25] = {
+            let mut by_len = [None; 25];
+            let mut headers: &[HeaderName] = &ALL;
+            while let [header, rest @ ..] = headers {
+                by_len[header.as_str().len()] = Some(*header);
+                headers = rest;
+            }
+            by_len
         };
+        let header = (*BY_LEN.get(name.len())?)?;
         name.eq_ignore_ascii_case(header.as_str().as_bytes()).then_some(header)
     }
 
@@ -348,17 +358,7 @@ mod tests {
 
     #[test]
     fn a_header_name_is_recognised_in_any_case() {
-        for header in [
-            HeaderName::Host,
-            HeaderName::Origin,
-            HeaderName::Upgrade,
-            HeaderName::Connection,
-            HeaderName::SecWebSocketKey,
-            HeaderName::SecWebSocketAccept,
-            HeaderName::SecWebSocketVersion,
-            HeaderName::SecWebSocketProtocol,
-            HeaderName::SecWebSocketExtensions,
-        ] {
+        for header in ALL {
             let name = header.as_str();
             assert_eq!(HeaderName::parse(name.as_bytes()), Some(header));
             assert_eq!(HeaderName::parse(name.to_lowercase().as_bytes()), Some(header));

@@ -327,8 +327,8 @@ impl HeaderSet {
 pub(crate) fn parse_header(line: &[u8]) -> Result<(&[u8], &[u8], usize), HeadError> {
     match line.split_at_checked(name_len(line)) {
         Some((name @ [_, ..], [b':', value @ ..])) => {
-            let value = value.trim_ascii_start();
-            Ok((name, value.trim_ascii_end(), line.len() - value.len()))
+            let value = trim_start(value);
+            Ok((name, trim_end(value), line.len() - value.len()))
         }
         _ => Err(header_error(line)),
     }
@@ -371,6 +371,25 @@ fn header_error(line: &[u8]) -> HeadError {
     }
 }
 
+/// Removes the optional white space around a value (RFC 9110 section 5.6.3).
+pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
+    trim_end(trim_start(bytes))
+}
+
+fn trim_start(mut bytes: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
+fn trim_end(mut bytes: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = bytes {
+        bytes = rest;
+    }
+    bytes
+}
+
 /// Splits at the first `separator`, which is in neither part; without one, the second part is empty.
 pub(crate) fn split(bytes: &[u8], separator: u8) -> (&[u8], &[u8]) {
     let at = bytes.iter().position(|&byte| byte == separator);
@@ -381,8 +400,19 @@ pub(crate) fn split(bytes: &[u8], separator: u8) -> (&[u8], &[u8]) {
 }
 
 /// The elements of a comma-separated list; empty ones are ignored (RFC 9110 section 5.6.1).
-pub(crate) fn list(value: &[u8]) -> impl Iterator<Item = &[u8]> {
-    value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).filter(|element| !element.is_empty())
+pub(crate) fn list(mut value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    core::iter::from_fn(move || next_element(&mut value))
+}
+
+fn next_element<'v>(value: &mut &'v [u8]) -> Option<&'v [u8]> {
+    while !value.is_empty() {
+        let (element, rest) = split(value, b',');
+        *value = rest;
+        if let element @ [_, ..] = trim(element) {
+            return Some(element);
+        }
+    }
+    None
 }
 
 /// Whether one element of the list is `token`, in any case.
@@ -459,7 +489,7 @@ fn is_in(byte: u8, class: u8) -> bool {
 pub(crate) fn are_extensions(mut value: &[u8]) -> bool {
     let mut any = false;
     loop {
-        match value.trim_ascii_start() {
+        match trim_start(value) {
             [] => return any,
             // Empty elements of a list are ignored.
             [b',', rest @ ..] => value = rest,
@@ -477,7 +507,7 @@ fn after_extension(bytes: &[u8]) -> Option<&[u8]> {
     while let [b';', parameter @ ..] = rest {
         rest = after_token(parameter)?;
         if let [b'=', value @ ..] = rest {
-            rest = match value.trim_ascii_start() {
+            rest = match trim_start(value) {
                 [b'"', quoted @ ..] => after_quoted(quoted)?,
                 value => after_token(value)?,
             };
@@ -488,10 +518,10 @@ fn after_extension(bytes: &[u8]) -> Option<&[u8]> {
 
 /// The rest after a token and the white space around it.
 fn after_token(bytes: &[u8]) -> Option<&[u8]> {
-    let bytes = bytes.trim_ascii_start();
+    let bytes = trim_start(bytes);
     match bytes.split_at_checked(span(bytes, TOKEN))? {
         ([], _) => None,
-        (_, rest) => Some(rest.trim_ascii_start()),
+        (_, rest) => Some(trim_start(rest)),
     }
 }
 
@@ -500,7 +530,7 @@ fn after_quoted(bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = bytes;
     loop {
         rest = match rest {
-            [b'"', after @ ..] if rest.len() < bytes.len() => return Some(after.trim_ascii_start()),
+            [b'"', after @ ..] if rest.len() < bytes.len() => return Some(trim_start(after)),
             [b'\\', byte, after @ ..] | [byte, after @ ..] if is_in(*byte, TOKEN) => after,
             _ => return None,
         };

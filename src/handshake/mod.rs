@@ -195,7 +195,7 @@ fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
 
 /// A header's value from other software, without the white space around it, if it could have been in a head.
 fn checked_value(value: &[u8]) -> Result<&[u8], HeadError> {
-    if head::is_text(value) { Ok(value.trim_ascii()) } else { Err(HeadError::ControlCharacter) }
+    if head::is_text(value) { Ok(head::trim(value)) } else { Err(HeadError::ControlCharacter) }
 }
 
 /// Shows the caller's headers without secrets.

@@ -401,16 +401,18 @@ impl ServerOpening {
 
     /// Checks that the complete head has all required headers.
     fn finish(&self, plain_requests: bool) -> Result<RequestKey, RequestError> {
-        const UPGRADE: &[HeaderName] = &[HeaderName::Upgrade, HeaderName::Connection];
-        const KEY: &[HeaderName] = &[HeaderName::SecWebSocketVersion, HeaderName::SecWebSocketKey];
+        const REQUIRED: &[HeaderName] = &[
+            HeaderName::Upgrade,
+            HeaderName::Connection,
+            HeaderName::SecWebSocketVersion,
+            HeaderName::SecWebSocketKey,
+        ];
         if !self.is_old && !self.seen.contains(HeaderName::Host) {
             return Err(RequestError::Missing(HeaderName::Host));
         }
-        let missing = self.seen.first_missing(UPGRADE);
-        if plain_requests && (self.is_old || missing.is_some()) {
-            return Ok(RequestKey(None));
-        }
-        match missing.or_else(|| self.seen.first_missing(KEY)) {
+        match self.seen.first_missing(REQUIRED) {
+            _ if plain_requests && self.is_old => Ok(RequestKey(None)),
+            Some(HeaderName::Upgrade | HeaderName::Connection) if plain_requests => Ok(RequestKey(None)),
             Some(header) => Err(RequestError::Missing(header)),
             None => Ok(self.key),
         }
