@@ -479,7 +479,6 @@ pub(crate) fn is_all(bytes: &[u8], class: u8) -> bool {
     span(bytes, class) == bytes.len()
 }
 
-#[inline(always)]
 fn is_in(byte: u8, class: u8) -> bool {
     CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
 }

@@ -182,10 +182,9 @@ fn append<B: Buffer + ?Sized>(
 /// control characters, above all no CR and LF.
 fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
     const OWN: &[&str] = &["Connection", "Upgrade", "Content-Length", "Transfer-Encoding"];
-    const PREFIX: &str = "Sec-WebSocket-";
     headers.iter().all(|(name, value)| {
         let is_own = OWN.iter().any(|own| own.eq_ignore_ascii_case(name))
-            || name.get(..PREFIX.len()).is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX));
+            || name.as_bytes().get(..14).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"Sec-WebSocket-"));
         head::is_token(name.as_bytes())
             && !is_own
             && !name.eq_ignore_ascii_case(reserved)
