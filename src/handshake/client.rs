@@ -320,7 +320,6 @@ impl ClientOpening {
 
 impl HeadRules for ClientOpening {
     type Error = ResponseError;
-    const FIRST_LINE_TOO_LONG: ResponseError = ResponseError::Head(HeadError::TooLong);
 
     fn line(&mut self, line: &[u8], start: usize, is_first: bool, _: &Config) -> Result<Step, ResponseError> {
         match (line, self.status) {

@@ -8,8 +8,6 @@ use core::{convert::Infallible, fmt};
 pub trait HeadRules {
     /// A rule that the head breaks.
     type Error: From<HeadError>;
-    /// The error where the first line is over the limit of the head.
-    const FIRST_LINE_TOO_LONG: Self::Error;
     /// Checks a line without its CRLF, which begins at `start` in the head.
     fn line(
         &mut self,
@@ -18,12 +16,15 @@ pub trait HeadRules {
         is_first: bool,
         config: &Config,
     ) -> Result<Step, Self::Error>;
+    /// The error for a head that breaks the rules of HTTP or is over a limit, in its first line or after it.
+    fn head_error(error: HeadError, _is_first: bool) -> Self::Error {
+        error.into()
+    }
 }
 
 /// The rules of a connection that is open from the start, and reads no head.
 impl HeadRules for Infallible {
     type Error = RequestError;
-    const FIRST_LINE_TOO_LONG: RequestError = RequestError::TargetTooLong;
 
     fn line(&mut self, _: &[u8], _: usize, _: bool, _: &Config) -> Result<Step, RequestError> {
         match *self {}
@@ -89,10 +90,9 @@ impl Reader {
             // An earlier input began the line, and the inbox holds that part.
             let continues = self.line != self.end;
             let after_cr = continues && inbox.bytes().ends_with(b"\r");
-            let (len, complete) = match self.advance(rest, after_cr, capacity - taken, config) {
-                Err(HeadError::TooLong) if self.lines == 0 => return Err(H::FIRST_LINE_TOO_LONG),
-                advanced => advanced?,
-            };
+            let (len, complete) = self
+                .advance(rest, after_cr, capacity - taken, config)
+                .map_err(|error| H::head_error(error, self.lines == 0))?;
             let (mut line, behind) = rest.split_at_checked(len).unwrap_or_default();
             taken += len;
             rest = behind;
@@ -106,11 +106,8 @@ impl Reader {
             }
             // Defensive: a `Buffer` that drops bytes yields no line.
             let [line @ .., _, _] = line else { break None };
-            let step = rules.line(line, self.line - self.head, self.lines == 0, config)?;
-            self.line = self.end;
-            self.lines = self.lines.saturating_add(1);
-            match step {
-                Step::NextLine => {}
+            match rules.line(line, self.line - self.head, self.lines == 0, config)? {
+                Step::NextLine => self.lines = self.lines.saturating_add(1),
                 Step::NextHead => {
                     inbox.clear();
                     stored = taken;
@@ -118,6 +115,7 @@ impl Reader {
                 }
                 Step::Done(outcome) => break Some((outcome, taken)),
             }
+            self.line = self.end;
         };
         inbox.append(input.get(stored..taken).unwrap_or_default());
         Ok(outcome)

@@ -5,7 +5,7 @@ use super::{
     AcceptValue, HeaderName, Headers, KeyValue, Outcome, SelectedRange, ShownHeaders, accept_value, append,
     are_allowed, checked_value,
 };
-use crate::{AnswerError, Buffer, Config, OutboxFull, RequestError};
+use crate::{AnswerError, Buffer, Config, HeadError, OutboxFull, RequestError};
 use core::{fmt, mem};
 
 /// A client's request to open a WebSocket, borrowed from the inbox; with
@@ -421,7 +421,6 @@ impl ServerOpening {
 
 impl HeadRules for ServerOpening {
     type Error = RequestError;
-    const FIRST_LINE_TOO_LONG: RequestError = RequestError::TargetTooLong;
 
     fn line(
         &mut self,
@@ -442,6 +441,13 @@ impl HeadRules for ServerOpening {
             }
         }
         Ok(Step::NextLine)
+    }
+
+    fn head_error(error: HeadError, is_first: bool) -> RequestError {
+        match error {
+            HeadError::TooLong if is_first => RequestError::TargetTooLong,
+            error => RequestError::Head(error),
+        }
     }
 }
 
@@ -489,7 +495,6 @@ pub fn check_request<'h>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::HeadError;
 
     /// Proves: S6.
     #[test]
