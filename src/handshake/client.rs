@@ -53,8 +53,8 @@ impl<'a> Connect<'a> {
         let (scheme, _) = head::split(uri.as_bytes(), b':');
         let rest = uri.get(scheme.len()..).and_then(|rest| rest.strip_prefix("://"));
         let rest = rest.ok_or(ConnectError::InvalidUri)?;
-        let secure = scheme.eq_ignore_ascii_case(b"wss");
-        if !secure && !scheme.eq_ignore_ascii_case(b"ws") {
+        let secure = head::eq_ignore_case(scheme, b"wss");
+        if !secure && !head::eq_ignore_case(scheme, b"ws") {
             return Err(ConnectError::InvalidUri);
         }
         let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
@@ -287,7 +287,7 @@ impl ClientOpening {
                 }
                 return Ok(());
             }
-            HeaderName::Upgrade => value.eq_ignore_ascii_case(b"websocket"),
+            HeaderName::Upgrade => head::eq_ignore_case(value, b"websocket"),
             HeaderName::SecWebSocketAccept => self.key.is_some_and(|key| value == accept_value(&key)),
             HeaderName::SecWebSocketProtocol => self.has_offered(value),
             HeaderName::SecWebSocketExtensions => head::are_extensions(value),

@@ -1,6 +1,7 @@
 //! The errors of the opening handshake: of a head, of a request or response from the peer, and of the caller's answer or
 //! request (RFC 6455 section 4).
 
+use super::head::eq_ignore_case;
 use crate::OutboxFull;
 use core::{error, fmt};
 
@@ -104,6 +105,8 @@ impl HeaderName {
     /// The header with this name, in any case; `None` for a header without rules.
     pub(super) fn parse(name: &[u8]) -> Option<Self> {
         /// The header whose name has this length: no two have the same.
+        // The compiler evaluates the indices.
+        #[expect(clippy::indexing_slicing)]
         const BY_LEN: [Option<HeaderName>; 25] = {
             let mut by_len = [None; 25];
             let mut headers: &[HeaderName] = &ALL;
@@ -114,7 +117,7 @@ impl HeaderName {
             by_len
         };
         let header = (*BY_LEN.get(name.len())?)?;
-        name.eq_ignore_ascii_case(header.as_str().as_bytes()).then_some(header)
+        eq_ignore_case(name, header.as_str().as_bytes()).then_some(header)
     }
 
     fn fmt_missing(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

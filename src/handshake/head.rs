@@ -224,7 +224,9 @@ impl<'h> Head<'h> {
 
     /// The values of each header with this name, in order; names are compared without case.
     pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'h [u8]> {
-        self.headers().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+        self.headers()
+            .filter(move |(other, _)| eq_ignore_case(other.as_bytes(), name.as_bytes()))
+            .map(|(_, value)| value)
     }
 
     /// Where `part`, a slice of this head, begins in it. (A head has at most 65,535 bytes.)
@@ -369,6 +371,11 @@ fn header_error(line: &[u8]) -> HeadError {
     }
 }
 
+/// Compares names or tokens without case. Most are equal in case too, so that is tried first.
+pub(crate) fn eq_ignore_case(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a == b || a.eq_ignore_ascii_case(b))
+}
+
 /// Removes the optional white space around a value (RFC 9110 section 5.6.3).
 pub(crate) fn trim(bytes: &[u8]) -> &[u8] {
     trim_end(trim_start(bytes))
@@ -415,7 +422,7 @@ fn next_element<'v>(value: &mut &'v [u8]) -> Option<&'v [u8]> {
 
 /// Whether one element of the list is `token`, in any case.
 pub(crate) fn contains_token(value: &[u8], token: &str) -> bool {
-    list(value).any(|element| element.eq_ignore_ascii_case(token.as_bytes()))
+    list(value).any(|element| eq_ignore_case(element, token.as_bytes()))
 }
 
 /// The bytes as text, if they are a token (RFC 9110 section 5.6.2).

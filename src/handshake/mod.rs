@@ -183,11 +183,14 @@ fn append<B: Buffer + ?Sized>(
 fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
     const OWN: &[&str] = &["Connection", "Upgrade", "Content-Length", "Transfer-Encoding"];
     headers.iter().all(|(name, value)| {
-        let is_own = OWN.iter().any(|own| own.eq_ignore_ascii_case(name))
-            || name.as_bytes().get(..14).is_some_and(|prefix| prefix.eq_ignore_ascii_case(b"Sec-WebSocket-"));
+        let is_own = OWN.iter().any(|own| head::eq_ignore_case(own.as_bytes(), name.as_bytes()))
+            || name
+                .as_bytes()
+                .get(..14)
+                .is_some_and(|prefix| head::eq_ignore_case(prefix, b"Sec-WebSocket-"));
         head::is_token(name.as_bytes())
             && !is_own
-            && !name.eq_ignore_ascii_case(reserved)
+            && !head::eq_ignore_case(name.as_bytes(), reserved.as_bytes())
             && head::is_text(value.as_bytes())
     })
 }

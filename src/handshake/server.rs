@@ -353,7 +353,7 @@ impl ServerOpening {
             && match split_absolute(target) {
                 None => target.starts_with(b"/"),
                 Some((scheme, authority)) => {
-                    SCHEMES.iter().any(|known| known.eq_ignore_ascii_case(scheme))
+                    SCHEMES.iter().any(|known| head::eq_ignore_case(known, scheme))
                         && head::host_and_port(authority).is_some()
                 }
             };
@@ -365,8 +365,8 @@ impl ServerOpening {
     #[inline(never)]
     fn header(&mut self, name: &[u8], value: &[u8], start: usize) -> Result<(), RequestError> {
         let Some(header) = HeaderName::parse(name) else {
-            let has_body = name.eq_ignore_ascii_case(b"Content-Length") && !is_zero(value)
-                || name.eq_ignore_ascii_case(b"Transfer-Encoding");
+            let has_body = head::eq_ignore_case(name, b"Content-Length") && !is_zero(value)
+                || head::eq_ignore_case(name, b"Transfer-Encoding");
             return if has_body { Err(RequestError::Body) } else { Ok(()) };
         };
         let valid = match header {
