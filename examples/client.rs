@@ -67,9 +67,7 @@ fn run() -> Result<bool> {
     if connect.is_secure() {
         return Err("wss: TLS is the transport's business, and this example has only TCP".into());
     }
-    // Brackets around an IPv6 address are the URI's.
-    let host = connect.host().trim_matches(['[', ']']);
-    let stream = TcpStream::connect((host, connect.port()))?;
+    let stream = TcpStream::connect((connect.host(), connect.port()))?;
     Terminal::start(stream, connect)?.talk()
 }
 

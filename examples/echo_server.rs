@@ -238,7 +238,7 @@ impl Options {
     /// "If the server does not validate the origin, it will accept connections from anywhere" (RFC 6455 section 10.2):
     /// whoever serves browsers that carry cookies should name the pages which may connect.
     fn answer(&self, request: &Request<'_>) -> std::result::Result<Accept<'_>, Reject<'static>> {
-        let known = |origin: &[u8]| self.origins.iter().any(|known| known.as_bytes() == origin);
+        let known = |origin: &str| self.origins.iter().any(|known| known == origin);
         if !self.origins.is_empty() && !request.origin().is_some_and(known) {
             return Err(Reject::status(403).body(b"this origin may not connect\n"));
         }

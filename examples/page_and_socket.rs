@@ -109,6 +109,6 @@ fn answer(ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Vec<u8
 
 /// A browser says which page asks; others need not say anything.
 fn is_from_our_page(request: &Request<'_>) -> bool {
-    let host = request.host().as_bytes();
-    request.origin().is_none_or(|origin| origin.strip_prefix(b"http://").is_some_and(|page| page == host))
+    let host = request.host();
+    request.origin().is_none_or(|origin| origin.strip_prefix("http://").is_some_and(|page| page == host))
 }

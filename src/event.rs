@@ -1,9 +1,9 @@
 //! What the machine says: events, and what they carry.
 
 use crate::data::{CloseReason, ControlPayload, Kind, Message, Piece};
-use crate::error::{ProtocolError, RequestError, ResponseError};
+use crate::error::ProtocolError;
 use crate::frame::CloseCode;
-use crate::handshake::{NoOpening, Open, Outcome, Request, Response};
+use crate::handshake::{Open, Outcome, Request, RequestError, Response, ResponseError};
 use core::{error, fmt};
 
 /// What has happened. It borrows the input or the inbox, never the machine.
@@ -202,11 +202,5 @@ impl From<RequestError> for Error {
 impl From<ResponseError> for Error {
     fn from(error: ResponseError) -> Self {
         Self::Response(error)
-    }
-}
-
-impl From<NoOpening> for Error {
-    fn from(none: NoOpening) -> Self {
-        match none {}
     }
 }

@@ -296,20 +296,14 @@ pub use buffer::Inbox;
 pub use buffer::{Buffer, FixedInbox, Slice, TextInbox};
 pub use config::{Config, Delivery};
 pub use data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Piece};
-pub use error::{
-    AnswerError, CloseError, ConnectError, HeadError, OutboxFull, ProtocolError, RequestError, ResponseError,
-    SendError,
-};
+pub use error::{CloseError, OutboxFull, ProtocolError, SendError};
 pub use event::{Close, Error, Event, Ready, State};
 pub use frame::CloseCode;
 pub use handler::{Handler, Sender};
 pub use handshake::{Accept, Connect, Open, Reject, Request, Response};
+pub use handshake::{AnswerError, ConnectError, HeadError, RequestError, ResponseError};
 pub use role::{Client, Established, Role, Server};
 pub use websocket::WebSocket;
-
-/// Whether the processor's registers have 64 bits. There speed comes first, and a longer way that is faster is taken; elsewhere
-/// flash and stack do.
-const IS_64_BIT: bool = cfg!(target_pointer_width = "64");
 
 /// The README's examples are tested.
 #[cfg(doctest)]

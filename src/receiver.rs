@@ -16,7 +16,7 @@
 use crate::data::{ControlPayload, Kind};
 use crate::event::{Error, Found};
 use crate::frame::{self, HeaderDecoder, Opcode};
-use crate::handshake::{Chosen, Outcome};
+use crate::handshake::{SelectedRange, Outcome};
 use crate::mask::{self, Mask};
 use crate::message::{Incoming, Part};
 use crate::{Buffer, Config, Delivery, ProtocolError};
@@ -35,7 +35,7 @@ pub(crate) struct Receiver {
 #[derive(Clone, Debug)]
 enum State {
     /// Nothing yet: `Event::Open` is pending.
-    Opened(Chosen),
+    Opened(SelectedRange),
     /// A new frame, with no message in progress. The fast path starts here.
     MessageBoundary,
     /// A new frame, with a message in progress.
@@ -50,7 +50,7 @@ enum State {
     /// Nothing: the peer's Close frame has arrived, and input is discarded until the stream ends.
     PeerClosed,
     /// Nothing: input is discarded. `Event::Open` may still be pending, if the connection ended between `accept` and poll.
-    Ended { opened: Option<Chosen>, end: End },
+    Ended { opened: Option<SelectedRange>, end: End },
 }
 
 /// The payload of a frame whose header is complete.
@@ -127,8 +127,8 @@ impl Receiver {
     }
 
     /// After a server's `accept`: `Event::Open` is pending.
-    pub(crate) const fn accepted(chosen: Chosen) -> Self {
-        Self::new(State::Opened(chosen))
+    pub(crate) const fn accepted(selected: SelectedRange) -> Self {
+        Self::new(State::Opened(selected))
     }
 
     /// After a handshake that failed.
@@ -162,7 +162,7 @@ impl Receiver {
         self.state = match self.state {
             State::Ended { .. } => return,
             State::PeerClosed => State::Ended { opened: None, end: End::Nothing },
-            State::Opened(chosen) => State::Ended { opened: Some(chosen), end },
+            State::Opened(selected) => State::Ended { opened: Some(selected), end },
             _ => State::Ended { opened: None, end },
         };
     }
@@ -175,10 +175,10 @@ impl Receiver {
     /// The next event that needs no input.
     pub(crate) fn pending(&mut self) -> Option<Found> {
         let opened = match &mut self.state {
-            State::Opened(chosen) => {
-                let chosen = *chosen;
+            State::Opened(selected) => {
+                let selected = *selected;
                 self.state = State::MessageBoundary;
-                chosen
+                selected
             }
             State::Ended { opened: opened @ Some(_), .. } => opened.take()?,
             State::Ended { end, .. } => {

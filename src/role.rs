@@ -2,7 +2,8 @@
 
 use crate::Error;
 use crate::frame::mask::{Mask, Masking, MaskingKey};
-use crate::handshake::{ClientOpening, NoOpening, Opening, ServerOpening};
+use crate::handshake::{ClientOpening, HeadRules, ServerOpening};
+use core::convert::Infallible;
 use rand_core::CryptoRng;
 
 /// The side of a connection: [`Server`], [`Client`], or [`Established`] around one of them.
@@ -70,7 +71,7 @@ pub(crate) mod sealed {
     /// can implement it.
     pub trait Role {
         /// The state of the opening handshake while the peer's head is received.
-        type Opening: Opening<Error: Into<Error>> + Clone + core::fmt::Debug;
+        type Opening: HeadRules<Error: Into<Error>> + Clone + core::fmt::Debug;
         /// The mask of one frame: [`Mask`], or `()` for frames that are not masked.
         type Mask: Masking;
         /// Whether it is the server's side. A server receives masked frames, and ends the stream
@@ -112,7 +113,7 @@ pub(crate) mod sealed {
     }
 
     impl<R: Role> Role for Established<R> {
-        type Opening = NoOpening;
+        type Opening = Infallible;
         type Mask = R::Mask;
         const IS_SERVER: bool = R::IS_SERVER;
         const ANSWERS: bool = false;

@@ -52,8 +52,8 @@ impl WebSocket<Server> {
     /// A server's end of a connection, before the client's request.
     #[must_use]
     #[doc(alias = "upgrade")]
-    pub fn server(config: Config) -> Self {
-        let handshake = Handshake::head(ServerOpening::default());
+    pub const fn server(config: Config) -> Self {
+        let handshake = Handshake::head(ServerOpening::new());
         Self::connecting(Server, config, handshake, Timer::armed(config.handshake_timeout))
     }
 
@@ -181,7 +181,7 @@ impl<R: Role> WebSocket<R> {
         }
         accept.check()?;
         accept.append(outbox)?;
-        self.start(Receiver::accepted(accept.chosen()));
+        self.start(Receiver::accepted(accept.selected()));
         Ok(())
     }
 
@@ -441,10 +441,10 @@ impl<R: Role> WebSocket<R> {
             Found::Data(_) => None,
             Found::Ping => control_event(Opcode::Ping, self.control()),
             Found::Pong => control_event(Opcode::Pong, self.control()),
-            Found::Handshake(Outcome::Request(asked)) => {
-                Some(Event::Request(Request::new(inbox.bytes(), asked)))
+            Found::Handshake(Outcome::Request(key)) => {
+                Some(Event::Request(Request::new(inbox.bytes(), key)))
             }
-            Found::Handshake(Outcome::Open(chosen)) => Some(Event::Open(Open::new(inbox.bytes(), chosen))),
+            Found::Handshake(Outcome::Open(selected)) => Some(Event::Open(Open::new(inbox.bytes(), selected))),
             Found::Handshake(Outcome::Refused(_)) => Some(Event::Refused(Response::new(inbox.bytes()))),
             Found::Error(error) => Some(Event::Error(error)),
             Found::PeerClosed(code) => {

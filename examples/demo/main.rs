@@ -139,8 +139,8 @@ impl Route {
 
 /// A browser says which page asks; others need not say anything.
 fn is_from_our_page(request: &Request<'_>) -> bool {
-    let host = request.host().as_bytes();
-    request.origin().is_none_or(|origin| origin.strip_prefix(b"http://").is_some_and(|page| page == host))
+    let host = request.host();
+    request.origin().is_none_or(|origin| origin.strip_prefix("http://").is_some_and(|page| page == host))
 }
 
 /// One connection: any number of plain requests, then perhaps a WebSocket.

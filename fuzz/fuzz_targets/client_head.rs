@@ -2,7 +2,8 @@
 //! judge and by httparse, that it tells any other status as it is, and that a failed handshake sends nothing more.
 #![no_main]
 
-use sansocket::{Config, Connect, Error, Event, HeadError, Open, ResponseError, WebSocket, handshake};
+use sansocket::handshake::{self, HeaderName};
+use sansocket::{Config, Connect, Error, Event, HeadError, Open, ResponseError, WebSocket};
 use sansocket_fuzz::heads::{self, CLIENT_KEY, Head};
 use sansocket_fuzz::{Choices, FIXED, Peer, Seen, inbox, portion, rng};
 
@@ -165,24 +166,26 @@ impl Judge<'_> {
         let there = match error {
             E::Head(HeadError::TooLong) => self.stream.len() > self.most,
             E::HttpTooOld => !heads::is_new_enough(head.parts()[0]),
-            E::NoUpgrade => {
-                !matches!(head.values("upgrade")[..], [value] if value.eq_ignore_ascii_case(b"websocket"))
+            E::Missing(HeaderName::Upgrade) => head.values("upgrade").is_empty(),
+            E::Duplicate(HeaderName::Upgrade) => head.values("upgrade").len() > 1,
+            E::Invalid(HeaderName::Upgrade) => {
+                !head.values("upgrade").iter().all(|value| value.eq_ignore_ascii_case(b"websocket"))
             }
-            E::NoConnectionUpgrade => !head.lists("connection", "upgrade"),
-            E::NoAccept => head.values("sec-websocket-accept").is_empty(),
-            E::SecondAccept => head.values("sec-websocket-accept").len() > 1,
-            E::WrongAccept => {
+            E::Missing(HeaderName::Connection) => !head.lists("connection", "upgrade"),
+            E::Missing(HeaderName::SecWebSocketAccept) => head.values("sec-websocket-accept").is_empty(),
+            E::Duplicate(HeaderName::SecWebSocketAccept) => head.values("sec-websocket-accept").len() > 1,
+            E::Invalid(HeaderName::SecWebSocketAccept) => {
                 head.values("sec-websocket-accept").iter().any(|value| *value != self.accept.as_bytes())
             }
-            E::UnofferedProtocol => head
+            E::Unoffered(HeaderName::SecWebSocketProtocol) => head
                 .values("sec-websocket-protocol")
                 .iter()
                 .any(|value| !self.offered.iter().any(|offer| offer.as_bytes() == *value)),
-            E::SecondProtocol => head.values("sec-websocket-protocol").len() > 1,
-            E::UnofferedExtension | E::InvalidExtensions => {
+            E::Duplicate(HeaderName::SecWebSocketProtocol) => head.values("sec-websocket-protocol").len() > 1,
+            E::Unoffered(HeaderName::SecWebSocketExtensions) | E::Invalid(HeaderName::SecWebSocketExtensions) => {
                 !head.values("sec-websocket-extensions").is_empty()
             }
-            E::SecondExtensions => head.values("sec-websocket-extensions").len() > 1,
+            E::Duplicate(HeaderName::SecWebSocketExtensions) => head.values("sec-websocket-extensions").len() > 1,
             _ => true,
         };
         assert!(there, "{error:?} in {head:?}");

@@ -1,10 +1,14 @@
-//! The client's side of the opening handshake (RFC 6455 section 4.1): the request, and what the response must say.
+//! The client's side of the opening handshake (RFC 6455 section 4.1): the request, and the rules for the response.
 
-use super::head::{self, Head};
-use super::{Chosen, Headers, KeyValue, Opening, Outcome, accept_value, append, are_allowed, checked_value};
+use super::head::{self, Head, HeadRules, HeaderSet, Step};
+use super::{
+    HeaderName, Headers, KeyValue, Outcome, SelectedRange, ShownHeaders, accept_value, append, are_allowed,
+    checked_value,
+};
 use crate::{Buffer, Config, ConnectError, HeadError, OutboxFull, ResponseError};
+use core::fmt;
 
-/// What a client asks for: host, path, subprotocols and headers of its own.
+/// A client's request: host, path, subprotocols and additional headers.
 ///
 /// ```
 /// use sansocket::Connect;
@@ -13,10 +17,9 @@ use crate::{Buffer, Config, ConnectError, HeadError, OutboxFull, ResponseError};
 /// assert_eq!((connect.host(), connect.port(), connect.is_secure()), ("example.com", 8443, true));
 /// # Ok::<_, sansocket::ConnectError>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "the request is written by WebSocket::connect"]
 pub struct Connect<'a> {
-    /// As it goes into the `Host` header.
     authority: &'a str,
     secure: bool,
     path: &'a str,
@@ -24,51 +27,60 @@ pub struct Connect<'a> {
     headers: Headers<'a>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Offer<'a> {
     One(&'a str),
     Many(&'a [&'a str]),
 }
 
 impl<'a> Connect<'a> {
-    /// Asks `host`, which may carry a port that is not the scheme's own, for `path`, which may carry a query.
+    /// Requests `path`, which may have a query, from `host`, which may have a port if it is not the scheme's default.
     pub const fn new(host: &'a str, path: &'a str) -> Self {
         Self { authority: host, secure: false, path, offer: Offer::Many(&[]), headers: &[] }
     }
 
-    /// Asks for what a `ws://` or `wss://` URI names (section 3).
+    /// Requests what a `ws://` or `wss://` URI names (RFC 6455 section 3).
     ///
-    /// The transport is the caller's: connect to [`host`](Self::host) and [`port`](Self::port), over TLS where
+    /// The caller provides the transport: connect to [`host`](Self::host) and [`port`](Self::port), over TLS if
     /// [`is_secure`](Self::is_secure).
     ///
     /// # Errors
     /// [`InvalidUri`](ConnectError::InvalidUri) for another scheme, user information, or a fragment, which a WebSocket
     /// URI must not have; [`InvalidHost`](ConnectError::InvalidHost) and [`InvalidPath`](ConnectError::InvalidPath)
-    /// for what is not ASCII there (give internationalised names in their ASCII form).
+    /// for a host or path that is malformed or not ASCII (give internationalised names in their ASCII form).
+    #[doc(alias = "url")]
     pub fn from_uri(uri: &'a str) -> Result<Self, ConnectError> {
-        let (scheme, rest) = head::split_scheme(uri).ok_or(ConnectError::InvalidUri)?;
-        let secure = match scheme {
-            _ if head::is_same(scheme.as_bytes(), b"ws") => false,
-            _ if head::is_same(scheme.as_bytes(), b"wss") => true,
-            _ => return Err(ConnectError::InvalidUri),
-        };
-        let (authority, path) = head::split_text(rest, b"/?#");
-        if authority.bytes().any(|octet| octet == b'@') || path.bytes().any(|octet| octet == b'#') {
+        let (scheme, _) = head::split(uri.as_bytes(), b':');
+        let rest = uri.get(scheme.len()..).and_then(|rest| rest.strip_prefix("://"));
+        let rest = rest.ok_or(ConnectError::InvalidUri)?;
+        let secure = head::eq_ignore_case(scheme, b"wss");
+        if !secure && !head::eq_ignore_case(scheme, b"ws") {
             return Err(ConnectError::InvalidUri);
         }
-        let (host, port) = head::split_port(authority).ok_or(ConnectError::InvalidHost)?;
-        let authority = if port.is_none_or(|port| port == default_port(secure)) { host } else { authority };
-        let connect = Self { secure, path, ..Self::new(authority, path) };
+        let end = rest.bytes().position(|byte| matches!(byte, b'/' | b'?' | b'#'));
+        let (authority, path) = rest.split_at_checked(end.unwrap_or(rest.len())).unwrap_or_default();
+        if authority.bytes().any(|byte| byte == b'@') || path.bytes().any(|byte| byte == b'#') {
+            return Err(ConnectError::InvalidUri);
+        }
+        let mut connect = Self { secure, ..Self::new(authority, path) };
+        let (host, port) = connect.host_and_port().ok_or(ConnectError::InvalidHost)?;
+        if port.is_none_or(|port| port == default_port(secure)) {
+            connect.authority = host;
+        }
         connect.check_path()?;
         Ok(connect)
     }
 
     /// Offers one subprotocol; it replaces those offered before.
+    #[doc(alias = "subprotocol")]
+    #[doc(alias = "Sec-WebSocket-Protocol")]
     pub const fn protocol(self, protocol: &'a str) -> Self {
         Self { offer: Offer::One(protocol), ..self }
     }
 
-    /// Offers subprotocols, the one it likes best first; they replace those offered before.
+    /// Offers subprotocols in order of preference; they replace those offered before.
+    #[doc(alias = "subprotocols")]
+    #[doc(alias = "Sec-WebSocket-Protocol")]
     pub const fn protocols(self, protocols: &'a [&'a str]) -> Self {
         Self { offer: Offer::Many(protocols), ..self }
     }
@@ -78,23 +90,36 @@ impl<'a> Connect<'a> {
         Self { headers, ..self }
     }
 
-    /// The host to connect to: a name, an IPv4 address, or an IPv6 address in brackets.
+    /// The host to connect to: a name, an IPv4 address, or an IPv6 address without its brackets, as a resolver takes it.
     #[must_use]
     pub fn host(&self) -> &'a str {
-        head::split_port(self.authority).map_or(self.authority, |(host, _)| host)
+        let host = self.host_and_port().map_or(self.authority, |(host, _)| host);
+        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
     }
 
-    /// The port to connect to: where none is given, 443 for `wss` and else 80.
+    /// The port to connect to: if none is given, 443 for `wss` and 80 for `ws`.
     #[must_use]
     pub fn port(&self) -> u16 {
-        let port = head::split_port(self.authority).and_then(|(_, port)| port);
-        port.unwrap_or(default_port(self.secure))
+        self.host_and_port().and_then(|(_, port)| port).unwrap_or(default_port(self.secure))
     }
 
-    /// Whether it came from a `wss://` URI, and so asks for TLS.
+    /// The value of the `Host` header: the host, in brackets if it is an IPv6 address, and a port other than the scheme's.
+    #[must_use]
+    pub const fn authority(&self) -> &'a str {
+        self.authority
+    }
+
+    /// Whether the request came from a `wss://` URI, and so needs TLS.
+    #[doc(alias = "tls")]
     #[must_use]
     pub const fn is_secure(&self) -> bool {
         self.secure
+    }
+
+    /// The host, with the brackets of an IPv6 address, and the port if one is given.
+    fn host_and_port(&self) -> Option<(&'a str, Option<u16>)> {
+        let (len, port) = head::host_and_port(self.authority.as_bytes())?;
+        Some((self.authority.get(..len)?, port))
     }
 
     fn offered(&self) -> &[&'a str] {
@@ -104,21 +129,21 @@ impl<'a> Connect<'a> {
         }
     }
 
-    /// "MUST be percent-encoded"; an empty path, before a query too, is `/`.
+    /// "MUST be percent-encoded"; an empty path, also before a query, is `/`.
     fn check_path(&self) -> Result<(), ConnectError> {
         let path = self.path.as_bytes();
         let valid = matches!(path, [] | [b'/' | b'?', ..]) && head::is_all(path, head::TARGET);
         if valid { Ok(()) } else { Err(ConnectError::InvalidPath) }
     }
 
-    /// Checks it, and says what to remember until the response comes.
+    /// Checks the request, and returns what the client must remember until the response.
     pub(crate) fn check(&self) -> Result<ClientOpening, ConnectError> {
         head::host_and_port(self.authority.as_bytes()).ok_or(ConnectError::InvalidHost)?;
         self.check_path()?;
         if !are_allowed(self.headers, "Host") {
             return Err(ConnectError::InvalidHeader);
         }
-        let mut opening = ClientOpening::default();
+        let mut opening = ClientOpening::new();
         for &protocol in self.offered() {
             if !head::is_token(protocol.as_bytes()) || opening.has_offered(protocol.as_bytes()) {
                 return Err(ConnectError::InvalidProtocol);
@@ -130,19 +155,18 @@ impl<'a> Connect<'a> {
         Ok(opening)
     }
 
-    /// Appends the request (section 4.1, "The requirements for this handshake"); `opening` is what [`check`](Self::check)
-    /// made of it.
+    /// Appends the request (section 4.1, "The requirements for this handshake"); `opening` is the result of
+    /// [`check`](Self::check).
     pub(crate) fn append<B: Buffer + ?Sized>(
         &self,
         key: &KeyValue,
         opening: &ClientOpening,
         outbox: &mut B,
     ) -> Result<(), OutboxFull> {
-        let protocols: [&[u8]; 3] = match opening.offer.as_slice() {
+        let [name, protocols, end]: [&[u8]; 3] = match opening.offer.as_slice() {
             [protocols @ .., b',', b' '] => [b"Sec-WebSocket-Protocol: ", protocols, b"\r\n"],
             _ => [b""; 3],
         };
-        let [name, protocols, end] = protocols;
         let front: [&[u8]; _] = [
             if self.path.starts_with('/') { b"GET ".as_slice() } else { b"GET /" },
             self.path.as_bytes(),
@@ -159,11 +183,23 @@ impl<'a> Connect<'a> {
     }
 }
 
+/// Shows the authority and the added headers; the path and the subprotocols may hold secrets.
+impl fmt::Debug for Connect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers = ShownHeaders(self.headers);
+        let mut debug = f.debug_struct("Connect");
+        debug.field("authority", &self.authority).field("secure", &self.secure).field("headers", &headers);
+        debug.finish_non_exhaustive()
+    }
+}
+
 const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
 }
 
-/// A server's response to an opening handshake, lent from the inbox: status and headers. Its body is not read.
+/// A server's response to an opening handshake, borrowed from the inbox: status and headers. The body is not read.
+///
+/// `Debug` and `defmt::Format` show only the values of headers that hold no secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Response<'r> {
@@ -171,8 +207,8 @@ pub struct Response<'r> {
 }
 
 impl<'r> Response<'r> {
-    pub(crate) const fn new(octets: &'r [u8]) -> Self {
-        Self { head: Head::new(octets) }
+    pub(crate) const fn new(head: &'r [u8]) -> Self {
+        Self { head: Head::new(head) }
     }
 
     /// The status code.
@@ -181,7 +217,8 @@ impl<'r> Response<'r> {
         status_line(self.head.first_line()).map_or(0, |(_, status)| status)
     }
 
-    /// The value of the first header with this name, without the white space around it: `Location`, for example.
+    /// The value of the first header with this name, without the white space around it: `Location`, for example. Names are
+    /// compared without case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'r [u8]> {
         self.head.values(name).next()
@@ -189,171 +226,167 @@ impl<'r> Response<'r> {
 
     /// The names and values of all headers.
     pub fn headers(&self) -> impl Iterator<Item = (&'r str, &'r [u8])> + use<'r> {
-        self.head.fields()
+        self.head.headers()
     }
 }
 
-/// The version's digits and the status of `HTTP/x.y STATUS REASON` (RFC 9112 section 4); the reason may be empty, and as
-/// some servers have it even the space before it absent.
-fn status_line(line: &[u8]) -> Option<((u8, u8), u16)> {
+/// The version (11 for `HTTP/1.1`) and the status of `HTTP/x.y STATUS REASON` (RFC 9112 section 4). The reason may be empty;
+/// some servers omit the space before it too.
+fn status_line(line: &[u8]) -> Option<(u8, u16)> {
     let (version, rest) = line.split_at_checked(8)?;
     match rest {
-        [b' ', hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9']
-        | [b' ', hundreds @ b'1'..=b'9', tens @ b'0'..=b'9', ones @ b'0'..=b'9', b' ', ..] => {
-            let digit = |octet: &u8| u16::from(octet - b'0');
-            Some((head::http_version(version)?, digit(hundreds) * 100 + digit(tens) * 10 + digit(ones)))
+        [b' ', status @ ..] => {
+            let (status, _) = head::split(status, b' ');
+            match status {
+                [b'1'..=b'9', _, _] => Some((head::http_version(version)?, head::parse_decimal(status)?)),
+                _ => None,
+            }
         }
         _ => None,
     }
 }
 
-/// What a client must remember while it connects, and what it knows of the response so far.
-#[derive(Clone, Debug, Default)]
+/// What a client remembers of its request, and the part of the response that it has read so far.
+#[derive(Clone, Debug)]
 pub struct ClientOpening {
-    /// The key that was sent; `None` where it is none.
+    /// The key that was sent; `None` if the caller's key is malformed.
     pub(crate) key: Option<KeyValue>,
-    /// The subprotocols that were offered, each with a comma and a space behind it.
+    /// The subprotocols that were offered, each followed by a comma and a space.
     offer: heapless::Vec<u8, 125, u8>,
-    /// The response's status.
     status: u16,
-    upgrade: bool,
-    connection: bool,
-    accepted: bool,
-    extensions: bool,
-    chosen: Option<Chosen>,
+    seen: HeaderSet,
+    selected: SelectedRange,
 }
 
 impl ClientOpening {
+    pub(crate) const fn new() -> Self {
+        Self {
+            key: None,
+            offer: heapless::Vec::new(),
+            status: 0,
+            seen: HeaderSet::EMPTY,
+            selected: SelectedRange::NONE,
+        }
+    }
+
     fn has_offered(&self, protocol: &[u8]) -> bool {
         head::list(&self.offer).any(|offered| offered == protocol)
     }
 
-    /// What the complete head of a response with status 101 agrees on.
-    fn chosen(&self) -> Result<Chosen, ResponseError> {
-        if !self.upgrade {
-            return Err(ResponseError::NoUpgrade);
+    /// Checks a header of a response with status 101 (section 4.1 points 2 to 6 of the checks). Its value begins at `start`
+    /// in the head.
+    // Outlined for registers: benches/README.md, "Outlined functions".
+    #[inline(never)]
+    fn header(&mut self, name: &[u8], value: &[u8], start: usize) -> Result<(), ResponseError> {
+        let Some(header) = HeaderName::parse(name) else { return Ok(()) };
+        let valid = match header {
+            // All headers of this name form one list: one of them must name the token.
+            HeaderName::Connection => {
+                if head::contains_token(value, "upgrade") {
+                    self.seen.insert(header);
+                }
+                return Ok(());
+            }
+            HeaderName::Upgrade => head::eq_ignore_case(value, b"websocket"),
+            HeaderName::SecWebSocketAccept => self.key.is_some_and(|key| value == accept_value(&key)),
+            HeaderName::SecWebSocketProtocol => self.has_offered(value),
+            HeaderName::SecWebSocketExtensions => head::are_extensions(value),
+            _ => return Ok(()),
+        };
+        if !self.seen.insert(header) {
+            return Err(ResponseError::Duplicate(header));
         }
-        if !self.connection {
-            return Err(ResponseError::NoConnectionUpgrade);
+        if header == HeaderName::SecWebSocketProtocol {
+            self.selected = SelectedRange { start: start as u16, len: value.len() as u16 };
+            return if valid { Ok(()) } else { Err(ResponseError::Unoffered(header)) };
         }
-        if !self.accepted {
-            return Err(ResponseError::NoAccept);
+        if valid { Ok(()) } else { Err(ResponseError::Invalid(header)) }
+    }
+
+    /// Checks that the complete head of a response with status 101 has all required headers.
+    fn finish(&self) -> Result<SelectedRange, ResponseError> {
+        const REQUIRED: &[HeaderName] =
+            &[HeaderName::Upgrade, HeaderName::Connection, HeaderName::SecWebSocketAccept];
+        if let Some(header) = self.seen.first_missing(REQUIRED) {
+            return Err(ResponseError::Missing(header));
         }
-        if self.extensions {
-            // None is ever offered.
-            return Err(ResponseError::UnofferedExtension);
+        if self.seen.contains(HeaderName::SecWebSocketExtensions) {
+            // The machine never offers one.
+            return Err(ResponseError::Unoffered(HeaderName::SecWebSocketExtensions));
         }
-        Ok(self.chosen.unwrap_or_default())
+        Ok(self.selected)
     }
 }
 
-impl Opening for ClientOpening {
+impl HeadRules for ClientOpening {
     type Error = ResponseError;
 
-    fn first_line(&mut self, line: &[u8], _: &Config) -> Result<bool, ResponseError> {
-        let (version, status) = status_line(line).ok_or(ResponseError::InvalidStatusLine)?;
-        self.status = status;
-        if status == 101 && !head::is_new_enough(version) {
-            return Err(ResponseError::HttpTooOld);
-        }
-        Ok(true)
-    }
-
-    /// Section 4.1 points 2 to 6 of the checks.
-    // Not inlined, as a server's.
-    #[inline(never)]
-    fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), ResponseError> {
-        if self.status != 101 {
-            return Ok(());
-        }
-        let is = |other: &[u8]| head::is_same(name, other);
-        if is(b"Upgrade") {
-            // A second header would make a list of it, which is not equal to "websocket".
-            let first = !core::mem::replace(&mut self.upgrade, true);
-            let valid = first && head::is_same(value, b"websocket");
-            if valid { Ok(()) } else { Err(ResponseError::NoUpgrade) }
-        } else if is(b"Connection") {
-            self.connection |= head::lists(value, "upgrade");
-            Ok(())
-        } else if is(b"Sec-WebSocket-Accept") {
-            head::once(&mut self.accepted, ResponseError::SecondAccept)?;
-            let valid = self.key.is_some_and(|key| value == accept_value(&key));
-            if valid { Ok(()) } else { Err(ResponseError::WrongAccept) }
-        } else if is(b"Sec-WebSocket-Protocol") {
-            if self.chosen.is_some() {
-                return Err(ResponseError::SecondProtocol);
+    fn line(&mut self, line: &[u8], start: usize, is_first: bool, _: &Config) -> Result<Step, ResponseError> {
+        match (line, self.status) {
+            _ if is_first => {
+                let (version, status) = status_line(line).ok_or(ResponseError::InvalidStatusLine)?;
+                self.status = status;
+                if status == 101 && version < 11 {
+                    return Err(ResponseError::HttpTooOld);
+                }
             }
-            self.chosen = Some(Chosen { start: at as u16, len: value.len() as u16 });
-            if self.has_offered(value) { Ok(()) } else { Err(ResponseError::UnofferedProtocol) }
-        } else if is(b"Sec-WebSocket-Extensions") {
-            head::once(&mut self.extensions, ResponseError::SecondExtensions)?;
-            if head::are_extensions(value) { Ok(()) } else { Err(ResponseError::InvalidExtensions) }
-        } else {
-            Ok(())
-        }
-    }
-
-    fn finish(&mut self, _: &Config) -> Result<Option<Outcome>, ResponseError> {
-        match self.status {
-            101 => Ok(Some(Outcome::Open(self.chosen()?))),
+            ([], 101) => return Ok(Step::Done(Outcome::Open(self.finish()?))),
             // "A client MUST be able to parse one or more 1xx responses received prior to a final response"
             // (RFC 9110 section 15.2)
-            100..200 => Ok(None),
-            status => Ok(Some(Outcome::Refused(status))),
+            ([], 100..200) => return Ok(Step::NextHead),
+            ([], status) => return Ok(Step::Done(Outcome::Refused(status))),
+            (_, status) => match head::parse_header(line) {
+                Ok((name, value, offset)) if status == 101 => self.header(name, value, start + offset)?,
+                // "A user agent that receives an obs-fold in a response message [...] MUST replace" it (RFC 9112
+                // section 5.2): the header loses its folded lines, and the caller still gets the status of a refusal.
+                Err(HeadError::Folded) if status != 101 => {}
+                header => _ = header?,
+            },
         }
-    }
-
-    /// "A user agent that receives an obs-fold in a response message [...] MUST replace" it (RFC 9112 section 5.2): the line
-    /// that it folds is cut off, and a refusal's status still reaches the caller.
-    fn may_fold(&self) -> bool {
-        self.status != 101
-    }
-
-    fn fault(&self, error: HeadError, _: bool) -> ResponseError {
-        ResponseError::Head(error)
+        Ok(Step::NextLine)
     }
 }
 
-/// What a response agrees to.
+/// The result of the negotiation in a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreed<'h> {
     protocol: Option<&'h str>,
 }
 
 impl<'h> Agreed<'h> {
-    /// The subprotocol that the server has chosen, if any.
+    /// The subprotocol that the server has selected, if any.
+    #[doc(alias = "subprotocol")]
     #[must_use]
     pub const fn protocol(&self) -> Option<&'h str> {
         self.protocol
     }
 }
 
-/// Checks the headers of a response with status 101 that other software has parsed, as the machine checks those it
-/// reads itself: `connect` is what was asked for, and `key` the `Sec-WebSocket-Key` that was sent with it.
+/// Checks the headers of a response with status 101 that other software has parsed, by the rules that the machine applies to
+/// responses (section 4.1). `connect` is the request, and `key` the `Sec-WebSocket-Key` that was sent with it.
 ///
 /// The connection then starts with [`WebSocket::<Client<_>>::open`](crate::WebSocket::open).
 ///
 /// # Errors
-/// The first rule that the headers break. (Of a `connect` that could not have been sent, no subprotocol counts as
+/// The first rule that the headers break. (If the machine could not have sent `connect`, no subprotocol counts as
 /// offered.)
 pub fn check_response<'h>(
     headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
     key: &str,
     connect: &Connect<'_>,
 ) -> Result<Agreed<'h>, ResponseError> {
-    let mut opening = connect.check().unwrap_or_default();
-    // To a key of another length than a key has there is no answer.
+    let mut opening = connect.check().unwrap_or(ClientOpening::new());
+    // No value answers a key of another length.
     opening.key = key.as_bytes().try_into().ok();
-    opening.status = 101;
     let mut protocol = None;
     for (name, value) in headers {
         let value = checked_value(value)?;
-        opening.field(name.as_bytes(), value, 0)?;
-        if head::is_same(name.as_bytes(), b"Sec-WebSocket-Protocol") {
+        opening.header(name.as_bytes(), value, 0)?;
+        if name.eq_ignore_ascii_case(HeaderName::SecWebSocketProtocol.as_str()) {
             protocol = head::token(value);
         }
     }
-    opening.chosen()?;
+    opening.finish()?;
     Ok(Agreed { protocol })
 }
 
@@ -368,8 +401,9 @@ mod tests {
         std::string::String::from_utf8(outbox.to_vec()).unwrap()
     }
 
+    /// Proves: C6, C7, C9, C10, C12, C13, C15, C16.
     #[test]
-    fn c6_c7_c9_c10_c12_c13_c15_c16_the_request_has_the_parts_of_section_4_1() {
+    fn the_request_has_the_parts_of_section_4_1() {
         let connect = Connect::new("example.com:8080", "/chat?a=b")
             .protocols(&["v2", "v1"])
             .headers(&[("Origin", "http://example.com"), ("Cookie", "a=b")]);
@@ -381,14 +415,15 @@ mod tests {
         );
     }
 
+    /// Proves: U1, U2, U3, U4, C8.
     #[test]
-    fn u1_u2_u3_u4_c8_a_uri_names_host_port_path_and_query() {
+    fn a_uri_names_host_port_path_and_query() {
         for (uri, host, port, secure, start) in [
             ("ws://a", "a", 80, false, "GET / HTTP/1.1\r\nHost: a\r\n"),
             ("WSS://a", "a", 443, true, "GET / HTTP/1.1\r\nHost: a\r\n"),
             ("ws://a:80/b", "a", 80, false, "GET /b HTTP/1.1\r\nHost: a\r\n"),
             ("wss://a:80/b?c", "a", 80, true, "GET /b?c HTTP/1.1\r\nHost: a:80\r\n"),
-            ("ws://[::1]:9001?q", "[::1]", 9001, false, "GET /?q HTTP/1.1\r\nHost: [::1]:9001\r\n"),
+            ("ws://[::1]:9001?q", "::1", 9001, false, "GET /?q HTTP/1.1\r\nHost: [::1]:9001\r\n"),
         ] {
             let connect = Connect::from_uri(uri).unwrap();
             assert_eq!((connect.host(), connect.port(), connect.is_secure()), (host, port, secure), "{uri}");
@@ -413,8 +448,9 @@ mod tests {
         }
     }
 
+    /// Proves: C14.
     #[test]
-    fn c14_offered_subprotocols_are_tokens_unique_and_short_enough_to_remember() {
+    fn offered_subprotocols_are_unique_tokens_that_fit() {
         let check = |offer: &[&str]| Connect::new("a", "/").protocols(offer).check().map(|_| ());
         assert_eq!(check(&["a", "b", "aa"]), Ok(()));
         for invalid in ["", "a b", "a,b", "é", "a\r\nb", "a;b"] {
@@ -425,11 +461,12 @@ mod tests {
         assert_eq!(check(&[&"x".repeat(124)]), Err(ConnectError::OfferTooLong));
     }
 
+    /// Proves: D9.
     #[test]
-    fn d9_a_status_line_is_a_version_three_digits_and_a_reason() {
-        assert_eq!(status_line(b"HTTP/1.1 101 Switching Protocols"), Some(((b'1', b'1'), 101)));
-        assert_eq!(status_line(b"HTTP/1.0 404 "), Some(((b'1', b'0'), 404)));
-        assert_eq!(status_line(b"HTTP/1.1 403"), Some(((b'1', b'1'), 403)));
+    fn a_status_line_is_a_version_three_digits_and_a_reason() {
+        assert_eq!(status_line(b"HTTP/1.1 101 Switching Protocols"), Some((11, 101)));
+        assert_eq!(status_line(b"HTTP/1.0 404 "), Some((10, 404)));
+        assert_eq!(status_line(b"HTTP/1.1 403"), Some((11, 403)));
         for invalid in [
             "",
             "HTTP/1.1",
@@ -444,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_other_software_has_parsed_get_the_same_verdict() {
+    fn check_response_applies_the_same_rules() {
         let valid: &[(&str, &[u8])] = &[
             ("upgrade", b"WebSocket"),
             ("connection", b"Upgrade"),
@@ -458,7 +495,7 @@ mod tests {
         };
         assert_eq!(check(valid, &["a", "b"]), Ok(Some("b")));
         assert_eq!(check(&valid[..3], &["a", "b"]), Ok(None));
-        assert_eq!(check(valid, &["a"]), Err(ResponseError::UnofferedProtocol));
-        assert_eq!(check(&valid[..2], &[]), Err(ResponseError::NoAccept));
+        assert_eq!(check(valid, &["a"]), Err(ResponseError::Unoffered(HeaderName::SecWebSocketProtocol)));
+        assert_eq!(check(&valid[..2], &[]), Err(ResponseError::Missing(HeaderName::SecWebSocketAccept)));
     }
 }

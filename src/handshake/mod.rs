@@ -1,55 +1,73 @@
-//! The opening handshake (RFC 6455 section 4): heads, the accept value, negotiation.
+//! The opening handshake (RFC 6455 section 4): HTTP heads, the accept value, negotiation.
 //!
-//! The machine reads and writes HTTP/1.1 heads itself. Where other software speaks HTTP/1.1, [`check_request`] and
-//! [`check_response`] apply the same rules to headers that it has parsed, and the connection then starts with
-//! [`WebSocket::<Server>::open`](crate::WebSocket::open). Over HTTP/2 and HTTP/3, where the handshake has other rules
-//! (RFC 8441, RFC 9220), it starts there too. Where every connection does, [`Established`](crate::Established) leaves out
-//! the code for heads.
+//! The machine reads and writes HTTP/1.1 heads itself. If other software does that, [`check_request`] and [`check_response`]
+//! apply the same rules to the headers that it has parsed, and the connection starts with
+//! [`WebSocket::<Server>::open`](crate::WebSocket::open). HTTP/2 and HTTP/3 have other handshakes (RFC 8441, RFC 9220); their
+//! connections start there too. A program that starts all its connections there saves the code for heads with
+//! [`Established`](crate::Established).
+//!
+//! The handshake is a state machine of its own. It ends in a receiver and a sender:
+//!
+//! | state | role | entered by | left by | next |
+//! |---|---|---|---|---|
+//! | awaits the caller | client | the constructor | `connect` | reading the head |
+//! | awaits the caller | server | a complete request | `accept` | receiver with [`Open`] pending, open sender |
+//! | | | | `reject` | both ended |
+//! | reading the head | server | the constructor | a complete request | awaits the caller |
+//! | reading the head | client | `connect` | a response with status 101 | receiver and sender open |
+//! | | | | a response with another status | both ended |
+//! | any | both | | an invalid head, the end of the stream, the timeout | both ended; a server refuses an invalid head first |
 
 mod client;
+mod error;
 mod head;
 mod key;
 mod server;
 mod sha1;
 
 pub(crate) use client::ClientOpening;
-pub(crate) use head::Reader;
+pub(crate) use head::HeadRules;
 pub(crate) use key::{KeyValue, accept_value, key_value};
-pub(crate) use opening::{NoOpening, Opening};
-pub(crate) use server::{Asked, ServerOpening};
+pub(crate) use server::{RequestKey, ServerOpening};
 
 pub use client::{Agreed, Connect, Response, check_response};
+pub use error::{AnswerError, ConnectError, HeadError, HeaderName, RequestError, ResponseError};
 pub use key::AcceptValue;
 pub use server::{Accept, Reject, Request, check_request};
 
-use crate::{Buffer, Config, HeadError, OutboxFull};
-use head::Head;
+use crate::{Buffer, Config, OutboxFull};
+use core::fmt;
+use head::{Head, Reader};
 
-/// Header names and values that the caller adds: borrowed pairs.
+/// Names and values of headers that the caller adds to a request or response.
 pub type Headers<'h> = &'h [(&'h str, &'h str)];
 
-/// A complete opening handshake: what was agreed on, and the peer's head.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+/// A complete opening handshake: the selected subprotocol, and the peer's head.
+///
+/// `Debug` and `defmt::Format` show only the values of headers that hold no secrets.
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Open<'o> {
     head: Head<'o>,
     protocol: Option<&'o str>,
 }
 
 impl<'o> Open<'o> {
-    pub(crate) fn new(octets: &'o [u8], chosen: Chosen) -> Self {
-        let (start, len) = (usize::from(chosen.start), usize::from(chosen.len));
-        let protocol = octets.get(start..start + len).and_then(head::token);
-        Self { head: Head::new(octets), protocol }
+    pub(crate) fn new(head: &'o [u8], selected: SelectedRange) -> Self {
+        let (start, len) = (usize::from(selected.start), usize::from(selected.len));
+        let protocol = head.get(start..start + len).and_then(head::token);
+        Self { head: Head::new(head), protocol }
     }
 
-    /// The subprotocol that was agreed on, if any.
+    /// The subprotocol that the server has selected, if any.
+    #[doc(alias = "subprotocol")]
+    #[doc(alias = "Sec-WebSocket-Protocol")]
     #[must_use]
     pub const fn protocol(&self) -> Option<&'o str> {
         self.protocol
     }
 
-    /// The value of the first header with this name in the peer's head: the response, or for a server the request.
+    /// The value of the first header with this name in the peer's head: for a client the response, for a server the request.
+    /// Names are compared without case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'o [u8]> {
         self.head.values(name).next()
@@ -57,112 +75,78 @@ impl<'o> Open<'o> {
 
     /// The names and values of all headers in the peer's head.
     pub fn headers(&self) -> impl Iterator<Item = (&'o str, &'o [u8])> + use<'o> {
-        self.head.fields()
+        self.head.headers()
     }
 }
 
-/// Where the subprotocol that was agreed on lies in the head; of no length where there is none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Chosen {
+impl fmt::Debug for Open<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Open").field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Open<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Open {{ head: {}, .. }}", self.head);
+    }
+}
+
+/// Where the selected subprotocol lies in the head; empty if there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelectedRange {
     start: u16,
     len: u16,
 }
 
-/// What a complete head says.
+impl SelectedRange {
+    const NONE: Self = Self { start: 0, len: 0 };
+}
+
+/// The outcome of a complete head.
 #[derive(Clone, Copy, Debug)]
 pub enum Outcome {
-    /// Server: a request, which the caller is to answer.
-    Request(Asked),
+    /// Server: a request, which the caller must answer.
+    Request(RequestKey),
     /// Client: the response completes the handshake.
-    Open(Chosen),
-    /// Client: another status than 101.
+    Open(SelectedRange),
+    /// Client: a status other than 101.
     Refused(u16),
 }
 
-/// The opening handshake of a connection: it ends in a receiver and a sender, both open or both ended.
+/// The opening handshake of a connection, with the rules for the peer's head. The module's table shows the transitions.
 #[derive(Clone, Debug)]
-pub(crate) enum Handshake<O> {
-    /// No input is taken: a client has not called `connect`, or a server has not answered a request. The request's key; `None`
-    /// where it asks for no upgrade.
+pub(crate) enum Handshake<H> {
+    /// A client has not called `connect`, or a server has not answered a request; no input is taken. A server's `key` is the
+    /// request's; `None` if the request asks for no upgrade.
     AwaitsCaller { key: Option<KeyValue> },
-    /// The peer's head is read.
-    Head { reader: Reader, opening: O },
+    /// The peer's head is being read.
+    Head { reader: Reader, rules: H },
 }
 
-impl<O: Opening> Handshake<O> {
-    pub(crate) fn head(opening: O) -> Self {
-        Self::Head { reader: Reader::default(), opening }
+impl<H: HeadRules> Handshake<H> {
+    pub(crate) const fn head(rules: H) -> Self {
+        Self::Head { reader: Reader::new(), rules }
     }
 
-    /// Takes bytes from the front of `input` until the head is complete: what it says, and how many bytes it took. After a
-    /// request, the caller is awaited.
+    /// Takes bytes from the front of `input` until the head is complete: its outcome, and how many bytes were taken. After a
+    /// request, the handshake awaits the caller.
     pub(crate) fn read<B: Buffer + ?Sized>(
         &mut self,
         input: &[u8],
         inbox: &mut B,
         config: &Config,
-    ) -> Result<Option<(Outcome, usize)>, O::Error> {
-        let Self::Head { reader, opening } = self else { return Ok(None) };
-        let read = reader.read(input, inbox, opening, config)?;
-        if let Some((Outcome::Request(asked), _)) = read {
-            *self = Self::AwaitsCaller { key: asked.key(inbox.bytes()) };
+    ) -> Result<Option<(Outcome, usize)>, H::Error> {
+        let Self::Head { reader, rules } = self else { return Ok(None) };
+        let read = reader.read(input, inbox, rules, config)?;
+        if let Some((Outcome::Request(key), _)) = read {
+            *self = Self::AwaitsCaller { key: key.value(inbox.bytes()) };
         }
         Ok(read)
     }
 }
 
-mod opening {
-    use super::Outcome;
-    use crate::{Config, HeadError};
-
-    /// What a role knows of the peer's head so far.
-    pub trait Opening {
-        /// A rule that the head breaks.
-        type Error;
-        /// Takes the first line of a head; whether it counts. Where it does not, another first line follows.
-        fn first_line(&mut self, line: &[u8], config: &Config) -> Result<bool, Self::Error>;
-        /// Takes a header, whose value begins at `at` in the head.
-        fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), Self::Error>;
-        /// Takes the empty line behind the headers: what the head says, or `None` where it does not count and another one
-        /// follows.
-        fn finish(&mut self, config: &Config) -> Result<Option<Outcome>, Self::Error>;
-        /// Whether a header line that goes on with the one before is to be overlooked.
-        fn may_fold(&self) -> bool;
-        /// What a fault of the head as such is called; `first_line` tells whether it is in the first line.
-        fn fault(&self, error: HeadError, first_line: bool) -> Self::Error;
-    }
-
-    /// That of a connection which is open from the start: there is none.
-    #[derive(Clone, Debug)]
-    pub enum NoOpening {}
-
-    impl Opening for NoOpening {
-        type Error = Self;
-
-        fn first_line(&mut self, _: &[u8], _: &Config) -> Result<bool, Self> {
-            match *self {}
-        }
-
-        fn field(&mut self, _: &[u8], _: &[u8], _: usize) -> Result<(), Self> {
-            match *self {}
-        }
-
-        fn finish(&mut self, _: &Config) -> Result<Option<Outcome>, Self> {
-            match *self {}
-        }
-
-        fn may_fold(&self) -> bool {
-            match *self {}
-        }
-
-        fn fault(&self, _: HeadError, _: bool) -> Self {
-            match *self {}
-        }
-    }
-}
-
-/// Appends a head and what follows it, all of it or nothing: the lines that `front` makes up, the caller's headers, the empty
-/// line, the body.
+/// Appends a complete head and body, or nothing: the lines in `front`, the caller's headers, the empty line, the body.
 fn append<B: Buffer + ?Sized>(
     front: &[&[u8]],
     headers: Headers<'_>,
@@ -194,33 +178,44 @@ fn append<B: Buffer + ?Sized>(
     Ok(())
 }
 
-/// Whether the caller's headers can be written: names are tokens and not the machine's own nor in `reserved`; values
-/// hold no control characters, CR and LF above all.
+/// Whether the caller may add these headers: names are tokens, but neither the machine's own nor `reserved`; values hold no
+/// control characters, above all no CR and LF.
 fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
     const OWN: &[&str] = &["Connection", "Upgrade", "Content-Length", "Transfer-Encoding"];
     headers.iter().all(|(name, value)| {
-        let (name, value) = (name.as_bytes(), value.as_bytes());
-        let is = |other: &str| head::is_same(name, other.as_bytes());
-        head::is_token(name)
-            && head::after_prefix(name).is_none()
-            && !OWN.iter().any(|own| is(own))
-            && !is(reserved)
-            && head::is_text(value)
+        let is_own = OWN.iter().any(|own| head::eq_ignore_case(own.as_bytes(), name.as_bytes()))
+            || name
+                .as_bytes()
+                .get(..14)
+                .is_some_and(|prefix| head::eq_ignore_case(prefix, b"Sec-WebSocket-"));
+        head::is_token(name.as_bytes())
+            && !is_own
+            && !head::eq_ignore_case(name.as_bytes(), reserved.as_bytes())
+            && head::is_text(value.as_bytes())
     })
 }
 
-/// A header's value from other software, without the white space around it, if it could have stood in a head.
+/// A header's value from other software, without the white space around it, if it could have been in a head.
 fn checked_value(value: &[u8]) -> Result<&[u8], HeadError> {
-    let value = head::trim(value);
-    if head::is_text(value) { Ok(value) } else { Err(HeadError::ControlCharacter) }
+    if head::is_text(value) { Ok(head::trim(value)) } else { Err(HeadError::ControlCharacter) }
+}
+
+/// Shows the caller's headers without secrets.
+struct ShownHeaders<'h>(Headers<'h>);
+
+impl fmt::Debug for ShownHeaders<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        head::fmt_headers(self.0.iter().map(|(name, value)| (*name, value.as_bytes())), f)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Proves: C18, R14.
     #[test]
-    fn c18_r14_headers_that_inject_or_override_are_not_allowed() {
+    fn headers_that_inject_or_override_are_not_allowed() {
         assert!(are_allowed(
             &[("Cookie", "a=b; c=\"d\""), ("Origin", "http://a"), ("X", ""), ("Y", "\té")],
             "Host"
@@ -244,6 +239,68 @@ mod tests {
             ("Transfer-Encoding", "chunked"),
         ] {
             assert!(!are_allowed(&[(name, value)], "Host"), "{name}: {value}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secrets() {
+        let request = "GET /chat?token=secret HTTP/1.1\r\nHost: example.com\r\nORIGIN: http://a\r\nCookie: secret\r\n\
+            Authorization: secret\r\nProxy-Authorization: secret\r\nSec-WebSocket-Protocol: secret\r\n\
+            Sec-WebSocket-Key: secret\r\nX-Any: secret\r\n\r\n";
+        let response = "HTTP/1.1 401 Unauthorized\r\nServer: example.com\r\nSet-Cookie: secret\r\n\r\n";
+        let headers = [("Server", "example.com"), ("Set-Cookie", "secret"), ("Authorization", "secret")];
+        let start = request.find("secret\r\nSec-WebSocket-Key").unwrap() as u16;
+        let open = Open::new(request.as_bytes(), SelectedRange { start, len: 6 });
+        assert_eq!(open.protocol(), Some("secret"));
+        let mut head = request.replace("Sec-WebSocket-Protocol: secret\r\n", "");
+        head = head.replace("Key: secret", "Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13");
+        head = head.replace("X-Any", "Upgrade: websocket\r\nConnection: Upgrade\r\nX-Any");
+        let request = read(&head);
+        assert_eq!(request.accept().value(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        for (shown, expected) in [
+            (
+                std::format!("{open:?}"),
+                "Open { head: GET /chat?... HTTP/1.1 {Host: example.com, ORIGIN: http://a, Cookie",
+            ),
+            (
+                std::format!("{request:?}"),
+                "head: GET /chat?... HTTP/1.1 {Host: example.com, ORIGIN: http://a, Cookie: ...,",
+            ),
+            (
+                std::format!("{:?}", Response::new(response.as_bytes())),
+                "Response { head: HTTP/1.1 401 Unauthorized {Server: example.com, Set-Cookie: ...} }",
+            ),
+            (
+                std::format!("{:?}", request.accept().headers(&headers)),
+                "Accept { headers: {Server: example.com, Set-Cookie: ..., Authorization: ...}, .. }",
+            ),
+            (
+                std::format!("{:?}", Reject::status(401).headers(&headers).body(b"secret")),
+                "Reject { status: 401, headers: {Server: example.com, Set-Cookie: ..., Authorization: ...}, .. }",
+            ),
+            (
+                std::format!(
+                    "{:?}",
+                    Connect::new("example.com", "/?secret").headers(&headers).protocol("secret")
+                ),
+                "Connect { authority: \"example.com\", secure: false, headers: {Server: example.com, Set-Cookie: ...",
+            ),
+        ] {
+            assert!(shown.contains(expected), "{shown}");
+            assert!(
+                !shown.contains("secret") && !shown.contains("dGhl") && !shown.contains("s3pP"),
+                "{shown}"
+            );
+        }
+    }
+
+    /// The request that a server reads from this head.
+    fn read(head: &str) -> Request<'_> {
+        let mut handshake = Handshake::head(ServerOpening::new());
+        let mut inbox = heapless::Vec::<u8, 1024>::new();
+        match handshake.read(head.as_bytes(), &mut inbox, &Config::default()) {
+            Ok(Some((Outcome::Request(key), _))) => Request::new(head.as_bytes(), key),
+            other => panic!("{other:?}"),
         }
     }
 }

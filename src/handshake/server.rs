@@ -1,58 +1,63 @@
 //! The server's side of the opening handshake (RFC 6455 section 4.2): requests, acceptance, refusal.
 
-use super::head::{self, Decimal, Head};
+use super::head::{self, Head, HeadRules, HeaderSet, Step};
 use super::{
-    AcceptValue, Chosen, Headers, KeyValue, Opening, Outcome, accept_value, append, are_allowed,
-    checked_value,
+    AcceptValue, HeaderName, Headers, KeyValue, Outcome, SelectedRange, ShownHeaders, accept_value, append,
+    are_allowed, checked_value,
 };
 use crate::{AnswerError, Buffer, Config, HeadError, OutboxFull, RequestError};
-use core::fmt;
+use core::{fmt, mem};
 
-/// A client's request to open a WebSocket, lent from the inbox; with
-/// [`Config::plain_requests`](crate::Config::plain_requests) any GET.
+/// A client's request to open a WebSocket, borrowed from the inbox; with
+/// [`Config::plain_requests`](crate::Config::plain_requests) any GET request.
 ///
-/// The machine has checked it (section 4.2.1). What it cannot know is whether the host, the path and the origin are
-/// welcome: "If the server does not wish to accept this connection, it MUST return an appropriate HTTP error code".
+/// The machine has checked its form (RFC 6455 section 4.2.1). The application decides whether it serves this host, path and
+/// origin: "If the server does not wish to accept this connection, it MUST return an appropriate HTTP error code".
+///
+/// `Debug` and `defmt::Format` show no query, and only the values of headers that hold no secrets. `Display` shows host and
+/// target with the query.
+#[doc(alias = "upgrade")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Request<'r> {
     head: Head<'r>,
-    asked: Asked,
+    key: RequestKey,
 }
 
-/// Where the request's key lies in the head; `None` where it asks for no upgrade.
+/// Where the value of `Sec-WebSocket-Key` begins in the head; `None` in a request that asks for no upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct Asked {
-    key: Option<u16>,
-}
+pub struct RequestKey(Option<u16>);
 
-impl Asked {
-    /// The key, in this head.
-    pub(crate) fn key(self, octets: &[u8]) -> Option<KeyValue> {
-        octets.get(usize::from(self.key?)..)?.first_chunk().copied()
+impl RequestKey {
+    /// The key's value, in the request's head.
+    pub(crate) fn value(self, head: &[u8]) -> Option<KeyValue> {
+        head.get(usize::from(self.0?)..)?.first_chunk().copied()
     }
 }
 
 impl<'r> Request<'r> {
-    pub(crate) const fn new(octets: &'r [u8], asked: Asked) -> Self {
-        Self { head: Head::new(octets), asked }
+    pub(crate) const fn new(head: &'r [u8], key: RequestKey) -> Self {
+        Self { head: Head::new(head), key }
     }
 
-    /// Whether it asks for a WebSocket; false only with [`Config::plain_requests`](crate::Config::plain_requests).
+    /// Whether the request asks for a WebSocket; false only with
+    /// [`Config::plain_requests`](crate::Config::plain_requests).
     #[must_use]
     pub const fn is_upgrade(&self) -> bool {
-        self.asked.key.is_some()
+        self.key.0.is_some()
     }
 
     /// The path and the query, as in `/chat?room=1`.
+    #[doc(alias = "path")]
+    #[doc(alias = "uri")]
     #[must_use]
     pub fn target(&self) -> &'r str {
         self.split_target().1
     }
 
-    /// The host that is asked for, with its port if one is given: from `Host`, or from a target in absolute form,
-    /// which overrides it (RFC 9112 section 3.2.2).
+    /// The requested host, with its port if one is given: from `Host`, or from a target in absolute form, which overrides
+    /// it (RFC 9112 section 3.2.2).
     #[must_use]
     pub fn host(&self) -> &'r str {
         match self.split_target().0 {
@@ -61,13 +66,16 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// The one `Origin` header: present when a browser asks, and then the page that does (section 10.2).
+    /// The value of `Origin`, of which there is at most one: the web page that a browser asks for (section 10.2); `None`
+    /// without the header.
+    ///
+    /// A value that is not UTF-8 reads as `""`, which equals no origin.
     #[must_use]
-    pub fn origin(&self) -> Option<&'r [u8]> {
-        self.header("Origin")
+    pub fn origin(&self) -> Option<&'r str> {
+        self.header("Origin").map(|origin| core::str::from_utf8(origin).unwrap_or_default())
     }
 
-    /// The value of the first header with this name, without the white space around it.
+    /// The value of the first header with this name, without the white space around it. Names are compared without case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'r [u8]> {
         self.head.values(name).next()
@@ -75,39 +83,44 @@ impl<'r> Request<'r> {
 
     /// The names and values of all headers.
     pub fn headers(&self) -> impl Iterator<Item = (&'r str, &'r [u8])> + use<'r> {
-        self.head.fields()
+        self.head.headers()
     }
 
-    /// The subprotocols that the client offers, the ones it likes best first.
+    /// The subprotocols that the client offers, in its order of preference.
+    #[doc(alias = "subprotocols")]
+    #[doc(alias = "Sec-WebSocket-Protocol")]
     pub fn protocols(&self) -> impl Iterator<Item = &'r str> {
         self.head.values("Sec-WebSocket-Protocol").flat_map(head::list).filter_map(head::token)
     }
 
     /// The extensions that the client offers, each with its parameters: `permessage-deflate; client_max_window_bits`.
+    #[doc(alias = "Sec-WebSocket-Extensions")]
     pub fn extensions(&self) -> impl Iterator<Item = &'r str> {
         let values = self.head.values("Sec-WebSocket-Extensions");
         values.flat_map(head::list).filter_map(|extension| core::str::from_utf8(extension).ok())
     }
 
-    /// The acceptance of this request, without a subprotocol. It borrows nothing, and can be given to
-    /// [`accept`](crate::WebSocket::accept), of this connection and no other, now or later.
+    /// Returns the acceptance of this request, without a subprotocol. It borrows nothing, and
+    /// [`WebSocket::accept`](crate::WebSocket::accept) of the same connection takes it, now or later.
     pub fn accept(&self) -> Accept<'static> {
-        Accept::new(self.asked.key(self.head.octets()).unwrap_or_default())
+        Accept::new(self.key.value(self.head.bytes()).unwrap_or_default())
     }
 
-    /// The acceptance of this request with the first of `preferred` that the client offers too; `None` where it
+    /// Returns the acceptance of this request with the first of `preferred` that the client offers too; `None` if it
     /// offers none of them. ("If the server does not wish to agree to one of the suggested subprotocols, it MUST NOT
     /// send back a |Sec-WebSocket-Protocol| header": then [`accept`](Self::accept), or reject.)
+    #[doc(alias = "subprotocol")]
     #[must_use]
     pub fn select<'p>(&self, preferred: &[&'p str]) -> Option<Accept<'p>> {
         preferred.iter().find_map(|&protocol| {
             let offered = self.protocols().find(|&offered| offered == protocol)?;
-            let chosen = Chosen { start: self.head.offset_of(offered.as_bytes()), len: offered.len() as u16 };
-            Some(Accept { protocol: Some(protocol), chosen, ..self.accept() })
+            let start = self.head.offset_of(offered.as_bytes());
+            let selected = SelectedRange { start, len: offered.len() as u16 };
+            Some(Accept { protocol: Some(protocol), selected, ..self.accept() })
         })
     }
 
-    /// The authority, where the target is in absolute form, and the rest of it.
+    /// The authority, if the target is in absolute form, and the path and query.
     fn split_target(&self) -> (Option<&'r str>, &'r str) {
         let (_, target) = head::split(self.head.first_line(), b' ');
         let (target, _) = head::split(target, b' ');
@@ -115,7 +128,14 @@ impl<'r> Request<'r> {
     }
 }
 
-/// A target's authority, where it is in absolute form, and its path and query.
+/// Host and target, with the query.
+impl fmt::Display for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.host(), self.target())
+    }
+}
+
+/// The authority of a target, if it is in absolute form, and its path and query.
 fn split_target(target: &str) -> (Option<&str>, &str) {
     match split_absolute(target.as_bytes()) {
         Some((scheme, authority)) => {
@@ -138,20 +158,20 @@ fn split_absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// A decision to accept a request: `Copy`, and it borrows only what the caller gives to it, so that it may be made at
-/// any time before [`accept`](crate::WebSocket::accept), and tried again when the outbox was full.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A decision to accept a request. It is `Copy` and borrows only the caller's data, so it can be made at any time before
+/// [`WebSocket::accept`](crate::WebSocket::accept), and used again after the outbox was full.
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "a request is accepted by WebSocket::accept"]
 pub struct Accept<'a> {
     key: KeyValue,
     protocol: Option<&'a str>,
-    chosen: Chosen,
+    selected: SelectedRange,
     headers: Headers<'a>,
 }
 
 impl<'a> Accept<'a> {
     const fn new(key: KeyValue) -> Self {
-        Self { key, protocol: None, chosen: Chosen { start: 0, len: 0 }, headers: &[] }
+        Self { key, protocol: None, selected: SelectedRange::NONE, headers: &[] }
     }
 
     /// Adds headers to the response, cookies for example; they replace those given before.
@@ -159,18 +179,22 @@ impl<'a> Accept<'a> {
         Self { headers, ..self }
     }
 
-    /// The value of `Sec-WebSocket-Accept`: 28 characters.
+    /// The value of `Sec-WebSocket-Accept` (section 4.2.2): 28 characters.
+    #[doc(alias = "Sec-WebSocket-Accept")]
     #[must_use]
     pub fn value(&self) -> AcceptValue {
-        accept_value(&self.key)
+        let mut value = AcceptValue::new();
+        // Base64 is text, and its 28 characters fit.
+        let _ = value.push_str(core::str::from_utf8(&accept_value(&self.key)).unwrap_or_default());
+        value
     }
 
     pub(crate) const fn key(&self) -> KeyValue {
         self.key
     }
 
-    pub(crate) const fn chosen(&self) -> Chosen {
-        self.chosen
+    pub(crate) const fn selected(&self) -> SelectedRange {
+        self.selected
     }
 
     pub(crate) fn check(&self) -> Result<(), AnswerError> {
@@ -179,15 +203,14 @@ impl<'a> Accept<'a> {
 
     /// Appends the response (section 4.2.2).
     pub(crate) fn append<B: Buffer + ?Sized>(&self, outbox: &mut B) -> Result<(), OutboxFull> {
-        let protocol: [&[u8]; 3] = match self.protocol {
+        let [name, protocol, end]: [&[u8]; 3] = match self.protocol {
             Some(protocol) => [b"Sec-WebSocket-Protocol: ", protocol.as_bytes(), b"\r\n"],
             None => [b""; 3],
         };
-        let [name, protocol, end] = protocol;
         let front: [&[u8]; _] = [
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: ",
-            &self.value(),
+            &accept_value(&self.key),
             b"\r\n",
             name,
             protocol,
@@ -197,12 +220,19 @@ impl<'a> Accept<'a> {
     }
 }
 
+/// Shows the added headers; the key and the subprotocol may be secret.
+impl fmt::Debug for Accept<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Accept").field("headers", &ShownHeaders(self.headers)).finish_non_exhaustive()
+    }
+}
+
 /// A decision to refuse a request: a status, headers and a body.
 ///
 /// ```
 /// let reject = sansocket::Reject::status(401).headers(&[("WWW-Authenticate", "Basic")]).body(b"who are you?");
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "a request is rejected by WebSocket::reject"]
 pub struct Reject<'a> {
     status: u16,
@@ -213,8 +243,8 @@ pub struct Reject<'a> {
 impl<'a> Reject<'a> {
     /// A response with this status, from 200 to 599, and an empty body.
     ///
-    /// It carries `Connection: close` and, but for 204 and 304, `Content-Length`; with 405 `Allow: GET`, and with 426
-    /// `Upgrade: websocket` and `Sec-WebSocket-Version: 13` (section 4.4).
+    /// The machine adds `Connection: close` and, except with 204 and 304, `Content-Length`; with 405 `Allow: GET`, and with
+    /// 426 `Upgrade: websocket` and `Sec-WebSocket-Version: 13` (section 4.4).
     pub const fn status(status: u16) -> Self {
         Self { status, headers: &[], body: &[] }
     }
@@ -244,9 +274,10 @@ impl<'a> Reject<'a> {
 
     /// Appends the response.
     pub(crate) fn append<B: Buffer + ?Sized>(&self, outbox: &mut B) -> Result<(), OutboxFull> {
-        let (status, len) = (Decimal::new(self.status.into()), Decimal::new(self.body.len()));
-        let status = status.as_bytes();
-        // With its phrase, as in "404 Not Found".
+        let (mut status, mut len) = ([0; 20], [0; 20]);
+        let status = head::write_decimal(self.status.into(), &mut status);
+        let len = head::write_decimal(self.body.len(), &mut len);
+        // With its reason phrase, as in "404 Not Found".
         let known = head::list(STATUSES).find(|known| known.starts_with(status));
         let connection: &[u8] = match self.status {
             405 => b"\r\nConnection: close\r\nAllow: GET\r\n",
@@ -260,39 +291,50 @@ impl<'a> Reject<'a> {
             if known.is_none() { b" " } else { b"" },
             connection,
             b"Content-Length: ",
-            len.as_bytes(),
+            len,
             b"\r\n",
         ];
-        // RFC 9110 section 8.6: a 204 has no length, and a 304 would tell that of another response.
+        // RFC 9110 section 8.6: a 204 has no length, and a 304 would give the length of another response.
         let without = if matches!(self.status, 204 | 304) { 3 } else { 0 };
         let front = front.get(..front.len() - without).unwrap_or_default();
         append(front, self.headers, self.body, outbox)
     }
 }
 
-/// The usual statuses with their reason phrases, which may be empty for the others (RFC 9112 section 4).
+/// Shows the status and the added headers; the body may be secret.
+impl fmt::Debug for Reject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers = ShownHeaders(self.headers);
+        f.debug_struct("Reject")
+            .field("status", &self.status)
+            .field("headers", &headers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The usual statuses with their reason phrases. Others have an empty phrase, which RFC 9112 section 4 allows.
 const STATUSES: &[u8] = b"200 OK,301 Moved Permanently,302 Found,303 See Other,307 Temporary Redirect,\
     308 Permanent Redirect,400 Bad Request,401 Unauthorized,403 Forbidden,404 Not Found,405 Method Not Allowed,\
     414 URI Too Long,426 Upgrade Required,429 Too Many Requests,431 Request Header Fields Too Large,\
     500 Internal Server Error,503 Service Unavailable";
 
-/// What a server knows of the request so far.
-#[derive(Clone, Debug, Default)]
+/// The part of a request that a server has read so far.
+#[derive(Clone, Debug)]
 pub struct ServerOpening {
-    /// An empty line has come before it.
-    blank: bool,
-    /// It is a request of HTTP/1.0, which knows no upgrade.
-    old: bool,
-    host: bool,
-    origin: bool,
-    upgrade: bool,
-    connection: bool,
-    version: bool,
-    key: Option<u16>,
+    /// An empty line preceded the request.
+    skipped_blank: bool,
+    /// The request is HTTP/1.0, which has no upgrade.
+    is_old: bool,
+    seen: HeaderSet,
+    key: RequestKey,
 }
 
 impl ServerOpening {
-    /// The request line (section 4.2.1 point 1, RFC 9112 section 3).
+    pub(crate) const fn new() -> Self {
+        Self { skipped_blank: false, is_old: false, seen: HeaderSet::EMPTY, key: RequestKey(None) }
+    }
+
+    /// Checks the request line (section 4.2.1 point 1, RFC 9112 section 3).
     fn request_line(&mut self, line: &[u8], plain_requests: bool) -> Result<(), RequestError> {
         let (method, rest) = head::split(line, b' ');
         let (target, version) = head::split(rest, b' ');
@@ -300,8 +342,8 @@ impl ServerOpening {
         if !head::is_token(method) {
             return Err(RequestError::InvalidRequestLine);
         }
-        self.old = !head::is_new_enough(version);
-        if self.old && !(plain_requests && version == (b'1', b'0')) {
+        self.is_old = version < 11;
+        if self.is_old && !(plain_requests && version == 10) {
             return Err(RequestError::HttpTooOld);
         }
         if method != b"GET" {
@@ -311,166 +353,152 @@ impl ServerOpening {
             && match split_absolute(target) {
                 None => target.starts_with(b"/"),
                 Some((scheme, authority)) => {
-                    SCHEMES.iter().any(|known| head::is_same(known, scheme))
+                    SCHEMES.iter().any(|known| head::eq_ignore_case(known, scheme))
                         && head::host_and_port(authority).is_some()
                 }
             };
         if valid { Ok(()) } else { Err(RequestError::InvalidTarget) }
     }
 
-    /// A header whose name is `name` behind `Sec-WebSocket-`.
-    fn websocket_field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), RequestError> {
-        let is = |other: &[u8]| head::is_same(name, other);
-        let (valid, fault) = if is(b"Key") {
-            if self.key.replace(at as u16).is_some() {
-                return Err(RequestError::SecondKey);
-            }
-            (is_key(value), RequestError::InvalidKey)
-        } else if is(b"Version") {
-            head::once(&mut self.version, RequestError::SecondVersion)?;
-            (value == b"13", RequestError::UnsupportedVersion)
-        } else if is(b"Protocol") {
-            (head::list(value).all(head::is_token), RequestError::InvalidProtocols)
-        } else if is(b"Extensions") {
-            // An empty line is an empty element of the list that all such headers together are.
-            let valid = head::are_extensions(value) || head::list(value).next().is_none();
-            (valid, RequestError::InvalidExtensions)
-        } else {
-            return Ok(());
+    /// Checks a header whose value begins at `start` in the head (section 4.2.1 points 2 to 10).
+    // Outlined for registers: benches/README.md, "Outlined functions".
+    #[inline(never)]
+    fn header(&mut self, name: &[u8], value: &[u8], start: usize) -> Result<(), RequestError> {
+        let Some(header) = HeaderName::parse(name) else {
+            let has_body = head::eq_ignore_case(name, b"Content-Length") && !is_zero(value)
+                || head::eq_ignore_case(name, b"Transfer-Encoding");
+            return if has_body { Err(RequestError::Body) } else { Ok(()) };
         };
-        if valid { Ok(()) } else { Err(fault) }
+        let valid = match header {
+            // All headers of this name form one list: one of them must name the token.
+            HeaderName::Upgrade if !head::contains_token(value, "websocket") => return Ok(()),
+            HeaderName::Connection if !head::contains_token(value, "upgrade") => return Ok(()),
+            HeaderName::Host => head::host_and_port(value).is_some(),
+            HeaderName::SecWebSocketKey => is_key(value),
+            HeaderName::SecWebSocketVersion => value == b"13",
+            HeaderName::SecWebSocketProtocol => head::list(value).all(head::is_token),
+            // An empty value is an empty element of the list that all headers of this name form.
+            HeaderName::SecWebSocketExtensions => {
+                head::are_extensions(value) || head::list(value).next().is_none()
+            }
+            _ => true,
+        };
+        let once = matches!(
+            header,
+            HeaderName::Host
+                | HeaderName::Origin
+                | HeaderName::SecWebSocketKey
+                | HeaderName::SecWebSocketVersion
+        );
+        if !self.seen.insert(header) && once {
+            return Err(RequestError::Duplicate(header));
+        }
+        if header == HeaderName::SecWebSocketKey {
+            self.key = RequestKey(Some(start as u16));
+        }
+        if valid { Ok(()) } else { Err(RequestError::Invalid(header)) }
     }
 
-    /// What the complete head asks for.
-    fn asked(&self, plain_requests: bool) -> Result<Asked, RequestError> {
-        if !self.host && !self.old {
-            return Err(RequestError::NoHost);
+    /// Checks that the complete head has all required headers.
+    fn finish(&self, plain_requests: bool) -> Result<RequestKey, RequestError> {
+        const REQUIRED: &[HeaderName] = &[
+            HeaderName::Upgrade,
+            HeaderName::Connection,
+            HeaderName::SecWebSocketVersion,
+            HeaderName::SecWebSocketKey,
+        ];
+        if !self.is_old && !self.seen.contains(HeaderName::Host) {
+            return Err(RequestError::Missing(HeaderName::Host));
         }
-        if plain_requests && (self.old || !(self.upgrade && self.connection)) {
-            return Ok(Asked { key: None });
+        match self.seen.first_missing(REQUIRED) {
+            _ if plain_requests && self.is_old => Ok(RequestKey(None)),
+            Some(HeaderName::Upgrade | HeaderName::Connection) if plain_requests => Ok(RequestKey(None)),
+            Some(header) => Err(RequestError::Missing(header)),
+            None => Ok(self.key),
         }
-        if !self.upgrade {
-            return Err(RequestError::NoUpgrade);
-        }
-        if !self.connection {
-            return Err(RequestError::NoConnectionUpgrade);
-        }
-        if !self.version {
-            return Err(RequestError::UnsupportedVersion);
-        }
-        if self.key.is_none() {
-            return Err(RequestError::NoKey);
-        }
-        Ok(Asked { key: self.key })
     }
 }
 
-impl Opening for ServerOpening {
+impl HeadRules for ServerOpening {
     type Error = RequestError;
 
-    fn first_line(&mut self, line: &[u8], config: &Config) -> Result<bool, RequestError> {
-        // "a server SHOULD ignore at least one empty line received prior to the request-line" (RFC 9112 2.2)
-        if line.is_empty() && !core::mem::replace(&mut self.blank, true) {
-            return Ok(false);
-        }
-        self.request_line(line, config.plain_requests)?;
-        Ok(true)
-    }
-
-    /// Section 4.2.1 points 2 to 10.
-    // Not to be inlined into the loop over the lines: there are not registers enough for both.
-    #[inline(never)]
-    fn field(&mut self, name: &[u8], value: &[u8], at: usize) -> Result<(), RequestError> {
-        if let Some(name) = head::after_prefix(name) {
-            return self.websocket_field(name, value, at);
-        }
-        let is = |other: &[u8]| head::is_same(name, other);
-        // By the length first: most names are none of these.
-        match name.len() {
-            4 if is(b"Host") => {
-                head::once(&mut self.host, RequestError::SecondHost)?;
-                if head::host_and_port(value).is_none() {
-                    return Err(RequestError::InvalidHost);
-                }
+    fn line(
+        &mut self,
+        line: &[u8],
+        start: usize,
+        is_first: bool,
+        config: &Config,
+    ) -> Result<Step, RequestError> {
+        match line {
+            // "a server SHOULD ignore at least one empty line received prior to the request-line" (RFC 9112
+            // section 2.2)
+            [] if is_first && !mem::replace(&mut self.skipped_blank, true) => return Ok(Step::NextHead),
+            _ if is_first => self.request_line(line, config.plain_requests)?,
+            [] => return Ok(Step::Done(Outcome::Request(self.finish(config.plain_requests)?))),
+            _ => {
+                let (name, value, offset) = head::parse_header(line)?;
+                self.header(name, value, start + offset)?;
             }
-            6 if is(b"Origin") => head::once(&mut self.origin, RequestError::SecondOrigin)?,
-            7 if is(b"Upgrade") => self.upgrade |= head::lists(value, "websocket"),
-            10 if is(b"Connection") => self.connection |= head::lists(value, "upgrade"),
-            14 if is(b"Content-Length") && !is_zero(value) => return Err(RequestError::Body),
-            17 if is(b"Transfer-Encoding") => return Err(RequestError::Body),
-            _ => {}
         }
-        Ok(())
+        Ok(Step::NextLine)
     }
 
-    fn finish(&mut self, config: &Config) -> Result<Option<Outcome>, RequestError> {
-        self.asked(config.plain_requests).map(|asked| Some(Outcome::Request(asked)))
-    }
-
-    fn may_fold(&self) -> bool {
-        false
-    }
-
-    fn fault(&self, error: HeadError, first_line: bool) -> RequestError {
+    fn head_error(error: HeadError, is_first: bool) -> RequestError {
         match error {
-            HeadError::TooLong if first_line => RequestError::TargetTooLong,
+            HeadError::TooLong if is_first => RequestError::TargetTooLong,
             error => RequestError::Head(error),
         }
     }
 }
 
-/// What a target in absolute form may begin with.
+/// The schemes of a target in absolute form.
 const SCHEMES: &[&[u8]] = &[b"http", b"https", b"ws", b"wss"];
 
-/// A length of nothing, whose digits are all 0.
+/// Whether a `Content-Length` announces no body.
 fn is_zero(value: &[u8]) -> bool {
-    !value.is_empty() && head::decimal(value) == Some(0)
+    !value.is_empty() && head::parse_decimal(value) == Some(0)
 }
 
-/// 16 octets in base64: 22 characters of the alphabet and `==`. The trailing bits are ignored, as in section 4.1's own
-/// example (erratum 3150).
+/// Whether `value` is 16 bytes in base64: 22 characters of the alphabet and `==`. The trailing bits are ignored, as in the
+/// example of section 4.1 (erratum 3150).
 fn is_key(value: &[u8]) -> bool {
     value.len() == 24 && value.strip_suffix(b"==").is_some_and(|digits| head::is_all(digits, head::BASE64))
 }
 
-/// Checks the headers of a GET request that other software has parsed, as the machine checks those it reads itself,
-/// and computes the value for `Sec-WebSocket-Accept` ([`Accept::value`]).
+/// Checks the headers of a GET request that other software has parsed by the rules that the machine applies to requests
+/// (section 4.2.1). The result's [`Accept::value`] is the value of `Sec-WebSocket-Accept`.
 ///
-/// Method, version and target are the caller's to check; so is the response, status 101 with `Upgrade: websocket` and
+/// The caller checks method, version and target, and writes the response: status 101 with `Upgrade: websocket` and
 /// `Connection: Upgrade`. The connection then starts with [`WebSocket::<Server>::open`](crate::WebSocket::open).
 ///
 /// # Errors
-/// The first rule that the headers break; [`RequestError::status`] is for the response.
+/// The first rule that the headers break; [`RequestError::status`] is the status for the response.
+#[doc(alias = "upgrade")]
 pub fn check_request<'h>(
     headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
 ) -> Result<Accept<'static>, RequestError> {
-    let mut opening = ServerOpening::default();
+    let mut opening = ServerOpening::new();
     let mut key = KeyValue::default();
     for (name, value) in headers {
         let value = checked_value(value)?;
-        opening.field(name.as_bytes(), value, 0)?;
-        if head::is_same(name.as_bytes(), b"Sec-WebSocket-Key")
+        opening.header(name.as_bytes(), value, 0)?;
+        if name.eq_ignore_ascii_case(HeaderName::SecWebSocketKey.as_str())
             && let Some(value) = value.first_chunk()
         {
             key = *value;
         }
     }
-    opening.asked(false)?;
+    opening.finish(false)?;
     Ok(Accept::new(key))
-}
-
-impl fmt::Display for Request<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.host(), self.target())
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Proves: S6.
     #[test]
-    fn s6_a_key_is_22_digits_of_base64_and_two_equals_signs() {
+    fn a_key_is_22_digits_of_base64_and_two_equals_signs() {
         assert!(is_key(b"dGhlIHNhbXBsZSBub25jZQ=="));
         assert!(is_key(b"AQIDBAUGBwgJCgsMDQ4PEC=="), "trailing bits: erratum 3150");
         for wrong in [
@@ -486,8 +514,9 @@ mod tests {
         }
     }
 
+    /// Proves: S14.
     #[test]
-    fn s14_a_target_in_absolute_form_is_split() {
+    fn a_target_in_absolute_form_is_split() {
         assert_eq!(split_target("/a?b=c://d"), (None, "/a?b=c://d"));
         assert_eq!(split_target("http://a.example:8/b?c"), (Some("a.example:8"), "/b?c"));
         assert_eq!(split_target("ws://a"), (Some("a"), "/"));
@@ -495,7 +524,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_other_software_has_parsed_get_the_same_verdict() {
+    fn check_request_applies_the_same_rules() {
         let valid: &[(&str, &[u8])] = &[
             ("host", b"a"),
             ("upgrade", b"websocket"),
@@ -504,25 +533,25 @@ mod tests {
             ("sec-websocket-version", b"13"),
         ];
         let accept = check_request(valid.iter().copied()).unwrap();
-        assert_eq!(&accept.value(), b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+        assert_eq!(accept.value(), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
         let missing = [
-            RequestError::NoHost,
-            RequestError::NoUpgrade,
-            RequestError::NoConnectionUpgrade,
-            RequestError::NoKey,
-            RequestError::UnsupportedVersion,
+            HeaderName::Host,
+            HeaderName::Upgrade,
+            HeaderName::Connection,
+            HeaderName::SecWebSocketKey,
+            HeaderName::SecWebSocketVersion,
         ];
         for (left_out, expected) in missing.into_iter().enumerate() {
             let headers =
                 valid.iter().enumerate().filter(|(at, _)| *at != left_out).map(|(_, header)| *header);
-            assert_eq!(check_request(headers), Err(expected));
+            assert_eq!(check_request(headers), Err(RequestError::Missing(expected)));
         }
-        for octet in 0..=255_u8 {
-            let value = [b' ', octet, b'\t'];
+        for byte in 0..=255_u8 {
+            let value = [b' ', byte, b'\t'];
             let verdict = check_request(valid.iter().copied().chain([("cookie", &value[..])]));
-            match octet {
-                b'\t' | b' '..=b'~' | 0x80.. => assert_eq!(verdict, Ok(accept), "{octet}"),
-                _ => assert_eq!(verdict, Err(HeadError::ControlCharacter.into()), "{octet}"),
+            match byte {
+                b'\t' | b' '..=b'~' | 0x80.. => assert_eq!(verdict, Ok(accept), "{byte}"),
+                _ => assert_eq!(verdict, Err(HeadError::ControlCharacter.into()), "{byte}"),
             }
         }
     }

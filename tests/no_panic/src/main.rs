@@ -9,7 +9,7 @@ use core::time::Duration;
 use sansocket::frame::{self, Masking};
 use sansocket::handshake::{check_request, check_response};
 use sansocket::{
-    Buffer, Client, CloseCode, Config, Connect, Delivery, Error, Event, FixedInbox, Fragment, Handler, Kind,
+    Buffer, Client, CloseCode, Config, Connect, Delivery, Event, FixedInbox, Fragment, Handler, Kind,
     Message, Part, Reject, Request, Role, Sender, Server, Slice, WebSocket,
 };
 
@@ -106,7 +106,7 @@ fn serve(mut ws: WebSocket<Server>, inbox: &mut dyn Buffer, outbox: &mut dyn Buf
 
 fn ask(mut ws: WebSocket<Client<Opaque>>, inbox: &mut dyn Buffer, outbox: &mut dyn Buffer) {
     if let Ok(connect) = Connect::from_uri(Opaque.text()) {
-        black_box((connect.host(), connect.port()));
+        black_box((connect.host(), connect.authority(), connect.port()));
         let offer = [Opaque.text()];
         let _ = black_box(ws.connect(connect.protocols(&offer).headers(Opaque.headers()), outbox));
     }
@@ -142,9 +142,9 @@ fn drive<R: Role>(
             }
             Event::Error(error) => {
                 black_box((error.close_code(), error.status()));
-                if let Error::Refused(response) = error {
-                    black_box((response.status(), response.header(Opaque.text())));
-                }
+            }
+            Event::Refused(response) => {
+                black_box((response.status(), response.header(Opaque.text())));
             }
             Event::Close(close) => {
                 let _ = black_box((close.code, close.reason.as_str(), close.clean));

@@ -7,6 +7,7 @@ use core::fmt::Debug;
 use cortex_m as _;
 use defmt::{Debug2Format, Format};
 use defmt_semihosting as _;
+use sansocket::handshake::HeaderName;
 use sansocket::{
     AnswerError, CloseCode, CloseError, Config, Connect, ConnectError, Delivery, Error, Event, HeadError,
     Kind, OutboxFull, ProtocolError, RequestError, ResponseError, SendError, Server, State, WebSocket,
@@ -62,36 +63,20 @@ fn errors() {
         RequestError::HttpTooOld,
         RequestError::InvalidTarget,
         RequestError::TargetTooLong,
-        RequestError::NoHost,
-        RequestError::SecondHost,
-        RequestError::InvalidHost,
-        RequestError::SecondOrigin,
         RequestError::Body,
-        RequestError::NoUpgrade,
-        RequestError::NoConnectionUpgrade,
-        RequestError::NoKey,
-        RequestError::SecondKey,
-        RequestError::InvalidKey,
-        RequestError::UnsupportedVersion,
-        RequestError::SecondVersion,
-        RequestError::InvalidProtocols,
-        RequestError::InvalidExtensions,
+        RequestError::Missing(HeaderName::Host),
+        RequestError::Duplicate(HeaderName::Origin),
+        RequestError::Invalid(HeaderName::SecWebSocketKey),
     ] {
         show(Error::Request(error));
     }
     for error in [
         ResponseError::InvalidStatusLine,
         ResponseError::HttpTooOld,
-        ResponseError::NoUpgrade,
-        ResponseError::NoConnectionUpgrade,
-        ResponseError::NoAccept,
-        ResponseError::SecondAccept,
-        ResponseError::WrongAccept,
-        ResponseError::UnofferedProtocol,
-        ResponseError::SecondProtocol,
-        ResponseError::InvalidExtensions,
-        ResponseError::UnofferedExtension,
-        ResponseError::SecondExtensions,
+        ResponseError::Missing(HeaderName::Upgrade),
+        ResponseError::Duplicate(HeaderName::SecWebSocketAccept),
+        ResponseError::Invalid(HeaderName::SecWebSocketAccept),
+        ResponseError::Unoffered(HeaderName::SecWebSocketProtocol),
     ] {
         show(Error::Response(error));
     }
