@@ -5,6 +5,7 @@ use crate::config::Millis;
 use core::time::Duration;
 
 #[derive(Clone, Copy, Debug)]
+#[repr(u8)]
 pub(crate) enum Timer {
     Off,
     /// It starts with the next `handle_timeout`, with the timeout of the connection's state.
