@@ -37,7 +37,7 @@ impl Incoming {
         Self { kind, empty_fragments: 0, len: 0, unfinished: Unfinished::new(), begun: false }
     }
 
-    /// Takes a part: what is delivered now, and where in the part it begins. A message that is delivered whole goes through the
+    /// Takes a part: what is delivered now. `start`, where the part begins, moves behind what is not part of a piece. A message that is delivered whole goes through the
     /// inbox, unless it is one part.
     ///
     /// Text is validated here where it goes into the inbox. Text that is delivered from the input is validated by
@@ -46,8 +46,9 @@ impl Incoming {
         &mut self,
         Part { payload, key, last }: Part<'_>,
         delivery: Delivery,
+        start: &mut usize,
         inbox: &mut B,
-    ) -> Result<Option<(Data, usize)>, ProtocolError> {
+    ) -> Result<Option<Data>, ProtocolError> {
         if payload.is_empty() && !last {
             return Ok(None);
         }
@@ -57,7 +58,7 @@ impl Incoming {
             // It may hold a head, an earlier message, or anything of the caller's.
             inbox.clear();
         }
-        let collected = last.then_some((Data::Collected(kind), 0));
+        let collected = last.then_some(Data::Collected(kind));
         if collects && kind == Kind::Binary {
             self.begun = true;
             if payload.len() > inbox.remaining() {
@@ -74,9 +75,9 @@ impl Incoming {
             mask::xor(payload, key);
         }
         if delivery == Delivery::Whole && !collects {
-            return Ok(Some((Data::InPlace(kind), 0)));
+            return Ok(Some(Data::InPlace(kind)));
         }
-        let (mut lead, mut start, mut tail) = (None, 0, 0);
+        let (mut lead, mut tail) = (None, 0);
         if kind == Kind::Text {
             // The character that an earlier part began, the text, and a character that a later part must complete.
             let (taken, character) = self.unfinished.finish(payload).ok_or(InvalidUtf8)?;
@@ -84,7 +85,8 @@ impl Incoming {
             if collects {
                 append_text(character, inbox)?;
             }
-            (lead, start) = (character.chars().next(), taken);
+            lead = character.chars().next();
+            *start += taken;
             let text = match self.unfinished.is_empty() {
                 // After the last part nothing completes a character: validation fails on it.
                 true if last => rest,
@@ -103,7 +105,7 @@ impl Incoming {
             tail = rest.len() - text.len();
         }
         self.begun = true;
-        Ok(Some((Data::Piece { kind, lead, tail: tail as u8, first, last }, start)))
+        Ok(Some(Data::Piece { kind, lead, tail: tail as u8, first, last }))
     }
 }
 

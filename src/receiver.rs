@@ -261,14 +261,11 @@ impl Receiver {
                         Some(message) if !frame.opcode.is_control() => {
                             let last = done && frame.fin;
                             let part = Part { payload, key, last };
-                            let data = message.take(part, rules.config.delivery, inbox)?;
+                            let data = message.take(part, rules.config.delivery, &mut at.start, inbox)?;
                             if last {
                                 self.message = None;
                             }
-                            data.map(|(data, offset)| {
-                                at.start += offset;
-                                Found::Data(data)
-                            })
+                            data.map(Found::Data)
                         }
                         _ => {
                             if let Some(key) = key {
