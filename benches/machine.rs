@@ -1,4 +1,5 @@
-//! Times all the work of this package: `cargo bench --manifest-path benches/Cargo.toml --bench machine`.
+//! Times all the work of this package: `cargo bench --manifest-path benches/Cargo.toml --bench
+//! machine`.
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 

@@ -1,5 +1,5 @@
-//! Compares the crate with other implementations on streams made from a seed: `fuzz/differential [STREAMS [SEED]]`.
-//! `src/differential.rs` lists the accepted differences.
+//! Compares the crate with other implementations on streams made from a seed; `fuzz/differential`
+//! runs it. `src/differential.rs` lists the accepted differences.
 
 use sansocket_fuzz::differential::{Difference, Other, Tungstenite, compare};
 use sansocket_fuzz::python::Python;

@@ -1,6 +1,7 @@
 //! Writes the seeds of each corpus: `cargo run --example seeds`, in this folder.
 //!
-//! The other files of a corpus are the smallest set of inputs found by `fuzz/run` that reaches the same coverage.
+//! The other files of a corpus are the smallest set of inputs found by `fuzz/run` that reaches the
+//! same coverage.
 
 use sansocket_fuzz::{frames, heads};
 use std::{fs, io};

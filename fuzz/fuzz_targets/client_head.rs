@@ -1,5 +1,6 @@
-//! Proves that a client accepts only the responses that RFC 6455 section 4.1 allows, by naive checks and by
-//! httparse, that it reports any other status unchanged, and that a failed handshake sends nothing more.
+//! Proves that a client accepts only the responses that RFC 6455 section 4.1 allows, by naive
+//! checks and by httparse, that it reports any other status unchanged, and that a failed handshake
+//! sends nothing more.
 #![no_main]
 
 use sansocket::{Config, Connect, Error, Event, HeadError, Open, ResponseError, WebSocket, handshake};
@@ -91,14 +92,16 @@ impl Check<'_> {
         assert!(self.offered.iter().all(|offer| head.lists("sec-websocket-protocol", offer)));
     }
 
-    /// Returns the final head in `bytes`, after interim responses. httparse reads the same `fields` in it.
+    /// Returns the final head in `bytes`, after interim responses. httparse reads the same `fields`
+    /// in it.
     fn head<'b, 'h>(&self, bytes: &'b [u8], fields: impl Iterator<Item = (&'h str, &'h [u8])>) -> &'b [u8] {
         let mut rest = bytes;
         loop {
             let end = rest.windows(4).position(|four| four == b"\r\n\r\n").expect("a complete head") + 4;
             let (head, after) = rest.split_at(end);
             let switches = Head::read(head).0.parts()[1] == "101";
-            // A response that does not switch protocols may fold its lines; continuation lines are left out.
+            // A response that does not switch protocols may fold its lines; continuation lines are
+            // left out.
             let lines = if switches { head.to_vec() } else { heads::without_folds(head) };
             let parsed = heads::parse_response(&lines).expect("httparse reads an accepted head");
             assert_eq!(parsed.len, lines.len());

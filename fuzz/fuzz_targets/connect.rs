@@ -1,14 +1,14 @@
-//! Proves that a client's request has the URI, subprotocols and headers that its caller gave, by a naive parser
-//! of URIs and by httparse, that a server receives the same and opens the connection, and that a request which
-//! cannot be made sends nothing.
+//! Proves that a client's request has the URI, subprotocols and headers that its caller gave, by a
+//! naive parser of URIs and by httparse, that a server receives the same and opens the connection,
+//! and that a request which cannot be made sends nothing.
 #![no_main]
 
 use sansocket::{Config, Connect, ConnectError, Event, Server, WebSocket};
 use sansocket_fuzz::heads::{self, Head};
 use sansocket_fuzz::{Choices, Peer, TestClient, inbox, rng};
 
-// The index of the subprotocol that the server selects; then the URI, the subprotocols (separated by commas) and
-// a header, each with its length before it.
+// The index of the subprotocol that the server selects; then the URI, the subprotocols (separated
+// by commas) and a header, each with its length before it.
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut choices = Choices(data);
     let index = usize::from(choices.byte());

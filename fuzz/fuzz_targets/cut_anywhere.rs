@@ -1,6 +1,7 @@
-//! Proves that a stream gives the same events (pieces joined), output and end however it is cut; with either kind
-//! of inbox; through `receive`, `poll` and `event`, or `dispatch`; with and without `missing`; and in both
-//! deliveries, except for the pieces of a message that is never completed.
+//! Proves that a stream gives the same events (pieces joined), output and end however it is cut;
+//! with either kind of inbox; through `receive`, `poll` and `event`, or `dispatch`; with and
+//! without `missing`; and in both deliveries, except for the pieces of a message that is never
+//! completed.
 #![no_main]
 
 use sansocket::{
@@ -10,8 +11,8 @@ use sansocket::{
 use sansocket_fuzz::heads::{self, CLIENT_KEY};
 use sansocket_fuzz::{Checked, Choices, FIXED, Peer, Record, Side, TestClient, inbox, rng};
 
-// Flags in two bytes, the lengths of slices with their number before them, and the stream. A flag puts a head
-// before the stream; a byte then chooses which.
+// Flags in two bytes, the lengths of slices with their number before them, and the stream. A flag
+// puts a head before the stream; a byte then chooses which.
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut choices = Choices(data);
     let (flags, more) = (choices.byte(), choices.byte());
@@ -70,8 +71,8 @@ struct Case<'c> {
     stream: &'c [u8],
 }
 
-/// The results that must not depend on the cuts: the events before the end of the stream, the output, the
-/// state, and all events.
+/// The results that must not depend on the cuts: the events before the end of the stream, the
+/// output, the state, and all events.
 type Outcome = (Record, Vec<u8>, State, Record);
 
 impl Case<'_> {

@@ -1,6 +1,7 @@
-//! Proves that each role receives exactly the messages that the other sends, in both directions at once, through
-//! outboxes of any size and pipes that deliver in any portions. Also proves that a call which fails, above all for
-//! a full outbox, changes nothing: a twin, on which only the successful calls are made, sends the same bytes.
+//! Proves that each role receives exactly the messages that the other sends, in both directions at
+//! once, through outboxes of any size and pipes that deliver in any portions. Also proves that a
+//! call which fails, above all for a full outbox, changes nothing: a twin, on which only the
+//! successful calls are made, sends the same bytes.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -100,7 +101,8 @@ struct End<R: Side> {
     sent: Record,
     /// The code and reason of this end's own Close.
     closed: Option<(u16, String)>,
-    /// The mask of a header sent alone, its payload and kind, and how much of the payload has been sent.
+    /// The mask of a header sent alone, its payload and kind, and how much of the payload has been
+    /// sent.
     pending: Option<(R::Mask, Vec<u8>, Kind, usize)>,
     /// The twin, whose outbox is never full; only successful calls are repeated on it.
     twin: WebSocket<R>,
@@ -262,7 +264,8 @@ impl<R: Side> End<R> {
         Ok(())
     }
 
-    /// Whether the call succeeded: if it was allowed, it fails only for a frame longer than the outbox.
+    /// Whether the call succeeded: if it was allowed, it fails only for a frame longer than the
+    /// outbox.
     fn check_result(&self, result: Result<(), SendError>, allowed: bool) -> bool {
         match result {
             Ok(()) => assert!(allowed),
@@ -272,8 +275,8 @@ impl<R: Side> End<R> {
         result.is_ok()
     }
 
-    /// Makes the call; if the outbox is full, transmits, flushes and calls again. Repeats a successful call on
-    /// the twin.
+    /// Makes the call; if the outbox is full, transmits, flushes and calls again. Repeats a
+    /// successful call on the twin.
     fn call<T>(
         &mut self,
         call: impl Fn(&mut WebSocket<R>, &mut dyn Buffer) -> Result<T, SendError>,

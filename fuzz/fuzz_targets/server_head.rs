@@ -1,6 +1,6 @@
-//! Proves that a server accepts only the requests that RFC 6455 section 4.2.1 allows, by naive checks and by
-//! httparse, that each refusal is a well-formed response with the status of a fault in the request, and that no
-//! header can be injected into a response.
+//! Proves that a server accepts only the requests that RFC 6455 section 4.2.1 allows, by naive
+//! checks and by httparse, that each refusal is a well-formed response with the status of a fault
+//! in the request, and that no header can be injected into a response.
 #![no_main]
 
 use sansocket::{
@@ -10,8 +10,8 @@ use sansocket::{
 use sansocket_fuzz::heads::{self, Head};
 use sansocket_fuzz::{Choices, FIXED, OwnedEvent, Peer, frames, inbox, portion};
 
-/// Flags, the choice of a request and its portions, the material of the answer; then edits of that request, or
-/// a head.
+/// Flags, the choice of a request and its portions, the material of the answer; then edits of that
+/// request, or a head.
 struct Input<'d> {
     flags: u8,
     portion: usize,

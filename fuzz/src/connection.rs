@@ -1,5 +1,5 @@
-//! An open connection that receives arbitrary bytes, in portions, while its caller sends, pings, closes and
-//! passes time.
+//! An open connection that receives arbitrary bytes, in portions, while its caller sends, pings,
+//! closes and passes time.
 
 use crate::{Choices, FIXED, OwnedEvent, Peer, Record, Side, frames, inbox, portion};
 use sansocket::frame::Masking;
@@ -8,9 +8,9 @@ use sansocket::{
 };
 use std::time::Duration;
 
-/// Runs one connection. `data` is a byte of flags, a script with its length before it, and the peer's stream.
-/// Each byte of the script is an action of the caller (high nibble) and the length of the slice of the stream
-/// that is received after it (low nibble).
+/// Runs one connection. `data` is a byte of flags, a script with its length before it, and the
+/// peer's stream. Each byte of the script is an action of the caller (high nibble) and the length
+/// of the slice of the stream that is received after it (low nibble).
 pub fn run<R: Side>(data: &[u8]) {
     let mut choices = Choices(data);
     let flags = choices.byte();
@@ -153,8 +153,8 @@ impl<R: Side> Caller<R> {
         assert!(self.peer.inbox.bytes().len() as u64 <= self.max_message, "the inbox is bounded");
     }
 
-    /// Checks the output: the caller's frames, Pongs that answer Pings, and the right Close. Another endpoint
-    /// receives all of it.
+    /// Checks the output: the caller's frames, Pongs that answer Pings, and the right Close.
+    /// Another endpoint receives all of it.
     fn check(mut self) {
         let Peer { outbox, record, .. } = &mut self.peer;
         let (sent, rest) = frames::read(outbox);
@@ -205,8 +205,8 @@ impl<R: Side> Caller<R> {
     }
 }
 
-/// Calls `event` with other slices and inboxes than `poll` had, calls it twice, and clears the inbox. The
-/// events may be wrong, but nothing panics.
+/// Calls `event` with other slices and inboxes than `poll` had, calls it twice, and clears the
+/// inbox. The events may be wrong, but nothing panics.
 fn misuse<R: Side>(mut peer: Peer<'_, R>, stream: &mut [u8], script: &[u8]) {
     let mut script = script.iter().cycle();
     let mut at = 0;

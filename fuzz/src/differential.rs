@@ -1,10 +1,10 @@
-//! Compares the crate with other implementations on the same bytes: messages, Pings, Pongs, the end of
-//! the connection, and the verdict on the opening handshake. The tables list every accepted difference;
-//! any other difference fails.
+//! Compares the crate with other implementations on the same bytes: messages, Pings, Pongs, the end
+//! of the connection, and the verdict on the opening handshake. The tables list every accepted
+//! difference; any other difference fails.
 //!
-//! The others are tungstenite 0.30 and, through `peers.py`, `websockets` 17.4 (frames and heads) and
-//! `wsproto` 1.3.2 (frames). Only tungstenite is compared with a message limit: that of `websockets`
-//! counts control frames, and `wsproto` has none.
+//! The others are tungstenite 0.30 and, through `peers.py`, `websockets` 17.4 (frames and heads)
+//! and `wsproto` 1.3.2 (frames). Only tungstenite is compared with a message limit: that of
+//! `websockets` counts control frames, and `wsproto` has none.
 //!
 //! Frames:
 //!
@@ -18,8 +18,8 @@
 //! | `CloseInside` | a Close inside a fragmented message is the peer's Close | websockets: refuses it | 5.4: control frames "MAY be injected in the middle of a fragmented message" |
 //! | `NoLimit` | a frame of more than 2^40 bytes is an Error | wsproto: waits for it | 10.4: "Implementations that have implementation- and/or platform-specific limitations [...] MUST protect themselves against exceeding those limits" |
 //!
-//! Bytes after the peer's Close are not compared: this crate discards them (1.4: "discard any further
-//! data received"; 5.5.1), and a tungstenite client fails on them.
+//! Bytes after the peer's Close are not compared: this crate discards them (1.4: "discard any
+//! further data received"; 5.5.1), and a tungstenite client fails on them.
 //!
 //! Heads that this crate refuses:
 //!
@@ -163,7 +163,8 @@ pub fn compare(case: &Case, other: &mut impl Other) -> Option<Difference> {
         frame_difference(case, &ours, error, &theirs, other)
     };
     if !case.head && error.is_none() {
-        // Whatever the others do, no frame up to the Close may have a length in a longer form than it needs.
+        // Whatever the others do, no frame up to the Close may have a length in a longer form than
+        // it needs.
         let is_close = |frame: &[u8]| frame.first().is_some_and(|first| first & 0xF == 8);
         let first = frames::find(&case.stream, |frame| frames::is_non_minimal(frame) || is_close(frame));
         assert!(first.is_none_or(|first| !frames::is_non_minimal(&case.stream[first..])));
@@ -241,7 +242,8 @@ fn frame_difference(
             if is_failure(end) {
                 return Ok(Some(found));
             }
-            // They fail too once the frame is complete, or the message, if they check whole messages.
+            // They fail too once the frame is complete, or the message, if they check whole
+            // messages.
             let mut completed = stream.to_vec();
             completed.extend(frames::missing(stream, !case.client, 70_000));
             let again = other.receive(case, &completed);
@@ -267,8 +269,8 @@ fn ends_inside_message(stream: &[u8]) -> bool {
     before.filter(|frame| frame.opcode < 8).last().is_some_and(|frame| !frame.fin)
 }
 
-/// The start of the frame that this crate refuses for the form of its length, if that is the error. A
-/// control frame is refused on its second byte: no length that it may have needs a longer form.
+/// The start of the frame that this crate refuses for the form of its length, if that is the error.
+/// A control frame is refused on its second byte: no length that it may have needs a longer form.
 fn non_minimal(error: ProtocolError, stream: &[u8]) -> Option<usize> {
     let first = frames::find(stream, frames::is_non_minimal);
     match error {
@@ -370,7 +372,8 @@ fn is_empty_list(value: &[u8]) -> bool {
 /// Visible characters that RFC 3986 excludes from URIs.
 const INVALID: [char; 8] = ['"', '<', '>', '\\', '^', '`', '{', '}'];
 
-/// Why another implementation refuses, with `reason`, a head that this crate accepts or has not refused yet.
+/// Why another implementation refuses, with `reason`, a head that this crate accepts or has not
+/// refused yet.
 fn only_accepted_here(case: &Case, reason: &str, limits: Limits) -> Option<Difference> {
     use Difference as D;
     let stream = &case.stream[..];

@@ -22,7 +22,8 @@ pub fn read(mut stream: &[u8]) -> (Vec<Frame>, usize) {
     (frames, stream.len())
 }
 
-/// The start of the first frame for which `is` returns true. `is` gets all bytes from the frame's start.
+/// The start of the first frame for which `is` returns true. `is` gets all bytes from the frame's
+/// start.
 pub fn find(stream: &[u8], is: impl Fn(&[u8]) -> bool) -> Option<usize> {
     let mut rest = stream;
     while !is(rest) {
@@ -74,8 +75,8 @@ fn next(stream: &[u8]) -> Option<(Frame, &[u8])> {
     Some((frame, rest))
 }
 
-/// Bytes that complete the frame in which `stream` ends, at most `limit`. They are zeros, so that the rest
-/// of its header declares the shortest possible payload.
+/// Bytes that complete the frame in which `stream` ends, at most `limit`. They are zeros, so that
+/// the rest of its header declares the shortest possible payload.
 pub fn missing(stream: &[u8], masked: bool, limit: usize) -> Vec<u8> {
     let (_, rest) = read(stream);
     let mut frame = stream[stream.len() - rest..].to_vec();

@@ -1,4 +1,5 @@
-//! A naive parser of heads (RFC 9112), checks of RFC 6455 sections 4.1 and 4.2.1, and generators of heads.
+//! A naive parser of heads (RFC 9112), checks of RFC 6455 sections 4.1 and 4.2.1, and generators of
+//! heads.
 
 use crate::Choices;
 
@@ -76,9 +77,9 @@ const WORDS: [&str; 32] = [
     ": ",
 ];
 
-/// Edits the template. Each edit is a position (two bytes), a byte of counts and the bytes to insert. The
-/// high nibble counts the bytes to delete, the low nibble those to insert; 14 inserts a word, chosen by one
-/// byte, and 15 all remaining bytes.
+/// Edits the template. Each edit is a position (two bytes), a byte of counts and the bytes to
+/// insert. The high nibble counts the bytes to delete, the low nibble those to insert; 14 inserts a
+/// word, chosen by one byte, and 15 all remaining bytes.
 pub fn edit(template: &str, mut choices: Choices<'_>) -> Vec<u8> {
     let mut bytes = template.as_bytes().to_vec();
     while !choices.is_empty() {
@@ -118,8 +119,8 @@ pub struct Head {
 }
 
 impl Head {
-    /// Reads lines up to an empty line or the end, and skips lines without a colon. Also returns whether the
-    /// head is complete.
+    /// Reads lines up to an empty line or the end, and skips lines without a colon. Also returns
+    /// whether the head is complete.
     pub fn read(bytes: &[u8]) -> (Self, bool) {
         let bytes = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
         let end = bytes.windows(4).position(|four| four == b"\r\n\r\n");
@@ -177,7 +178,8 @@ pub fn is_new_enough(version: &str) -> bool {
     version.len() == 8 && digits.is_some_and(|version| version >= 1.1)
 }
 
-/// Whether a `Sec-WebSocket-Key` is 16 bytes in base64; the unused bits of the last character are not checked.
+/// Whether a `Sec-WebSocket-Key` is 16 bytes in base64; the unused bits of the last character are
+/// not checked.
 pub fn is_key(value: &[u8]) -> bool {
     let digit = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/".contains(byte);
     value.len() == 24 && value[..22].iter().all(digit) && value[22..] == *b"=="
@@ -229,8 +231,9 @@ fn owned(fields: &[httparse::Header<'_>]) -> Vec<(String, Vec<u8>)> {
     fields.iter().map(|field| (field.name.into(), field.value.into())).collect()
 }
 
-/// Checks a response that ends the connection: status, `Connection: close`, the right `Content-Length` if
-/// the status allows a body, and the headers that the status requires. Returns its head and its body.
+/// Checks a response that ends the connection: status, `Connection: close`, the right
+/// `Content-Length` if the status allows a body, and the headers that the status requires. Returns
+/// its head and its body.
 pub fn check_refusal(bytes: &[u8], status: u16) -> (Head, &[u8]) {
     let parsed = parse_response(bytes).expect("httparse reads the refusal");
     assert_eq!(parsed.status, status);

@@ -1,5 +1,5 @@
-//! Shared by the fuzz targets: a connection with its buffers and recorded events, and naive parsers of
-//! frames and heads, written without the crate's own.
+//! Shared by the fuzz targets: a connection with its buffers and recorded events, and naive parsers
+//! of frames and heads, written without the crate's own.
 
 pub mod connection;
 pub mod differential;
@@ -103,8 +103,8 @@ impl Buffer for Checked<'_> {
 /// The capacity of the fixed inboxes.
 pub const FIXED: usize = 512;
 
-/// An inbox of one of four kinds: 0 and 1 hold [`FIXED`] bytes, 2 and 3 are on the heap; 1 and 3 store text
-/// as `str`.
+/// An inbox of one of four kinds: 0 and 1 hold [`FIXED`] bytes, 2 and 3 are on the heap; 1 and 3
+/// store text as `str`.
 pub fn inbox(kind: u8) -> Checked<'static> {
     Checked(match kind & 3 {
         0 => Box::new(heapless::Vec::<u8, FIXED>::new()),
@@ -164,8 +164,8 @@ impl OwnedEvent {
     }
 }
 
-/// The events of a connection, in order, with the pieces of a message joined where the message is complete:
-/// both deliveries give the same record. Asserts the order of events.
+/// The events of a connection, in order, with the pieces of a message joined where the message is
+/// complete: both deliveries give the same record. Asserts the order of events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     pub events: Vec<OwnedEvent>,
@@ -289,8 +289,9 @@ impl<'m, R: Role> Peer<'m, R> {
         Self { ws, inbox, outbox: Vec::new(), record: Record::default(), two_steps: false }
     }
 
-    /// Receives `input` in one slice; returns how many bytes of it are left. `reply` gets each event and the
-    /// number of bytes left after it. Pending output is transmitted at the end, and where `reply` returns true.
+    /// Receives `input` in one slice; returns how many bytes of it are left. `reply` gets each
+    /// event and the number of bytes left after it. Pending output is transmitted at the end, and
+    /// where `reply` returns true.
     pub fn receive(
         &mut self,
         mut input: &mut [u8],
@@ -320,8 +321,8 @@ impl<'m, R: Role> Peer<'m, R> {
         assert_eq!(self.receive(input, |_, _, _, _| true), 0, "every slice is used up");
     }
 
-    /// Ends the stream. Asserts that the connection is closed, that Close was the last event, and that nothing
-    /// is sent or received afterwards.
+    /// Ends the stream. Asserts that the connection is closed, that Close was the last event, and
+    /// that nothing is sent or received afterwards.
     pub fn end(&mut self) {
         self.ws.receive_eof();
         assert!(self.ws.is_closed());

@@ -15,7 +15,8 @@ pub struct Python {
 }
 
 impl Python {
-    /// Starts it with the interop tests' Python, which `tests/interop/setup` has installed in `peers`.
+    /// Starts it with the interop tests' Python, which `tests/interop/setup` has installed in
+    /// `peers`.
     pub fn start(name: &'static str, peers: &Path) -> io::Result<Self> {
         let mut child = Command::new(peers.join("venv/bin/python"))
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/peers.py"))
@@ -28,8 +29,8 @@ impl Python {
         Ok(Self { name, input, output: BufReader::new(output), child })
     }
 
-    /// Sends a question: flags, the limit on frames, the stream's length and the stream. Reads the answer:
-    /// events, each a letter, a length and the content; the last is the end.
+    /// Sends a question: flags, the limit on frames, the stream's length and the stream. Reads the
+    /// answer: events, each a letter, a length and the content; the last is the end.
     fn ask(&mut self, case: &Case, stream: &[u8]) -> io::Result<Outcome> {
         let frame = self.limits(case.small).frame.unwrap_or(0);
         let mut question = vec![u8::from(case.client) | u8::from(case.head) << 1];

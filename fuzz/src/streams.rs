@@ -1,4 +1,5 @@
-//! Streams made from a seed: frames that mostly follow RFC 6455, and heads; most of them with faults.
+//! Streams made from a seed: frames that mostly follow RFC 6455, and heads; most of them with
+//! faults.
 
 use crate::differential::Case;
 use crate::{frames, heads};
@@ -194,8 +195,8 @@ fn edit(rng: &mut StdRng, bytes: &mut Vec<u8>) {
     }
 }
 
-/// Unusual parts of the templates, and their usual forms. Some implementations refuse the unusual ones, so
-/// half of the heads are without them.
+/// Unusual parts of the templates, and their usual forms. Some implementations refuse the unusual
+/// ones, so half of the heads are without them.
 const UNUSUAL: [(&str, &str); 7] = [
     ("AQIDBAUGBwgJCgsMDQ4PEC==", "dGhlIHNhbXBsZSBub25jZQ=="),
     ("keep-alive, upgrade", "Upgrade"),
