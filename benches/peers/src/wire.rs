@@ -30,7 +30,7 @@ pub struct Wire {
     kept: Option<Kept>,
 }
 
-/// What follows once all bytes are read.
+/// The behaviour once all bytes are read.
 enum After {
     /// The same bytes again.
     Again,

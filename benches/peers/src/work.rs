@@ -111,11 +111,11 @@ pub fn rows() -> Vec<Row> {
     add("handshake", "server handshake".into(), Work::Accept, None, true);
     add("handshake", "client handshake".into(), Work::Connect, None, true);
     let cut = [KIB, 16 * KIB, 64 * KIB, MIB].map(|len| (Content::Binary, "", len));
-    for (content, what, len) in cut.into_iter().chain([(Content::Greek, " of multi-byte text", 16 * KIB)]) {
+    for (content, suffix, len) in cut.into_iter().chain([(Content::Greek, " of multi-byte text", 16 * KIB)]) {
         for (read, cut) in [(READ, "64 KiB"), (16 * KIB, "16 KiB"), (1460, "1,460 B"), (64, "64 B")] {
             let work = Work::Receive { role: Role::Server, content, len, fragments: 1, read };
-            let name = format!("receive {}{what} in reads of {cut}", size(len));
-            let beside = Some(format!("{}{what}", size(len)));
+            let name = format!("receive {}{suffix} in reads of {cut}", size(len));
+            let beside = Some(format!("{}{suffix}", size(len)));
             rows.push(Row { group: "cut", name, work, uws: None, main: false, beside });
         }
     }
