@@ -1,4 +1,4 @@
-"""Receives streams with a Python implementation: peers.py websockets|wsproto. src/python.rs has the protocol."""
+"""Receives streams: peers.py websockets|wsproto. src/python.rs starts it and asks."""
 
 import logging
 import struct
@@ -17,7 +17,7 @@ def select(_, offered):
 
 
 class Websockets:
-    """The Sans-I/O layer of `websockets`; text is decoded once a message is complete, as its connections do."""
+    """The Sans-I/O layer of `websockets`; text is decoded at the end of a message, as by its connections."""
 
     def __init__(self):
         from websockets.client import ClientProtocol

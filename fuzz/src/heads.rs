@@ -7,8 +7,9 @@ use crate::Choices;
 pub const REQUESTS: [&str; 4] = [
     "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-    "GET /chat?room=1 HTTP/1.1\r\nHost: a.example:8080\r\nOrigin: http://example.com\r\nUpgrade: websocket\r\n\
-     Connection: keep-alive, Upgrade\r\nSec-WebSocket-Protocol: soap, chat\r\nSec-WebSocket-Protocol: v2\r\n\
+    "GET /chat?room=1 HTTP/1.1\r\nHost: a.example:8080\r\nOrigin: http://example.com\r\n\
+     Upgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n\
+     Sec-WebSocket-Protocol: soap, chat\r\nSec-WebSocket-Protocol: v2\r\n\
      Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=15, x; y=\"z\"\r\nCookie: a=b\r\n\
      Sec-WebSocket-Key: AQIDBAUGBwgJCgsMDQ4PEC==\r\nSec-WebSocket-Version: 13\r\n\r\n",
     "\r\nGET ws://b.example/c HTTP/1.2\r\nhost: [::1]:80\r\nupgrade: h2c,WebSocket\r\nconnection:upgrade\r\n\

@@ -1,9 +1,9 @@
 //! This crate beside its peers: the same work for each, in memory, on one core.
 //!
 //! ```sh
-//! cargo run --release --manifest-path benches/peers/Cargo.toml   # the table and the chart, in about a minute
+//! cargo run --release --manifest-path benches/peers/Cargo.toml   # the table and the chart: a minute
 //! … -- --long                                                    # longer and more rounds
-//! … -- --rows=echo,JSON --peers=sansocket,tungstenite            # some rows, some peers: no files are written
+//! … -- --rows=echo,JSON --peers=sansocket,tungstenite            # some rows and peers; writes no files
 //! … -- --test                                                    # all of it once, checked, not timed
 //! … -- --idle                                                    # the memory of 100,000 idle connections
 //! … -- --strict                                                  # which rules each peer enforces

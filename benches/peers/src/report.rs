@@ -79,8 +79,8 @@ impl Report<'_> {
 
     /// The main rows, for README.md.
     pub fn short(&self) -> String {
-        let mut text = "| ns per message | sansocket | fastest peer that checks the same¹ | ratio | fastest of all | ratio | \
-            uWebSockets² | ratio |\n|---|---|---|---|---|---|---|---|\n"
+        let mut text = "| ns per message | sansocket | fastest peer that checks the same¹ | ratio | \
+            fastest of all | ratio | uWebSockets² | ratio |\n|---|---|---|---|---|---|---|---|\n"
             .to_owned();
         for (row, results) in self.lines.iter().filter(|(row, _)| row.main) {
             let Some(own) = own(self.peers, results) else { continue };
@@ -96,17 +96,18 @@ impl Report<'_> {
             let own = time(own.times[1]);
             _ = writeln!(text, "| {} | {own} | {checking} | {all} | {uws} |", row.name);
         }
-        text + "\n¹ The mask bit, reserved bits and opcodes, and text as UTF-8; tested by breaking the rules.  \n² Not run: its \
-            ratio to sockudo-ws's `Protocol`, measured once, times the time of `Protocol` here.\n"
+        text + "\n¹ The mask bit, reserved bits and opcodes, and text as UTF-8; tested by breaking the rules.  \n\
+            ² Not run: its ratio to sockudo-ws's `Protocol`, measured once, times the time of `Protocol` here.\n"
     }
 
     /// Everything: `results.md`.
     pub fn whole(&self, effort: &Effort, idle: &str) -> String {
         let mut text = format!(
-            "# This crate beside its peers\n\nWritten by `cargo run --release --manifest-path benches/peers/Cargo.toml`; its \
-            `src/main.rs` describes the method. {} rounds, turns of {} ms, {}, {}. The cells are nanoseconds per message: \
-            the median, the quartiles in brackets, and the heap allocations per message, if there are any. The `cut` \
-            rows also have the ratio to the first row of the same message size.\n\n",
+            "# This crate beside its peers\n\nWritten by `cargo run --release --manifest-path \
+            benches/peers/Cargo.toml`; its `src/main.rs` describes the method. {} rounds, turns of {} ms, \
+            {}, {}. The cells are nanoseconds per message: the median, the quartiles in brackets, and the \
+            heap allocations per message, if there are any. The `cut` rows also have the \
+            ratio to the first row of the same message size.\n\n",
             effort.rounds,
             effort.turn.as_millis(),
             processor(),

@@ -25,8 +25,9 @@ pub fn peer() -> Peer {
     Peer {
         name: "sansocket",
         utf8: "yes, on the byte; simdutf8",
-        notes: "reads of 16 KiB, then the rest of a frame of up to 64 KiB; masks with AVX-512 or AVX2 found at run time; \
-                masking keys from ChaCha12 (`StdRng`), seeded by the system; without permessage-deflate",
+        notes: "reads of 16 KiB, then the rest of a frame of up to 64 KiB; masks with AVX-512 or \
+            AVX2 found at run time; masking keys from ChaCha12 (`StdRng`), seeded by the system; \
+            without permessage-deflate",
         receive,
         echo,
         send,

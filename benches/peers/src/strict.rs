@@ -117,7 +117,8 @@ pub fn print(peers: &[&Peer]) {
     }
     std::panic::set_hook(hook);
     println!(
-        "\n`refuses`: an error before the end of the stream; `accepts`: the message after it is delivered; `closes`: \
-        treated as a valid Close frame; `waits`: no error and no message before the end of the stream."
+        "\n`refuses`: an error before the end of the stream; `accepts`: the message after it is delivered; \
+        `closes`: treated as a valid Close frame; `waits`: no error and no message before the end of \
+        the stream."
     );
 }
