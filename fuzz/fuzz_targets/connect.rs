@@ -20,6 +20,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Ok(connect) = Connect::from_uri(uri) else { return assert!(!is_plain(uri), "{uri:?} is refused") };
     let naive = Naive::read(uri);
     assert_eq!((connect.host(), connect.port(), connect.is_secure()), (naive.host, naive.port, naive.secure));
+    assert_eq!(connect.authority(), naive.authority);
     let connect = match protocols[..] {
         [one] => connect.protocol(one),
         _ => connect.protocols(&protocols),
@@ -108,6 +109,7 @@ impl<'u> Naive<'u> {
         let default = if secure { 443 } else { 80 };
         let port = if port.is_empty() { default } else { port.parse().unwrap() };
         let authority = if port == default { host.to_owned() } else { authority.to_owned() };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let slash = if target.starts_with('/') { "" } else { "/" };
         Self { secure, host, port, authority, target: format!("{slash}{target}") }
     }

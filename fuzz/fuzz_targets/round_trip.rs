@@ -296,7 +296,7 @@ impl<R: Side> End<R> {
             assert!(self.outbox.bytes == before && self.ws.state() == state, "an Err changes nothing");
             match error {
                 SendError::OutboxFull(full) => {
-                    assert!(full.needed > self.outbox.room());
+                    assert!(full.needed > self.outbox.remaining());
                     assert!(again || self.outbox.bytes.is_empty());
                 }
                 error => return Err(error),
@@ -394,7 +394,7 @@ impl<R: Side> End<R> {
 fn as_send_error(error: CloseError) -> SendError {
     match error {
         CloseError::OutboxFull(full) => SendError::OutboxFull(full),
-        CloseError::PayloadOwed => SendError::PayloadOwed,
+        CloseError::PayloadPending => SendError::PayloadPending,
         CloseError::NotOpen => SendError::NotOpen,
         _ => SendError::TooLong,
     }

@@ -86,7 +86,7 @@ impl<R: Side> Caller<R> {
                 let result = ws.send_piece(Fragment::new(piece, last), outbox);
                 if result.is_ok() {
                     self.sent.append(piece, last);
-                } else if result != Err(SendError::OtherKind) {
+                } else if result != Err(SendError::KindMismatch) {
                     assert!(!open);
                 }
                 result
@@ -115,7 +115,7 @@ impl<R: Side> Caller<R> {
                     let mut part = text.as_bytes().to_vec();
                     mask.apply(&mut part);
                     outbox.extend_from_slice(&part);
-                    assert_eq!(ws.ping(b"", outbox), Err(SendError::PayloadOwed));
+                    assert_eq!(ws.ping(b"", outbox), Err(SendError::PayloadPending));
                     ws.payload_sent(part.len() as u64).unwrap();
                 }
                 assert_eq!(ws.payload_sent(1), Err(SendError::PayloadExceeded));

@@ -57,6 +57,7 @@
 
 use crate::heads::{self, CLIENT_KEY, Head};
 use crate::{OwnedEvent, Peer, Side, TestClient, frames, inbox, rng};
+use sansocket::handshake::HeaderName as Name;
 use sansocket::{
     Config, Connect, Error, Event, HeadError, ProtocolError, RequestError, ResponseError, Role, Server,
     WebSocket,
@@ -331,12 +332,14 @@ fn only_refused_here(case: &Case, error: Error) -> Option<Difference> {
         Error::Request(error) => {
             use RequestError as E;
             match error {
-                E::NoHost | E::SecondHost | E::InvalidHost => D::Host,
-                E::InvalidExtensions => D::Extensions,
-                E::SecondOrigin | E::SecondKey | E::SecondVersion => D::Duplicate,
-                E::NoConnectionUpgrade => D::SpacedList,
+                E::Missing(Name::Host) | E::Duplicate(Name::Host) | E::Invalid(Name::Host) => D::Host,
+                E::Invalid(Name::SecWebSocketExtensions) => D::Extensions,
+                E::Duplicate(Name::Origin | Name::SecWebSocketKey | Name::SecWebSocketVersion) => {
+                    D::Duplicate
+                }
+                E::Missing(Name::Connection) => D::SpacedList,
                 E::Body => D::Body,
-                E::InvalidProtocols => D::Protocols,
+                E::Invalid(Name::SecWebSocketProtocol) => D::Protocols,
                 E::InvalidRequestLine if case.stream.starts_with(b"\r\n\r\n") => D::EmptyLine,
                 E::InvalidTarget => D::Target,
                 E::Head(HeadError::BareLf) => D::BareLf,
@@ -347,11 +350,16 @@ fn only_refused_here(case: &Case, error: Error) -> Option<Difference> {
         Error::Response(error) => {
             use ResponseError as E;
             match error {
-                E::InvalidExtensions | E::UnofferedExtension | E::SecondExtensions => D::Extensions,
-                E::SecondAccept | E::SecondProtocol => D::Duplicate,
-                E::NoConnectionUpgrade => D::SpacedList,
-                E::NoUpgrade if head.values("upgrade").len() > 1 => D::Duplicate,
-                E::NoUpgrade | E::UnofferedProtocol if list_of_one => D::OneValue,
+                E::Invalid(Name::SecWebSocketExtensions)
+                | E::Unoffered(Name::SecWebSocketExtensions)
+                | E::Duplicate(Name::SecWebSocketExtensions) => D::Extensions,
+                E::Duplicate(Name::Upgrade | Name::SecWebSocketAccept | Name::SecWebSocketProtocol) => {
+                    D::Duplicate
+                }
+                E::Missing(Name::Connection) => D::SpacedList,
+                E::Invalid(Name::Upgrade) | E::Unoffered(Name::SecWebSocketProtocol) if list_of_one => {
+                    D::OneValue
+                }
                 E::InvalidStatusLine if head.parts().get(1).is_some_and(|status| status.len() > 3) => {
                     D::Digits
                 }

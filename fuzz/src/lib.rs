@@ -81,18 +81,18 @@ impl Buffer for Checked<'_> {
     fn bytes(&self) -> &[u8] {
         self.0.bytes()
     }
-    fn room(&self) -> usize {
-        self.0.room()
+    fn remaining(&self) -> usize {
+        self.0.remaining()
     }
     fn append(&mut self, bytes: &[u8]) {
-        assert!(bytes.len() <= self.room(), "appended more than the remaining capacity");
+        assert!(bytes.len() <= self.remaining(), "appended more than the remaining capacity");
         self.0.append(bytes);
     }
     fn clear(&mut self) {
         self.0.clear();
     }
     fn append_text(&mut self, text: &str) {
-        assert!(text.len() <= self.room(), "appended more than the remaining capacity");
+        assert!(text.len() <= self.remaining(), "appended more than the remaining capacity");
         self.0.append_text(text);
     }
     fn text(&self) -> Result<&str, core::str::Utf8Error> {
@@ -124,11 +124,11 @@ impl Buffer for Bounded {
     fn bytes(&self) -> &[u8] {
         &self.bytes
     }
-    fn room(&self) -> usize {
+    fn remaining(&self) -> usize {
         self.capacity - self.bytes.len()
     }
     fn append(&mut self, bytes: &[u8]) {
-        assert!(bytes.len() <= self.room(), "appended more than the remaining capacity");
+        assert!(bytes.len() <= self.remaining(), "appended more than the remaining capacity");
         self.bytes.extend_from_slice(bytes);
     }
     fn clear(&mut self) {
@@ -197,6 +197,7 @@ impl Record {
                     self.events.iter().all(|event| matches!(event, OwnedEvent::Request(_))),
                     "only Request is ahead of Open"
                 );
+                assert!(!format!("{open:?}").is_empty(), "Debug does not panic");
                 OwnedEvent::Open(open.protocol().map(Into::into))
             }
             Event::Message(message) => {
