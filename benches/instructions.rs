@@ -1,23 +1,27 @@
-//! Counts the instructions of all the work of this package, with valgrind's callgrind, and compares them with those
-//! committed in `instructions.txt`: times are noisy, instructions are not.
+//! Counts the instructions of all the work of this package with valgrind's callgrind, and compares
+//! them with the counts committed in `instructions.txt`. Times are noisy; instruction counts are
+//! not.
 //!
-//! `cargo bench --manifest-path benches/Cargo.toml --bench instructions` prints the table; `-- --check` fails where a
-//! count has grown by more than 5 % over the committed one (if that is of the same compiler; another one only prints);
-//! `-- --write` replaces the committed ones; a word selects the work whose name holds it.
+//! ```sh
+//! cargo bench --manifest-path benches/Cargo.toml --bench instructions   # prints the table
+//! … -- --check   # also fails if a count has grown by more than 5 %, with the same compiler
+//! … -- --write   # replaces the committed counts
+//! … -- echo      # only the work with this in its name
+//! ```
 
 use std::process::{Command, ExitCode};
 use std::{collections::HashMap, env, fs, hint::black_box};
 
 const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/instructions.txt");
-/// How much a count may grow.
+/// The largest accepted ratio to the committed count.
 const TOLERANCE: f64 = 1.05;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        // What runs under valgrind: one work, so many times.
+        // Runs under valgrind: does one work the given number of times.
         ["--run", name, times] => return run(name, times.parse().unwrap()),
-        // `cargo bench -- --test`: everything once, nothing counted.
+        // `cargo bench -- --test`: does everything once and counts nothing.
         _ if arguments.iter().any(|argument| argument == "--test") => {
             sansocket_benches::all().iter_mut().for_each(|work| _ = (work.run)());
             return ExitCode::SUCCESS;
@@ -51,13 +55,13 @@ fn main() -> ExitCode {
         table += &format!("{line}\n");
     }
     if has("--write") {
-        assert!(filter.is_empty(), "the table would lose the work that was not selected");
+        assert!(filter.is_empty(), "`--write` needs the counts of all the work");
         fs::write(TABLE, table).unwrap();
     } else if has("--check") && grown && comparable {
-        eprintln!("the last column says how it has grown; more than {TOLERANCE} is too much");
+        eprintln!("the last column is the ratio to the committed count; the limit is {TOLERANCE}");
         return ExitCode::FAILURE;
     } else if !comparable {
-        println!("compare with care: the committed counts are of another compiler");
+        println!("the committed counts are from another compiler");
     }
     ExitCode::SUCCESS
 }
@@ -74,10 +78,10 @@ fn run(name: &str, times: u64) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// How many instructions this program takes to do the work so many times.
+/// The number of instructions of a process that does the work `times` times.
 fn collect(name: &str, times: u64) -> f64 {
     let output = Command::new("valgrind")
-        // A `rep movsb` counts as many instructions as it moves bytes, and glibc uses it where the processor likes it.
+        // Keeps glibc from copying with `rep movsb`, which counts as one instruction per byte.
         .env("GLIBC_TUNABLES", "glibc.cpu.x86_rep_movsb_threshold=0x7fffffff")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(env::current_exe().unwrap())

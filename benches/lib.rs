@@ -1,23 +1,23 @@
-//! The work that is measured: receiving, sending, echoing and the opening handshake, in memory.
+//! The measured work: receiving, sending, echoing and the opening handshake, in memory.
 //!
-//! `machine` times it, `instructions` counts its instructions. Each received stream is copied into the buffer that is
-//! read into, as a socket would do it: that copy is part of the work.
+//! `machine` times it, `instructions` counts its instructions. Each received stream is copied into
+//! the read buffer, as by a socket; that copy is part of the work.
 
 use rand::{SeedableRng, TryCryptoRng, TryRng, rngs::StdRng};
 use sansocket::{Buffer, Client, Config, Connect, Event, Inbox, Message, Role, Server, WebSocket};
 use std::{convert::Infallible, hint::black_box};
 
-/// A piece of work that can be done again and again.
+/// Work that can be repeated.
 pub struct Work {
     pub name: String,
-    /// Does it, and says for how many messages.
+    /// Does the work; returns the number of messages.
     pub run: Box<dyn FnMut() -> u64>,
 }
 
-/// What one read brings.
+/// The size of a read.
 const READ: usize = 64 * 1024;
 
-/// All of it.
+/// All work.
 pub fn all() -> Vec<Work> {
     let mut all = Vec::new();
     for len in [16, 125, 1024, 16 * 1024] {
@@ -84,7 +84,7 @@ fn texts(len: usize) -> [String; 2] {
         })
 }
 
-/// As many frames with `message` as one read brings, but at least one.
+/// As many frames with `message` as fit into one read, but at least one.
 fn frames<R: Role>(ws: &mut WebSocket<R>, message: Message<'_>) -> Vec<u8> {
     let mut stream = Vec::new();
     while stream.is_empty() || stream.len() + message.as_bytes().len() + 14 <= READ {
@@ -93,7 +93,7 @@ fn frames<R: Role>(ws: &mut WebSocket<R>, message: Message<'_>) -> Vec<u8> {
     stream
 }
 
-/// Receives the whole stream in reads of `read` bytes, with each message handed to `each`.
+/// Receives the whole stream in reads of `read` bytes; passes each message to `each`.
 #[inline]
 fn receive<R: Role>(
     ws: &mut WebSocket<R>,
@@ -120,18 +120,19 @@ fn receiving<R: Role + 'static>(name: String, mut ws: WebSocket<R>, stream: &[u8
     let (stream, mut buffer, mut inbox) = (stream.to_vec(), vec![0; read], Inbox::new());
     let run = move || {
         receive(&mut ws, &stream, read, &mut buffer, &mut inbox, |_, message| {
-            // Keeps the compiler from leaving out what nobody looks at.
+            // Keeps the compiler from removing the unused result.
             black_box(message);
         })
     };
     Work { name, run: Box::new(run) }
 }
 
-/// Receives the whole stream in reads of at most `most` bytes; a frame that is cut waits until it has been read to its end.
-fn waiting(name: String, mut ws: WebSocket<Server>, stream: Vec<u8>, most: usize) -> Work {
+/// Receives the whole stream in reads of `read` bytes, but reads a cut frame to its end before
+/// receiving it.
+fn waiting(name: String, mut ws: WebSocket<Server>, stream: Vec<u8>, fresh: usize) -> Work {
     let (mut buffer, mut inbox) = (vec![0; READ], Inbox::new());
     let run = move || {
-        let (mut count, mut kept, mut wanted, mut stream) = (0, 0, most, &stream[..]);
+        let (mut count, mut kept, mut wanted, mut stream) = (0, 0, fresh, &stream[..]);
         while let Some(read) = stream.split_off(..wanted.min(stream.len())).filter(|read| !read.is_empty()) {
             let end = kept + read.len();
             buffer[kept..end].copy_from_slice(read);
@@ -143,7 +144,7 @@ fn waiting(name: String, mut ws: WebSocket<Server>, stream: Vec<u8>, most: usize
                 match ws.receive(&mut input, &mut inbox) {
                     Some(Event::Message(message)) => black_box(message),
                     Some(_) => panic!("only messages were sent"),
-                    None => break most,
+                    None => break fresh,
                 };
                 count += 1;
             };
@@ -172,7 +173,7 @@ fn sending<R: Role + 'static>(name: String, mut ws: WebSocket<R>, payload: Vec<u
     let mut outbox = Vec::with_capacity(2 * READ);
     let run = move || {
         Buffer::clear(&mut outbox);
-        // As many as one write takes.
+        // As many as fit into one write.
         let mut count = 0;
         while outbox.len() + payload.len() < READ {
             ws.send(black_box(&payload[..]), &mut outbox).unwrap();
@@ -184,9 +185,10 @@ fn sending<R: Role + 'static>(name: String, mut ws: WebSocket<R>, payload: Vec<u
 }
 
 fn server_handshake() -> Work {
-    let request = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nConnection: Upgrade\r\nPragma: no-cache\r\n\
-        Cache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
-        Chrome/130.0.0.0 Safari/537.36\r\nUpgrade: websocket\r\nOrigin: http://server.example.com\r\n\
+    let request = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nConnection: Upgrade\r\n\
+        Pragma: no-cache\r\nCache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) \
+        AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36\r\n\
+        Upgrade: websocket\r\nOrigin: http://server.example.com\r\n\
         Sec-WebSocket-Version: 13\r\nAccept-Encoding: gzip, deflate\r\nAccept-Language: en-GB,en;q=0.9\r\n\
         Cookie: session=0123456789abcdef0123456789abcdef\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
         Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
@@ -205,10 +207,10 @@ fn server_handshake() -> Work {
     Work { name: format!("handshake server/{}", request.len()), run: Box::new(run) }
 }
 
-/// Draws the same number for ever.
-struct Same;
+/// A generator whose output is always the same.
+struct Constant;
 
-impl TryRng for Same {
+impl TryRng for Constant {
     type Error = Infallible;
     fn try_next_u32(&mut self) -> Result<u32, Infallible> {
         Ok(6455)
@@ -222,14 +224,14 @@ impl TryRng for Same {
     }
 }
 
-impl TryCryptoRng for Same {}
+impl TryCryptoRng for Constant {}
 
 fn client_handshake() -> Work {
     let connect = Connect::new("server.example.com", "/chat");
     let (mut buffer, mut inbox, mut outbox) = (vec![0; READ], Vec::new(), Vec::new());
-    // It draws the same key every time, so that one response is right.
+    // The client's key is always the same, so that one response fits every run.
     let mut response = Vec::new();
-    WebSocket::client(Config::default(), Same).connect(connect, &mut outbox).unwrap();
+    WebSocket::client(Config::default(), Constant).connect(connect, &mut outbox).unwrap();
     let mut server = WebSocket::server(Config::default());
     if let Some(Event::Request(request)) = server.receive(&mut &mut outbox[..], &mut inbox) {
         server.accept(request.accept(), &mut response).unwrap();
@@ -239,7 +241,7 @@ fn client_handshake() -> Work {
         Buffer::clear(&mut outbox);
         buffer[..response.len()].copy_from_slice(&response);
         let mut input = &mut buffer[..response.len()];
-        let mut ws = WebSocket::client(Config::default(), Same);
+        let mut ws = WebSocket::client(Config::default(), Constant);
         ws.connect(connect, &mut outbox).unwrap();
         let Some(Event::Open(_)) = ws.receive(&mut input, &mut inbox) else { panic!() };
         black_box(&ws);

@@ -1,10 +1,10 @@
-"""What implementations in Python hear in streams: peers.py websockets|wsproto. See src/python.rs, which asks."""
+"""Receives streams: peers.py websockets|wsproto. src/python.rs starts it and asks."""
 
 import logging
 import struct
 import sys
 
-sys.dont_write_bytecode = True  # keeps the source tree as it is
+sys.dont_write_bytecode = True  # writes nothing into the source tree
 
 logging.disable()
 
@@ -17,7 +17,7 @@ def select(_, offered):
 
 
 class Websockets:
-    """`websockets`, its Sans-I/O layer; text is decoded as its connections do, once a message is complete."""
+    """The Sans-I/O layer of `websockets`; text is decoded at the end of a message, as by its connections."""
 
     def __init__(self):
         from websockets.client import ClientProtocol
@@ -31,7 +31,7 @@ class Websockets:
         self.sides = SERVER, CLIENT
         self.uri = parse_uri("ws://a/")
 
-    def frames(self, client, limit, stream, say):
+    def frames(self, client, limit, stream, emit):
         protocol = self.Protocol(self.sides[client], max_size=(None, limit or None))
         protocol.receive_data(stream)
         protocol.receive_eof()
@@ -39,9 +39,9 @@ class Websockets:
         parts = None
         for frame in protocol.events_received():
             if frame.opcode is opcodes.PING:
-                say(b"I", frame.data)
+                emit(b"I", frame.data)
             elif frame.opcode is opcodes.PONG:
-                say(b"A", frame.data)
+                emit(b"A", frame.data)
             elif frame.opcode is not opcodes.CLOSE:
                 if frame.opcode is not opcodes.CONT:
                     kind, parts = frame.opcode, []
@@ -52,25 +52,25 @@ class Websockets:
                         try:
                             message.decode()
                         except UnicodeDecodeError as error:
-                            return say(b"F", str(error).encode())
-                    say(b"T" if kind is opcodes.TEXT else b"B", message)
+                            return emit(b"F", str(error).encode())
+                    emit(b"T" if kind is opcodes.TEXT else b"B", message)
         error = protocol.parser_exc
         if error is None:
             close = protocol.close_rcvd
-            say(b"C", struct.pack("!H", close.code) + close.reason.encode())
+            emit(b"C", struct.pack("!H", close.code) + close.reason.encode())
         elif isinstance(error, EOFError):
-            say(b"S", b"")
+            emit(b"S", b"")
         else:
-            say(b"F", f"{type(error).__name__}: {error}".encode())
+            emit(b"F", f"{type(error).__name__}: {error}".encode())
 
-    def head(self, client, stream, say):
+    def head(self, client, stream, emit):
         if client:
             protocol = self.ClientProtocol(self.uri, subprotocols=OFFERED)
             protocol.key = KEY
             protocol.send_request(protocol.connect())
         else:
             protocol = self.ServerProtocol(select_subprotocol=select)
-        # Line by line, for the machine goes on behind the head without waiting for an answer to it.
+        # Line by line: it would read past the head without waiting for the answer.
         events, ended = [], False
         for line in stream.splitlines(keepends=True):
             protocol.receive_data(line)
@@ -86,12 +86,12 @@ class Websockets:
             response = protocol.accept(events[0])
             error = protocol.handshake_exc
         if error is None:
-            say(b"O", (protocol.subprotocol or "").encode())
-            return say(b"S", b"")
+            emit(b"O", (protocol.subprotocol or "").encode())
+            return emit(b"S", b"")
         cause = error.__cause__ or error
         if isinstance(cause, EOFError) and ended:
-            return say(b"S", b"")
-        say(b"F", f"{type(cause).__name__}: {cause}".encode())
+            return emit(b"S", b"")
+        emit(b"F", f"{type(cause).__name__}: {cause}".encode())
 
 
 class Wsproto:
@@ -102,28 +102,28 @@ class Wsproto:
         self.Connection, self.State, self.events = Connection, ConnectionState, events
         self.roles = ConnectionType.SERVER, ConnectionType.CLIENT
 
-    def frames(self, client, _, stream, say):
+    def frames(self, client, _, stream, emit):
         connection = self.Connection(self.roles[client])
         connection.receive_data(stream)
         parts = []
         for event in connection.events():
             if isinstance(event, self.events.Ping):
-                say(b"I", event.payload)
+                emit(b"I", event.payload)
             elif isinstance(event, self.events.Pong):
-                say(b"A", event.payload)
+                emit(b"A", event.payload)
             elif isinstance(event, self.events.CloseConnection):
                 if connection.state is self.State.REMOTE_CLOSING:
-                    return say(b"C", struct.pack("!H", event.code) + event.reason.encode())
-                return say(b"F", event.reason.encode(errors="replace"))
+                    return emit(b"C", struct.pack("!H", event.code) + event.reason.encode())
+                return emit(b"F", event.reason.encode(errors="replace"))
             else:
                 parts.append(event.data)
                 if event.message_finished:
                     if isinstance(event, self.events.TextMessage):
-                        say(b"T", "".join(parts).encode())
+                        emit(b"T", "".join(parts).encode())
                     else:
-                        say(b"B", b"".join(parts))
+                        emit(b"B", b"".join(parts))
                     parts = []
-        say(b"S", b"")
+        emit(b"S", b"")
 
 
 def main():
@@ -133,13 +133,13 @@ def main():
         flags, limit, length = struct.unpack("!BLL", question)
         stream = read(length)
 
-        def say(letter, content):
+        def emit(letter, content):
             write(letter + len(content).to_bytes(4, "big") + content)
 
         if flags & 2:
-            peer.head(flags & 1, stream, say)
+            peer.head(flags & 1, stream, emit)
         else:
-            peer.frames(flags & 1, limit, stream, say)
+            peer.frames(flags & 1, limit, stream, emit)
         sys.stdout.buffer.flush()
 
 

@@ -1,11 +1,11 @@
-//! The table as a picture: bytes and delays on logarithmic scales, in the colours of whoever looks at it.
+//! The table as a chart: bytes and delays on logarithmic scales, in light or dark colours.
 
 use super::{Outcome, WAYS, Way, text};
 use std::time::Duration;
 
 const WIDTH: f64 = 860.0;
 const ROW: f64 = 23.0;
-/// A rate's rows begin this far below its title.
+/// The distance from a rate's title to its rows.
 const TITLE: f64 = 34.0;
 const TOP: f64 = 62.0;
 const BYTES: Scale = Scale { left: 186.0, right: 446.0, least: 1.0, most: 4.0 };

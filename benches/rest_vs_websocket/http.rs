@@ -1,4 +1,4 @@
-//! Both ends of REST: heads read by httparse, connections kept alive.
+//! Both ends of REST, over kept-alive connections; httparse parses the heads.
 
 use super::{Counted, Feed, Log, Result};
 use std::io::{Read, Write};
@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 pub const USER_AGENT: &str = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
                               Chrome/156.0.0.0 Safari/537.36";
 
-/// What Chromium 156 sends with a `fetch` of the page's own origin.
+/// The request that Chromium 156 sends for a `fetch` of the same origin.
 fn request(path: &str, after: u32, address: &str) -> String {
     format!(
         "GET {path}?after={after} HTTP/1.1\r\n\
@@ -52,7 +52,7 @@ pub fn serve(mut stream: Counted, feed: &Feed) -> Result<()> {
     }
 }
 
-/// Polls at an interval, or without one for long, until all updates have come.
+/// Polls at an interval, or long-polls without one, until all updates are received.
 pub fn poll(mut stream: TcpStream, log: &mut Log<'_>, interval: Option<Duration>) -> Result<()> {
     let address = stream.peer_addr()?.to_string();
     let path = if interval.is_some() { "/updates" } else { "/updates/next" };
@@ -64,13 +64,13 @@ pub fn poll(mut stream: TcpStream, log: &mut Log<'_>, interval: Option<Duration>
             sleep(next.saturating_duration_since(Instant::now()));
         }
         stream.write_all(request(path, log.last(), &address).as_bytes())?;
-        let body = input.read(&mut stream, parse_response)?.ok_or("the server has gone")?;
+        let body = input.read(&mut stream, parse_response)?.ok_or("the server ended the stream")?;
         log.take(&body)?;
     }
     Ok(())
 }
 
-/// The path and the number of the last update that the client knows, and how long all of it was.
+/// The path, the number of the client's last update, and the length of the request.
 fn parse_request(bytes: &[u8]) -> Result<Option<((String, u32), usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut request = httparse::Request::new(&mut headers);
@@ -79,7 +79,7 @@ fn parse_request(bytes: &[u8]) -> Result<Option<((String, u32), usize)>> {
     Ok(Some(((path.to_owned(), query.parse()?), len)))
 }
 
-/// The body, and how long all of it was.
+/// The body, and the length of the response.
 fn parse_response(bytes: &[u8]) -> Result<Option<(String, usize)>> {
     let mut headers = [httparse::EMPTY_HEADER; 32];
     let mut response = httparse::Response::new(&mut headers);
@@ -97,7 +97,7 @@ fn parse_response(bytes: &[u8]) -> Result<Option<(String, usize)>> {
 struct Input(Vec<u8>);
 
 impl Input {
-    /// Reads until `parse` has what it wants; `None` at the end of the stream.
+    /// Reads until `parse` returns a value; `None` at the end of the stream.
     fn read<T>(
         &mut self,
         stream: &mut impl Read,

@@ -1,20 +1,23 @@
-//! REST against WebSocket: the same small updates by polling, by long polling and pushed, over loopback TCP.
+//! REST against WebSocket: the same small updates by polling, by long polling and pushed, over
+//! loopback TCP.
 //!
-//! `cargo bench --manifest-path benches/Cargo.toml --bench rest_vs_websocket` prints a table after a minute and draws
-//! `chart.svg` beside this file; with `-- --test` it is over in seconds and draws nothing.
+//! `cargo bench --manifest-path benches/Cargo.toml --bench rest_vs_websocket` prints a table after
+//! a minute and draws `chart.svg` beside this file; with `-- --test` it takes seconds and draws
+//! nothing.
 //!
-//! - **Updates** are JSON of about 40 bytes, 1, 10 and 100 a second, each at a random moment of its share of the time, so
-//!   that no poll is in step with them. Every way to get them has to bring all of them, in order.
-//! - **Bytes** are counted at the server's socket, both directions, from the first request to the end: heads, bodies,
-//!   handshake, frames. TCP's and IP's own headers are not in it.
-//! - **Requests** have the head that Chromium 156 sends with `fetch` (no cookies); the WebSocket's handshake has its
-//!   headers too, without the offer of compression. Responses have a short head: type, length and `no-store`; a poll
-//!   that brings nothing is a 204. HTTP connections are kept alive; a poll brings all updates since the last one.
-//! - **Delay** is from the moment an update is made to the moment the client has read it, by one clock: both ends are
-//!   threads of this process.
-//! - **CPU** is the time that both ends' threads were running, by the kernel's account (Linux; else it is left out).
+//! - **Updates** are JSON of about 40 bytes, 1, 10 and 100 a second, at random moments, so that no
+//!   poll is in step with them. Each way must deliver all of them, in order.
+//! - **Bytes** are counted at the server's socket, in both directions, from the first request to the
+//!   end: heads, bodies, handshake and frames, without the headers of TCP and IP.
+//! - **Requests** have the head that Chromium 156 sends with `fetch` (no cookies). The WebSocket's
+//!   handshake has Chromium's headers too, except for the offer of compression. Responses have a
+//!   short head: type, length and `no-store`; a poll without updates gets a 204. HTTP connections
+//!   are kept alive; a poll returns all updates since the last one.
+//! - **Delay** is the time from the creation of an update until the client has read it, by one
+//!   clock: both ends are threads of this process.
+//! - **CPU** is the CPU time of both ends' threads, from the kernel (Linux only).
 //!
-//! All of it runs at once: there is little to do, and so all see the same machine.
+//! All of it runs at once: the load is low, and all ways run under the same conditions.
 
 mod chart;
 mod http;
@@ -59,7 +62,7 @@ impl Way {
     }
 }
 
-/// What one way cost at one rate.
+/// The results of one way at one rate.
 struct Outcome {
     rate: u32,
     way: Way,
@@ -76,7 +79,7 @@ impl Outcome {
         self.bytes as f64 / f64::from(self.updates)
     }
 
-    /// The delay that this share of the updates keeps, by the nearest rank.
+    /// The delay that this share of the updates does not exceed, by the nearest rank.
     fn delay(&self, share: f64) -> Duration {
         let rank = (self.delays.len() as f64 * share).ceil() as usize;
         self.delays[rank.max(1) - 1]
@@ -134,7 +137,7 @@ fn print(outcomes: &[Outcome], seconds: u32) {
     }
 }
 
-/// A time in three digits or so.
+/// A time in about three digits.
 fn text(time: Duration) -> String {
     let micros = time.as_secs_f64() * 1e6;
     match micros {
@@ -187,13 +190,13 @@ fn run(rate: u32, seconds: u32, way: Way, feed: &Arc<Feed>) -> Result<Outcome> {
     })
 }
 
-/// How long this thread has been running: the first field of schedstat.
+/// The CPU time of this thread: the first field of schedstat.
 fn cpu_of_this_thread() -> Option<Duration> {
     let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
     stat.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
-/// Where updates come from.
+/// The source of the updates.
 struct Feed {
     start: Instant,
     updates: Mutex<VecDeque<(u32, String)>>,
@@ -208,7 +211,7 @@ impl Default for Feed {
 
 impl Feed {
     fn fill(&self, rate: u32, seconds: u32) {
-        // Everybody has connected by then.
+        // All clients have connected by then.
         let start = Instant::now() + Duration::from_millis(300);
         let mut value = 20.0;
         for number in 0..rate * seconds {
@@ -226,12 +229,12 @@ impl Feed {
         }
     }
 
-    /// The updates after this one, as there are now.
+    /// The updates after this one, without waiting.
     fn since(&self, after: u32) -> Vec<(u32, String)> {
         Self::after(&self.updates.lock().unwrap(), after)
     }
 
-    /// The updates after this one, once there are some.
+    /// The updates after this one; waits until there are some.
     fn wait_since(&self, after: u32) -> Vec<(u32, String)> {
         let updates = self.updates.lock().unwrap();
         let none = |updates: &mut VecDeque<(u32, String)>| updates.back().is_none_or(|(id, _)| *id <= after);
@@ -244,7 +247,7 @@ impl Feed {
     }
 }
 
-/// What a client has, and how late it came.
+/// The delays of a client's updates, in order.
 struct Log<'l> {
     feed: &'l Feed,
     updates: u32,
@@ -260,7 +263,7 @@ impl Log<'_> {
         self.last() == self.updates
     }
 
-    /// Takes all the updates in some JSON that has just been read. None may be missing.
+    /// Records the updates in JSON that has just been read; an update must not be missing.
     fn take(&mut self, json: &str) -> Result<()> {
         let now = self.feed.start.elapsed();
         for update in json.split('{').skip(1) {
@@ -284,7 +287,7 @@ struct Counter {
     bytes: AtomicU64,
 }
 
-/// A server's socket.
+/// A server's socket, which counts its bytes.
 struct Counted {
     stream: TcpStream,
     counter: Arc<Counter>,

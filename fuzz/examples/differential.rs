@@ -1,5 +1,5 @@
-//! Compares the crate with other implementations on streams made from a seed, the same ones each time:
-//! `fuzz/differential [STREAMS [SEED]]`. What may differ: `src/differential.rs`.
+//! Compares the crate with other implementations on streams made from a seed; `fuzz/differential`
+//! runs it. `src/differential.rs` lists the accepted differences.
 
 use sansocket_fuzz::differential::{Difference, Other, Tungstenite, compare};
 use sansocket_fuzz::python::Python;
@@ -23,11 +23,11 @@ fn main() -> ExitCode {
         ("wsproto", thread::spawn(move || run(wsproto, streams, seed))),
     ];
     for (name, thread) in threads {
-        // It has said what differs.
+        // The panic has printed the difference.
         let Ok(found) = thread.join() else { return ExitCode::FAILURE };
         let compared: u64 = found.values().sum();
         println!(
-            "{name}: {compared} streams, {} of them heard alike; differences in the tables:",
+            "{name}: {compared} streams, {} with the same outcome; differences in the tables:",
             found.get(&None).unwrap_or(&0)
         );
         for (difference, times) in
@@ -39,11 +39,11 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// How often each difference was found, or none.
+/// The number of streams with each difference, and with none.
 fn run(mut other: impl Other, streams: u64, seed: u64) -> BTreeMap<Option<Difference>, u64> {
     let mut found = BTreeMap::new();
     for case in (0..streams).map(|number| streams::case(seed, number)) {
-        if !case.head || other.hears_heads() {
+        if !case.head || other.reads_heads() {
             *found.entry(compare(&case, &mut other)).or_default() += 1;
         }
     }

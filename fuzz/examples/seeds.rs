@@ -1,6 +1,7 @@
 //! Writes the seeds of each corpus: `cargo run --example seeds`, in this folder.
 //!
-//! The other files of a corpus are the smallest set of inputs that `fuzz/run` has found which reaches as much as all.
+//! The other files of a corpus are the smallest set of inputs found by `fuzz/run` that reaches the
+//! same coverage.
 
 use sansocket_fuzz::{frames, heads};
 use std::{fs, io};
@@ -8,16 +9,16 @@ use std::{fs, io};
 fn main() -> io::Result<()> {
     for (target, masked) in [("server_bytes", true), ("client_bytes", false)] {
         for (at, stream) in streams(masked).iter().enumerate() {
-            // Flags; a script of six steps: sends, a Ping, pieces, portions.
+            // Flags, and a script of six steps.
             let flags = (at as u8).wrapping_mul(5) & 0x5F;
             write(target, at, &[&[flags, 6, 0x05, 0x4F, 0x93, 0x6F, 0x7D, 0x37][..], stream].concat())?;
         }
     }
     for (at, stream) in streams(true).iter().chain(&streams(false)).enumerate() {
-        // The differential compares a server where its first byte is even.
+        // The first byte is the role (bit 0) and the limits (bit 1).
         let client = u8::from(at >= streams(true).len());
         write("differential", at, &[&[client | (2 * u8::from(at % 4 < 2))][..], stream].concat())?;
-        // Every other stream, with each kind of inbox and both deliveries in turn.
+        // Every second stream, with each kind of inbox and both deliveries in turn.
         if at % 2 == 1 {
             let flags = client | (8 * (at as u8 / 2 % 8));
             write("cut_anywhere", at, &[&[flags, 0, 3, 1, 5, 30][..], stream].concat())?;
@@ -25,7 +26,7 @@ fn main() -> io::Result<()> {
     }
     for (at, request) in heads::REQUESTS.iter().enumerate() {
         let glued = frames::write(0x81, true, b"glued");
-        // Unchanged, with a byte changed, and as the whole of the input.
+        // Unchanged; with an edit; as the input itself.
         write("server_head", 4 * at, &[0x10, at as u8])?;
         write("server_head", 4 * at + 1, &[0x11, at as u8, 0, 0, 40, 0x12, b'x', b'\n'])?;
         write("server_head", 4 * at + 2, &[&[0x02, 0x80, 0], request.as_bytes(), &glued].concat())?;
@@ -36,7 +37,7 @@ fn main() -> io::Result<()> {
         )?;
         write("cut_anywhere", 60 + at, &[&[4 | 0x10, 1, 1, 9, at as u8], &glued[..]].concat())?;
     }
-    for (at, (uri, protocols, header)) in ASKED.iter().enumerate() {
+    for (at, (uri, protocols, header)) in CONNECTS.iter().enumerate() {
         let counted = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
         write("connect", at, &[vec![1], counted(uri), counted(protocols), counted(header)].concat())?;
     }
@@ -57,8 +58,8 @@ fn main() -> io::Result<()> {
     Ok(())
 }
 
-/// What a client asks for: a URI, subprotocols and a header.
-const ASKED: [(&str, &str, &str); 6] = [
+/// A client's URI, subprotocols and header.
+const CONNECTS: [(&str, &str, &str); 6] = [
     ("ws://a.example/chat?room=1", "chat,v2", "Origin:http://a.example"),
     ("WSS://[::1]:8443", "", ""),
     ("wss://a:443?x", "v2", "X: y\t"),
@@ -73,7 +74,7 @@ fn write(target: &str, number: usize, seed: &[u8]) -> io::Result<()> {
     fs::write(format!("{folder}/seed-{number:02}"), seed)
 }
 
-/// Streams of frames, right and wrong.
+/// Valid and invalid streams of frames.
 fn streams(masked: bool) -> Vec<Vec<u8>> {
     let frame = |first, payload: &[u8]| frames::write(first, masked, payload);
     let text = "κόσμε €😀".as_bytes();

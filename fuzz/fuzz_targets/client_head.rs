@@ -1,11 +1,12 @@
-//! Proves that a client takes only a response that RFC 6455 section 4.1 allows for an opened connection, by a naive second
-//! judge and by httparse, that it tells any other status as it is, and that a failed handshake sends nothing more.
+//! Proves that a client accepts only the responses that RFC 6455 section 4.1 allows, by naive
+//! checks and by httparse, that it reports any other status unchanged, and that a failed handshake
+//! sends nothing more.
 #![no_main]
 
-use sansocket::handshake::{self, HeaderName};
-use sansocket::{Config, Connect, Error, Event, HeadError, Open, ResponseError, WebSocket};
+use sansocket::handshake::HeaderName as Name;
+use sansocket::{Config, Connect, Error, Event, HeadError, Open, ResponseError, WebSocket, handshake};
 use sansocket_fuzz::heads::{self, CLIENT_KEY, Head};
-use sansocket_fuzz::{Choices, FIXED, Peer, Seen, inbox, portion, rng};
+use sansocket_fuzz::{Choices, FIXED, OwnedEvent, Peer, inbox, portion, rng};
 
 const OFFERS: [&[&str]; 2] = [&["chat", "v2"], &[]];
 const SMALL: usize = 190;
@@ -14,7 +15,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut choices = Choices(data);
     let flags = choices.byte();
     let shape = choices.byte();
-    // One byte for nothing keeps the layout of `server_head`.
+    // Unused: the layout is that of `server_head`.
     choices.byte();
     let accept = heads::accept_of(CLIENT_KEY);
     let offered = OFFERS[usize::from(flags & 1)];
@@ -29,18 +30,14 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     if flags & 0x40 != 0 {
         config = config.max_head(SMALL as u16).max_headers(4);
     }
-    let most = if flags & 0x40 != 0 { SMALL } else { 8 << 10 };
-    let judge = Judge {
-        accept: &accept,
-        offered,
-        most: if flags >> 2 & 2 == 0 { most.min(FIXED) } else { most },
-        stream: &stream,
-    };
+    let max_head = if flags & 0x40 != 0 { SMALL } else { 8 << 10 };
+    let max_head = if flags >> 2 & 2 == 0 { max_head.min(FIXED) } else { max_head };
+    let check = Check { accept: &accept, offered, max_head, stream: &stream };
 
     let mut peer = Peer::new(WebSocket::client(config, rng()), inbox(flags >> 2));
     peer.two_steps = flags & 0x80 != 0;
     peer.ws.connect(Connect::new("a.example", "/").protocols(offered), &mut peer.outbox).unwrap();
-    judge.check_request(&peer.outbox);
+    check.request(&peer.outbox);
     peer.outbox.clear();
 
     let mut memory = stream.clone();
@@ -49,16 +46,16 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         end += slice.len();
         let left = peer.receive(slice, |ws, event, left, _| {
             match event {
-                Event::Open(open) => judge.check_open(open, &stream[..end - left]),
-                Event::Error(Error::Refused(response)) => {
+                Event::Open(open) => check.open(open, &stream[..end - left]),
+                Event::Refused(response) => {
                     let status = response.status();
-                    let octets = judge.check_head(&stream, response.headers());
+                    let bytes = check.head(&stream, response.headers());
                     assert_ne!(status, 101);
-                    let (head, _) = Head::read(octets);
+                    let (head, _) = Head::read(bytes);
                     assert_eq!(head.parts()[1], status.to_string());
                     assert_eq!(response.header("location").is_some(), !head.values("location").is_empty());
                 }
-                Event::Error(Error::Response(error)) => judge.justify(*error),
+                Event::Error(Error::Response(error)) => check.error(*error),
                 _ => {}
             }
             if let Event::Error(Error::Response(_) | Error::Refused(_)) = event {
@@ -68,27 +65,26 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         });
         assert_eq!(left, 0, "every slice is used up");
     }
-    let opened = matches!(peer.record.seen.first(), Some(Seen::Open(_)));
+    let opened = matches!(peer.record.events.first(), Some(OwnedEvent::Open(_)));
     assert!(opened || !valid, "a valid response was refused: {:?}", peer.record);
     assert!(opened || peer.outbox.is_empty());
     peer.end();
 });
 
-/// What the response is judged by.
-struct Judge<'j> {
-    accept: &'j str,
+/// The data that the response is checked against.
+struct Check<'c> {
+    accept: &'c str,
     offered: &'static [&'static str],
-    /// The longest head.
-    most: usize,
-    stream: &'j [u8],
+    max_head: usize,
+    stream: &'c [u8],
 }
 
-impl Judge<'_> {
-    /// The request has the parts that section 4.1 asks for.
-    fn check_request(&self, octets: &[u8]) {
-        let parsed = heads::parse_request(octets).expect("httparse reads the request");
-        assert_eq!(parsed.len, octets.len());
-        let (head, _) = Head::read(octets);
+impl Check<'_> {
+    /// The request has the parts that section 4.1 requires.
+    fn request(&self, bytes: &[u8]) {
+        let parsed = heads::parse_request(bytes).expect("httparse reads the request");
+        assert_eq!(parsed.len, bytes.len());
+        let (head, _) = Head::read(bytes);
         assert_eq!(head.first, "GET / HTTP/1.1");
         assert_eq!(head.value("host"), Some("a.example"));
         assert_eq!(head.value("sec-websocket-key"), Some(CLIENT_KEY));
@@ -97,23 +93,21 @@ impl Judge<'_> {
         assert!(self.offered.iter().all(|offer| head.lists("sec-websocket-protocol", offer)));
     }
 
-    /// The final head in `octets`, behind interim ones: its octets, which httparse reads as the machine does.
-    fn check_head<'o, 'h>(
-        &self,
-        octets: &'o [u8],
-        fields: impl Iterator<Item = (&'h str, &'h [u8])>,
-    ) -> &'o [u8] {
-        let mut rest = octets;
+    /// Returns the final head in `bytes`, after interim responses. httparse reads the same `fields`
+    /// in it.
+    fn head<'b, 'h>(&self, bytes: &'b [u8], fields: impl Iterator<Item = (&'h str, &'h [u8])>) -> &'b [u8] {
+        let mut rest = bytes;
         loop {
             let end = rest.windows(4).position(|four| four == b"\r\n\r\n").expect("a complete head") + 4;
             let (head, after) = rest.split_at(end);
             let switches = Head::read(head).0.parts()[1] == "101";
-            // A head that opens nothing may fold its lines: what goes on with a line is left out.
+            // A response that does not switch protocols may fold its lines; continuation lines are
+            // left out.
             let lines = if switches { head.to_vec() } else { heads::without_folds(head) };
-            let parsed = heads::parse_response(&lines).expect("httparse reads what is accepted");
+            let parsed = heads::parse_response(&lines).expect("httparse reads an accepted head");
             assert_eq!(parsed.len, lines.len());
             if !(100..200).contains(&parsed.status) || switches {
-                assert!(octets.len() - after.len() <= self.most);
+                assert!(bytes.len() - after.len() <= self.max_head);
                 assert!(fields.map(|(name, value)| (name.into(), value.into())).eq(parsed.fields));
                 return head;
             }
@@ -121,10 +115,10 @@ impl Judge<'_> {
         }
     }
 
-    /// The checks of section 4.1 on the server's response, each by itself.
-    fn check_open(&self, open: &Open<'_>, octets: &[u8]) {
-        let last = self.check_head(octets, open.headers());
-        assert!(octets.ends_with(last));
+    /// The response that opened the connection passes each check of section 4.1.
+    fn open(&self, open: &Open<'_>, bytes: &[u8]) {
+        let last = self.head(bytes, open.headers());
+        assert!(bytes.ends_with(last));
         let (head, complete) = Head::read(last);
         assert!(complete);
         // 1: "If the status code received from the server is not 101"
@@ -149,8 +143,8 @@ impl Judge<'_> {
         assert_eq!(agreed.protocol(), open.protocol());
     }
 
-    /// The fault that the error names is there, in some head of the stream.
-    fn justify(&self, error: ResponseError) {
+    /// The stream has the fault that the error names.
+    fn error(&self, error: ResponseError) {
         use ResponseError as E;
         let mut rest = self.stream;
         let head = loop {
@@ -163,29 +157,23 @@ impl Judge<'_> {
             let end = rest.windows(4).position(|four| four == b"\r\n\r\n");
             rest = &rest[end.unwrap() + 4..];
         };
+        let values = |name: Name| head.values(&name.as_str().to_ascii_lowercase());
         let there = match error {
-            E::Head(HeadError::TooLong) => self.stream.len() > self.most,
+            E::Head(HeadError::TooLong) => self.stream.len() > self.max_head,
             E::HttpTooOld => !heads::is_new_enough(head.parts()[0]),
-            E::Missing(HeaderName::Upgrade) => head.values("upgrade").is_empty(),
-            E::Duplicate(HeaderName::Upgrade) => head.values("upgrade").len() > 1,
-            E::Invalid(HeaderName::Upgrade) => {
-                !head.values("upgrade").iter().all(|value| value.eq_ignore_ascii_case(b"websocket"))
+            E::Missing(Name::Connection) => !head.lists("connection", "upgrade"),
+            E::Missing(name) => values(name).is_empty(),
+            E::Duplicate(name) => values(name).len() > 1,
+            E::Invalid(Name::Upgrade) => {
+                values(Name::Upgrade).iter().any(|value| !value.eq_ignore_ascii_case(b"websocket"))
             }
-            E::Missing(HeaderName::Connection) => !head.lists("connection", "upgrade"),
-            E::Missing(HeaderName::SecWebSocketAccept) => head.values("sec-websocket-accept").is_empty(),
-            E::Duplicate(HeaderName::SecWebSocketAccept) => head.values("sec-websocket-accept").len() > 1,
-            E::Invalid(HeaderName::SecWebSocketAccept) => {
-                head.values("sec-websocket-accept").iter().any(|value| *value != self.accept.as_bytes())
+            E::Invalid(name @ Name::SecWebSocketAccept) => {
+                values(name).iter().any(|value| *value != self.accept.as_bytes())
             }
-            E::Unoffered(HeaderName::SecWebSocketProtocol) => head
-                .values("sec-websocket-protocol")
-                .iter()
-                .any(|value| !self.offered.iter().any(|offer| offer.as_bytes() == *value)),
-            E::Duplicate(HeaderName::SecWebSocketProtocol) => head.values("sec-websocket-protocol").len() > 1,
-            E::Unoffered(HeaderName::SecWebSocketExtensions) | E::Invalid(HeaderName::SecWebSocketExtensions) => {
-                !head.values("sec-websocket-extensions").is_empty()
+            E::Unoffered(name @ Name::SecWebSocketProtocol) => {
+                values(name).iter().any(|value| !self.offered.iter().any(|offer| offer.as_bytes() == *value))
             }
-            E::Duplicate(HeaderName::SecWebSocketExtensions) => head.values("sec-websocket-extensions").len() > 1,
+            E::Unoffered(name) | E::Invalid(name) => !values(name).is_empty(),
             _ => true,
         };
         assert!(there, "{error:?} in {head:?}");

@@ -1,16 +1,17 @@
-//! Proves that a client asks for what its URI, its subprotocols and its headers say, by a naive reading of the URI and by
-//! httparse, that a server hears just that and opens the connection, and that what cannot be asked for sends nothing.
+//! Proves that a client's request has the URI, subprotocols and headers that its caller gave, by a
+//! naive parser of URIs and by httparse, that a server receives the same and opens the connection,
+//! and that a request which cannot be made sends nothing.
 #![no_main]
 
 use sansocket::{Config, Connect, ConnectError, Event, Server, WebSocket};
 use sansocket_fuzz::heads::{self, Head};
 use sansocket_fuzz::{Choices, Peer, TestClient, inbox, rng};
 
-// Which subprotocol the server likes; the URI, the subprotocols (with a comma between) and a header, each with its length
-// before it.
+// The index of the subprotocol that the server selects; then the URI, the subprotocols (separated
+// by commas) and a header, each with its length before it.
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut choices = Choices(data);
-    let likes = usize::from(choices.byte());
+    let index = usize::from(choices.byte());
     let mut text = || str::from_utf8(choices.counted()).unwrap_or("");
     let (uri, protocols, header) = (text(), text(), text());
     let protocols: Vec<&str> = protocols.split(',').filter(|one| !one.is_empty()).collect();
@@ -18,8 +19,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 
     let Ok(connect) = Connect::from_uri(uri) else { return assert!(!is_plain(uri), "{uri:?} is refused") };
     let naive = Naive::read(uri);
-    let host = naive.host.trim_matches(['[', ']']);
-    assert_eq!((connect.host(), connect.port(), connect.is_secure()), (host, naive.port, naive.secure));
+    assert_eq!((connect.host(), connect.port(), connect.is_secure()), (naive.host, naive.port, naive.secure));
+    assert_eq!(connect.authority(), naive.authority);
     let connect = match protocols[..] {
         [one] => connect.protocol(one),
         _ => connect.protocols(&protocols),
@@ -51,12 +52,12 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         assert_eq!(head.values(&name.to_ascii_lowercase()), [value.as_bytes()]);
     }
 
-    // A head over the server's limit is another target's matter.
+    // `server_head` covers heads over the server's limit.
     if request.len() > 8 << 10 {
         return;
     }
     let mut server = Peer::new(WebSocket::<Server>::server(Config::default()), inbox(2));
-    let liked = protocols.get(likes).copied();
+    let selected = protocols.get(index).copied();
     server.receive(&mut request.clone(), |ws, event, _, outbox| {
         if let Event::Request(request) = event {
             assert_eq!((request.target(), request.host()), (&naive.target[..], &naive.authority[..]));
@@ -68,7 +69,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
                     head.values(&name.to_ascii_lowercase()).first().map(|value| value.to_vec())
                 );
             }
-            let accept = liked.map_or(Some(request.accept()), |liked| request.select(&[liked]));
+            let accept = selected.map_or(Some(request.accept()), |selected| request.select(&[selected]));
             ws.accept(accept.unwrap(), outbox).unwrap();
         }
         true
@@ -76,7 +77,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut opened = false;
     client.receive(&mut server.outbox, |_, event, _, _| {
         if let Event::Open(open) = event {
-            assert_eq!((open.protocol(), open.header("upgrade")), (liked, Some(&b"websocket"[..])));
+            assert_eq!((open.protocol(), open.header("upgrade")), (selected, Some(&b"websocket"[..])));
             opened = true;
         }
         true
@@ -84,12 +85,12 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     assert!(opened, "{:?} {:?}", server.record, client.record);
 });
 
-/// What a URI says, read in the simplest way.
+/// A URI, parsed in the simplest way.
 struct Naive<'u> {
     secure: bool,
     host: &'u str,
     port: u16,
-    /// As `Host` has it: without the scheme's own port.
+    /// The value of `Host`: without the scheme's default port.
     authority: String,
     target: String,
 }
@@ -105,15 +106,16 @@ impl<'u> Naive<'u> {
             Some((host, port)) if !port.contains(']') => (host, port),
             _ => (authority, ""),
         };
-        let own = if secure { 443 } else { 80 };
-        let port = if port.is_empty() { own } else { port.parse().unwrap() };
-        let authority = if port == own { host.to_owned() } else { authority.to_owned() };
+        let default = if secure { 443 } else { 80 };
+        let port = if port.is_empty() { default } else { port.parse().unwrap() };
+        let authority = if port == default { host.to_owned() } else { authority.to_owned() };
+        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
         let slash = if target.starts_with('/') { "" } else { "/" };
         Self { secure, host, port, authority, target: format!("{slash}{target}") }
     }
 }
 
-/// Whether a URI is one that nobody would refuse.
+/// Whether a URI is simple enough that it must be accepted.
 fn is_plain(uri: &str) -> bool {
     let Some((_, rest)) = uri.split_once("://").filter(|(scheme, _)| ["ws", "wss"].contains(scheme)) else {
         return false;
@@ -124,12 +126,12 @@ fn is_plain(uri: &str) -> bool {
         |text: &str, more: &str| text.chars().all(|one| one.is_ascii_alphanumeric() || more.contains(one));
     !host.is_empty()
         && all(host, "-.")
-        && port.bytes().all(|octet| octet.is_ascii_digit())
+        && port.bytes().all(|byte| byte.is_ascii_digit())
         && port.parse::<u16>().is_ok()
         && all(target, "/?&=-._~%")
 }
 
 fn is_token(text: &str) -> bool {
     !text.is_empty()
-        && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet))
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

@@ -1,17 +1,18 @@
-//! Proves that a stream gives the same events (pieces joined), the same bytes sent and the same end, however it is cut,
-//! whichever way its text is kept, in one step, in two or dispatched, with frames awaited or not, and, but for what is lent of a broken message, in both
-//! deliveries.
+//! Proves that a stream gives the same events (pieces joined), output and end however it is cut;
+//! with either kind of inbox; through `receive`, `poll` and `event`, or `dispatch`; with and
+//! without `missing`; and in both deliveries, except for the pieces of a message that is never
+//! completed.
 #![no_main]
 
 use sansocket::{
     Close, CloseCode, Config, Connect, ControlPayload, Delivery, Error, Event, Handler, Message, Open, Piece,
-    Reject, Request, Sender, Server, Slice, State, WebSocket,
+    Reject, Request, Response, Sender, Server, Slice, State, WebSocket,
 };
 use sansocket_fuzz::heads::{self, CLIENT_KEY};
 use sansocket_fuzz::{Checked, Choices, FIXED, Peer, Record, Side, TestClient, inbox, rng};
 
-// Flags in two bytes, the lengths of slices with their number before them, and the stream; or which head to put before it,
-// and what comes after that.
+// Flags in two bytes, the lengths of slices with their number before them, and the stream. A flag
+// puts a head before the stream; a byte then chooses which.
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut choices = Choices(data);
     let (flags, more) = (choices.byte(), choices.byte());
@@ -52,10 +53,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 
 const REJECT: Reject<'static> = Reject::status(404).body(b"no");
 
-/// What a Pong may be answered with.
+/// The Close that may follow a Pong.
 const CLOSE: (CloseCode, &str) = (CloseCode(4001), "pong");
 
-/// How events are taken.
+/// How the caller receives events.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     Receive,
@@ -70,7 +71,8 @@ struct Case<'c> {
     stream: &'c [u8],
 }
 
-/// What may not depend on the cuts.
+/// The results that must not depend on the cuts: the events before the end of the stream, the
+/// output, the state, and all events.
 type Outcome = (Record, Vec<u8>, State, Record);
 
 impl Case<'_> {
@@ -90,6 +92,7 @@ impl Case<'_> {
         // An inbox on the heap bounds nothing, and an echo needs whole messages.
         if self.inbox() & 2 != 0 && self.more & 1 == 0 {
             let mut other = self.run(&make, &reply, !self.pieces(), self.inbox(), Way::Receive, self.cuts);
+            // Pieces of an incomplete message are delivered in one of the two only.
             other.0.partial.clone_from(&whole.0.partial);
             other.3.partial.clone_from(&whole.3.partial);
             assert_eq!(other, whole, "the other delivery");
@@ -104,7 +107,7 @@ impl Case<'_> {
         self.flags >> 3
     }
 
-    /// Runs one machine; `cuts` are the lengths of the slices before the last one.
+    /// Runs one connection; `cuts` are the lengths of the slices before the last one.
     fn run<R: Side>(
         &self,
         make: &impl Fn(Config) -> WebSocket<R>,
@@ -129,14 +132,14 @@ impl Case<'_> {
         let mut peer = Peer::new(make(config), inbox);
         peer.two_steps = way == Way::TwoSteps;
         if self.more & 8 != 0 {
-            // While connecting that is an Err which changes nothing.
+            // While connecting, this is an Err, and changes nothing.
             let _ = peer.ws.close(sansocket::CloseCode::GOING_AWAY, "", &mut peer.outbox);
         }
         let mut memory = self.stream.to_vec();
         let mut rest = &mut memory[..];
         for &len in cuts.iter().chain([&0]) {
             let mut len = usize::from(len).min(rest.len());
-            // One who dispatches also waits for the rest of a frame.
+            // With `dispatch`, the caller also waits for the rest of a frame.
             while let more @ 1.. = peer.ws.missing(&rest[..len], &peer.inbox) {
                 match usize::try_from(more) {
                     Ok(more) if way == Way::Dispatch && more <= rest.len() - len => len += more,
@@ -163,7 +166,7 @@ impl Case<'_> {
     ) {
         if way == Way::Dispatch {
             let Peer { ws, inbox, outbox, record, .. } = peer;
-            let mut handlers = (&mut Told(record), Replies(self.more));
+            let mut handlers = (&mut Recorder(record), Replies(self.more));
             while ws.dispatch(&mut slice, inbox, outbox, &mut handlers).unwrap() {}
             return assert!(slice.is_empty(), "every slice is used up");
         }
@@ -185,10 +188,10 @@ impl Case<'_> {
     }
 }
 
-/// Is told of events, and keeps them.
-struct Told<'r>(&'r mut Record);
+/// Records events.
+struct Recorder<'r>(&'r mut Record);
 
-impl Handler for Told<'_> {
+impl Handler for Recorder<'_> {
     fn on_request(&mut self, request: Request<'_>, _: &mut Sender<'_>) {
         self.0.push(&Event::Request(request));
     }
@@ -199,7 +202,7 @@ impl Handler for Told<'_> {
         self.0.push(&Event::Message(message));
     }
     fn on_piece(&mut self, piece: &Piece<'_>, _: &mut Sender<'_>) {
-        self.0.received(piece);
+        self.0.push_piece(piece);
     }
     fn on_ping(&mut self, payload: &ControlPayload, _: &mut Sender<'_>) {
         self.0.push(&Event::Ping(payload.clone()));
@@ -208,7 +211,10 @@ impl Handler for Told<'_> {
         assert_ne!(sender.state(), State::Connecting);
         self.0.push(&Event::Pong(payload.clone()));
     }
-    fn on_error(&mut self, error: Error<'_>) {
+    fn on_refused(&mut self, response: Response<'_>) {
+        self.0.push(&Event::Refused(response));
+    }
+    fn on_error(&mut self, error: Error) {
         self.0.push(&Event::Error(error));
     }
     fn on_close(&mut self, close: &Close) {
@@ -216,7 +222,7 @@ impl Handler for Told<'_> {
     }
 }
 
-/// Replies as the other ways do: flags.
+/// Replies as `Case::receive` does; holds `Case::more`.
 struct Replies(u8);
 
 impl Handler for Replies {

@@ -1,7 +1,9 @@
-//! Proves that an open server or client hears the same messages, Pings, Pongs and end in a stream as tungstenite does, but
-//! for the differences that `sansocket_fuzz::differential` lists.
+//! Proves that an open server or client receives the same messages, Pings, Pongs and end from a
+//! stream as tungstenite does, except for the differences that `sansocket_fuzz::differential`
+//! lists.
 //!
-//! The first byte chooses the role (bit 0) and the limits (bit 1); the rest is the stream, in one slice.
+//! The first byte chooses the role (bit 0) and the limits (bit 1); the rest is the stream, in one
+//! slice.
 #![no_main]
 
 use sansocket_fuzz::differential::{Case, Tungstenite, compare};

@@ -1,6 +1,7 @@
-//! Proves that what one role sends in any way, through an outbox of any size and a pipe that delivers in any portions, the
-//! other receives exactly, in both directions at once; and that a call which is an Err, above all for a full outbox,
-//! changed nothing: a twin that is only asked for what succeeds sends the same bytes.
+//! Proves that each role receives exactly the messages that the other sends, in both directions at
+//! once, through outboxes of any size and pipes that deliver in any portions. Also proves that a
+//! call which fails, above all for a full outbox, changes nothing: a twin, on which only the
+//! successful calls are made, sends the same bytes.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -9,72 +10,72 @@ use sansocket::{
     Buffer, CloseCode, CloseError, Config, Delivery, Event, Fragment, Kind, Message, OutboxFull, SendError,
     Server, State, WebSocket,
 };
-use sansocket_fuzz::{Bounded, Checked, Record, Seen, Side, TestClient, inbox};
+use sansocket_fuzz::{Bounded, Checked, OwnedEvent, Record, Side, TestClient, inbox};
 
 #[derive(Arbitrary, Debug)]
 struct Plan {
     pieces: [bool; 2],
     inboxes: [u8; 2],
-    /// How much more an outbox holds than the longest control frame.
-    rooms: [u16; 2],
+    /// The capacity of each outbox beyond the longest control frame.
+    spare: [u16; 2],
     steps: Vec<Step>,
 }
 
 #[derive(Arbitrary, Debug)]
 struct Step {
     by_client: bool,
-    what: What,
+    action: Action,
 }
 
 #[derive(Arbitrary, Debug)]
-enum What {
+enum Action {
     Text(String),
     Binary(Vec<u8>),
-    /// A message as long as the number says, 131,071 at most.
-    Long(Kinds, u32),
+    /// A message of this length, at most 131,071.
+    Long(PayloadKind, u32),
     TextPiece(String, bool),
     BinaryPiece(Vec<u8>, bool),
-    LongPiece(Kinds, u16, bool),
-    /// A header alone, for that much payload; it is paid for by `Pay`.
-    Header(Kinds, u16),
-    Pay(u16),
+    LongPiece(PayloadKind, u16, bool),
+    /// A header alone, for this much payload, which `Payload` then sends.
+    Header(PayloadKind, u16),
+    Payload(u16),
     Ping(Vec<u8>),
     Close(u16, String),
     CloseWithoutCode,
     Transmit,
-    /// A part of the outbox goes into the pipe.
+    /// Moves a part of the outbox into the pipe.
     Flush(u16),
-    /// A part of the pipe's content comes out; whether what is owed is transmitted after each event.
+    /// Delivers a part of the pipe's content; whether to transmit after each event.
     Deliver(u16, bool),
 }
 
 #[derive(Arbitrary, Clone, Copy, Debug)]
-enum Kinds {
+enum PayloadKind {
     Text,
     Binary,
 }
 
 libfuzzer_sys::fuzz_target!(|plan: Plan| {
-    let Plan { pieces, inboxes, rooms, steps } = plan;
-    let mut server = End::<Server>::new(pieces[0], inboxes[0], rooms[0]);
-    let mut client = End::<TestClient>::new(pieces[1], inboxes[1], rooms[1]);
+    let Plan { pieces, inboxes, spare, steps } = plan;
+    let mut server = End::<Server>::new(pieces[0], inboxes[0], spare[0]);
+    let mut client = End::<TestClient>::new(pieces[1], inboxes[1], spare[1]);
     let mut budget = 1 << 20;
-    for Step { by_client, what } in steps.into_iter().take(200) {
+    for Step { by_client, action } in steps.into_iter().take(200) {
         if by_client {
-            client.step(what, &mut server, &mut budget);
+            client.step(action, &mut server, &mut budget);
         } else {
-            server.step(what, &mut client, &mut budget);
+            server.step(action, &mut client, &mut budget);
         }
     }
     server.settle();
     client.settle();
-    // The client closes, if nobody has.
+    // The client closes, unless either end has closed.
     let _ = client.close(1000, "end");
     for _ in 0..3 {
         client.flush(usize::MAX);
-        server.hear(&mut client, usize::MAX, true);
+        server.receive(&mut client, usize::MAX, true);
         server.flush(usize::MAX);
-        client.hear(&mut server, usize::MAX, true);
+        client.receive(&mut server, usize::MAX, true);
     }
     assert!(server.ws.is_closed() && !client.ws.is_closed());
     client.ws.receive_eof();
@@ -93,16 +94,17 @@ struct End<R: Side> {
     outbox: Bounded,
     inbox: Checked<'static>,
     record: Record,
-    /// What has gone into the pipe, and how much of it the other end has taken.
+    /// The bytes sent into the pipe, and how many of them the other end has received.
     pipe: Vec<u8>,
-    taken: usize,
-    /// What is expected: messages and Pings that were sent.
+    delivered: usize,
+    /// The messages and Pings that were sent.
     sent: Record,
-    /// The Close that was sent first of the two.
+    /// The code and reason of this end's own Close.
     closed: Option<(u16, String)>,
-    /// Payload that is owed, its mask, and how much of it has been paid.
-    owed: Option<(R::Mask, Vec<u8>, Kind, usize)>,
-    /// The twin, whose outbox is never full, and which is never asked for what fails.
+    /// The mask of a header sent alone, its payload and kind, and how much of the payload has been
+    /// sent.
+    pending: Option<(R::Mask, Vec<u8>, Kind, usize)>,
+    /// The twin, whose outbox is never full; only successful calls are repeated on it.
     twin: WebSocket<R>,
     twin_outbox: Vec<u8>,
     twin_inbox: Checked<'static>,
@@ -110,20 +112,20 @@ struct End<R: Side> {
 }
 
 impl<R: Side> End<R> {
-    fn new(pieces: bool, kind: u8, room: u16) -> Self {
+    fn new(pieces: bool, kind: u8, spare: u16) -> Self {
         let delivery = if pieces { Delivery::Pieces } else { Delivery::Whole };
         let config = Config::default().delivery(delivery);
         Self {
             ws: R::open(config),
             pieces,
-            outbox: Bounded { bytes: Vec::new(), capacity: CONTROL + usize::from(room) },
+            outbox: Bounded { bytes: Vec::new(), capacity: CONTROL + usize::from(spare) },
             inbox: inbox(2 | kind),
             record: Record::default(),
             pipe: Vec::new(),
-            taken: 0,
+            delivered: 0,
             sent: Record::default(),
             closed: None,
-            owed: None,
+            pending: None,
             twin: R::open(config),
             twin_outbox: Vec::new(),
             twin_inbox: inbox(2 | kind),
@@ -131,66 +133,66 @@ impl<R: Side> End<R> {
         }
     }
 
-    fn step<O: Side>(&mut self, what: What, other: &mut End<O>, budget: &mut usize) {
-        match what {
-            What::Text(text) => self.send(Message::Text(&text)),
-            What::Binary(bytes) => self.send(Message::Binary(&bytes)),
-            What::Long(kind, len) => {
+    fn step<O: Side>(&mut self, action: Action, other: &mut End<O>, budget: &mut usize) {
+        match action {
+            Action::Text(text) => self.send(Message::Text(&text)),
+            Action::Binary(bytes) => self.send(Message::Binary(&bytes)),
+            Action::Long(kind, len) => {
                 let payload = long(kind, len as usize % (1 << 17), budget);
                 self.send(message(kind, &payload));
             }
-            What::TextPiece(text, last) => self.send_piece(Message::Text(&text), last),
-            What::BinaryPiece(bytes, last) => self.send_piece(Message::Binary(&bytes), last),
-            What::LongPiece(kind, len, last) => {
+            Action::TextPiece(text, last) => self.send_piece(Message::Text(&text), last),
+            Action::BinaryPiece(bytes, last) => self.send_piece(Message::Binary(&bytes), last),
+            Action::LongPiece(kind, len, last) => {
                 let payload = long(kind, len.into(), budget);
                 self.send_piece(message(kind, &payload), last);
             }
-            What::Header(kind, len) => {
+            Action::Header(kind, len) => {
                 let payload = long(kind, len.into(), budget);
                 self.send_header(kind, payload);
             }
-            What::Pay(len) => self.pay(len.into()),
-            What::Ping(payload) => {
-                let allowed = self.may_send() && payload.len() <= 125;
+            Action::Payload(len) => self.send_payload(len.into()),
+            Action::Ping(payload) => {
+                let allowed = self.can_begin() && payload.len() <= 125;
                 let result = self.call(|ws, outbox| ws.ping(&payload, outbox));
                 assert_eq!(result.is_ok(), allowed, "{result:?}");
                 if allowed {
-                    self.sent.seen.push(Seen::Ping(payload));
+                    self.sent.events.push(OwnedEvent::Ping(payload));
                 }
             }
-            What::Close(code, reason) => {
-                let allowed = self.may_send()
+            Action::Close(code, reason) => {
+                let allowed = self.can_begin()
                     && reason.len() <= 123
                     && CloseCode(code).is_sendable()
                     && (R::MASKS || code != 1010);
                 assert_eq!(self.close(code, &reason).is_ok(), allowed);
             }
-            What::CloseWithoutCode => {
-                let allowed = self.may_send();
+            Action::CloseWithoutCode => {
+                let allowed = self.can_begin();
                 let result = self.call(|ws, outbox| ws.close_without_code(outbox).map_err(as_send_error));
                 assert_eq!(result.is_ok(), allowed);
                 if allowed {
                     self.closed = Some((1005, String::new()));
                 }
             }
-            What::Transmit => self.transmit(),
-            What::Flush(len) => self.flush(len.into()),
-            What::Deliver(len, transmits) => self.hear(other, len.into(), transmits),
+            Action::Transmit => self.transmit(),
+            Action::Flush(len) => self.flush(len.into()),
+            Action::Deliver(len, transmits) => self.receive(other, len.into(), transmits),
         }
         assert_eq!(self.ws.state(), self.twin.state());
-        assert_eq!(self.ws.can_send(), self.may_send() && self.sent.partial.is_none());
+        assert_eq!(self.ws.can_send(), self.can_begin() && self.sent.partial.is_none());
     }
 
     /// Whether a frame may begin.
-    fn may_send(&self) -> bool {
-        self.ws.state() == State::Open && self.owed.is_none()
+    fn can_begin(&self) -> bool {
+        self.ws.state() == State::Open && self.pending.is_none()
     }
 
     fn send(&mut self, message: Message<'_>) {
-        let allowed = self.may_send() && self.sent.partial.is_none();
+        let allowed = self.can_begin() && self.sent.partial.is_none();
         let result = self.call(|ws, outbox| ws.send(message, outbox));
-        if self.sees(result.map(|_| ()), allowed) {
-            self.sent.message(message);
+        if self.check_result(result.map(|_| ()), allowed) {
+            self.sent.push_message(message);
             let mut encoded = Bounded { bytes: Vec::new(), capacity: message.as_bytes().len() + 10 };
             frame::encode(message, &mut encoded).unwrap();
             assert!(R::MASKS || self.twin_outbox.ends_with(&encoded.bytes), "a broadcast is the same frame");
@@ -204,41 +206,43 @@ impl<R: Side> End<R> {
     fn send_piece(&mut self, piece: Message<'_>, last: bool) {
         let fits = matches!(
             (&self.sent.partial, piece),
-            (None, _) | (Some(Seen::Text(_)), Message::Text(_)) | (Some(Seen::Binary(_)), Message::Binary(_))
+            (None, _)
+                | (Some(OwnedEvent::Text(_)), Message::Text(_))
+                | (Some(OwnedEvent::Binary(_)), Message::Binary(_))
         );
-        let allowed = self.may_send() && fits;
+        let allowed = self.can_begin() && fits;
         let result = self.call(|ws, outbox| ws.send_piece(Fragment::new(piece, last), outbox));
-        if self.sees(result.map(|_| ()), allowed) {
-            self.sent.piece(piece, last);
+        if self.check_result(result.map(|_| ()), allowed) {
+            self.sent.append(piece, last);
         }
     }
 
-    fn send_header(&mut self, kind: Kinds, payload: Vec<u8>) {
-        let allowed = self.may_send() && self.sent.partial.is_none();
+    fn send_header(&mut self, kind: PayloadKind, payload: Vec<u8>) {
+        let allowed = self.can_begin() && self.sent.partial.is_none();
         let kind = match kind {
-            Kinds::Text => Kind::Text,
-            Kinds::Binary => Kind::Binary,
+            PayloadKind::Text => Kind::Text,
+            PayloadKind::Binary => Kind::Binary,
         };
         let result = self.call(|ws, outbox| ws.send_header(kind, payload.len() as u64, outbox));
         assert_eq!(result.is_ok(), allowed, "a header always fits");
         if let Ok([mask, twin_mask]) = result {
             self.flush(usize::MAX);
-            self.owed = Some((mask, payload, kind, 0));
+            self.pending = Some((mask, payload, kind, 0));
             self.twin_mask = Some(twin_mask);
-            self.pay(0);
+            self.send_payload(0);
         }
     }
 
-    /// Sends a part of the payload that is owed, straight into the pipe.
-    fn pay(&mut self, len: usize) {
-        let (Some((mask, payload, kind, paid)), Some(twin_mask)) = (&mut self.owed, &mut self.twin_mask)
+    /// Sends a part of the pending payload, straight into the pipe.
+    fn send_payload(&mut self, len: usize) {
+        let (Some((mask, payload, kind, sent)), Some(twin_mask)) = (&mut self.pending, &mut self.twin_mask)
         else {
             assert_eq!(self.ws.payload_sent(1), Err(SendError::PayloadExceeded));
             return assert_eq!(self.ws.payload_sent(0), Ok(()));
         };
-        let left = payload.len() - *paid;
+        let left = payload.len() - *sent;
         assert_eq!(self.ws.payload_sent(left as u64 + 1), Err(SendError::PayloadExceeded));
-        let part = &payload[*paid..][..len.min(left)];
+        let part = &payload[*sent..][..len.min(left)];
         for (ws, mask, target) in
             [(&mut self.ws, mask, &mut self.pipe), (&mut self.twin, twin_mask, &mut self.twin_outbox)]
         {
@@ -247,10 +251,10 @@ impl<R: Side> End<R> {
             mask.apply(&mut target[start..]);
             ws.payload_sent(part.len() as u64).unwrap();
         }
-        *paid += part.len();
-        if *paid == payload.len() {
-            self.sent.seen.push(Seen::new(*kind, payload));
-            self.owed = None;
+        *sent += part.len();
+        if *sent == payload.len() {
+            self.sent.events.push(OwnedEvent::new(*kind, payload));
+            self.pending = None;
         }
     }
 
@@ -260,8 +264,9 @@ impl<R: Side> End<R> {
         Ok(())
     }
 
-    /// Whether it was sent: where it was allowed, only what fits into no outbox of this size was not.
-    fn sees(&self, result: Result<(), SendError>, allowed: bool) -> bool {
+    /// Whether the call succeeded: if it was allowed, it fails only for a frame longer than the
+    /// outbox.
+    fn check_result(&self, result: Result<(), SendError>, allowed: bool) -> bool {
         match result {
             Ok(()) => assert!(allowed),
             Err(SendError::OutboxFull(full)) => assert!(allowed && full.needed > self.outbox.capacity),
@@ -270,7 +275,8 @@ impl<R: Side> End<R> {
         result.is_ok()
     }
 
-    /// Calls the machine; where the outbox is full, transmits, flushes and calls again. What succeeds, the twin does too.
+    /// Makes the call; if the outbox is full, transmits, flushes and calls again. Repeats a
+    /// successful call on the twin.
     fn call<T>(
         &mut self,
         call: impl Fn(&mut WebSocket<R>, &mut dyn Buffer) -> Result<T, SendError>,
@@ -287,7 +293,7 @@ impl<R: Side> End<R> {
                 }
                 Err(error) => error,
             };
-            assert!(self.outbox.bytes == before && self.ws.state() == state, "an Err that changed something");
+            assert!(self.outbox.bytes == before && self.ws.state() == state, "an Err changes nothing");
             match error {
                 SendError::OutboxFull(full) => {
                     assert!(full.needed > self.outbox.remaining());
@@ -307,11 +313,11 @@ impl<R: Side> End<R> {
     fn transmit(&mut self) {
         if self.ws.transmit(&mut self.outbox).is_err() {
             self.flush(usize::MAX);
-            self.ws.transmit(&mut self.outbox).expect("what is owed fits into an empty outbox");
+            self.ws.transmit(&mut self.outbox).expect("pending output fits into an empty outbox");
         }
         self.twin.transmit(&mut self.twin_outbox).unwrap();
-        if self.owed.is_some() {
-            assert!(self.outbox.bytes.is_empty(), "something is put into a frame");
+        if self.pending.is_some() {
+            assert!(self.outbox.bytes.is_empty(), "nothing is transmitted inside a frame");
         }
     }
 
@@ -319,11 +325,11 @@ impl<R: Side> End<R> {
         self.pipe.extend(self.outbox.bytes.drain(..len.min(self.outbox.bytes.len())));
     }
 
-    /// Takes up to `len` bytes out of the other's pipe.
-    fn hear<O: Side>(&mut self, other: &mut End<O>, len: usize, transmits: bool) {
-        let slice = &other.pipe[other.taken..];
+    /// Receives up to `len` bytes from the other's pipe.
+    fn receive<O: Side>(&mut self, other: &mut End<O>, len: usize, transmits: bool) {
+        let slice = &other.pipe[other.delivered..];
         let slice = &slice[..len.min(slice.len())];
-        other.taken += slice.len();
+        other.delivered += slice.len();
         let (mut one, mut two) = (slice.to_vec(), slice.to_vec());
         let (mut one, mut two) = (&mut one[..], &mut two[..]);
         loop {
@@ -345,35 +351,38 @@ impl<R: Side> End<R> {
         }
     }
 
-    /// Pays what is owed, so that nothing stands in the way of a Close.
+    /// Sends all pending output, so that a Close can follow.
     fn settle(&mut self) {
-        if self.owed.is_some() {
-            self.pay(usize::MAX);
+        if self.pending.is_some() {
+            self.send_payload(usize::MAX);
         }
         self.transmit();
     }
 
-    /// What this end has heard is what the other has sent.
+    /// This end has received exactly the messages, Pings and Close that the other has sent.
     fn check<O: Side>(&self, other: &End<O>) {
         assert_eq!(
             (other.pipe.len(), &other.pipe),
-            (other.taken, &other.twin_outbox),
+            (other.delivered, &other.twin_outbox),
             "the twin sends the same"
         );
-        let heard = self.record.seen.iter().filter(|seen| seen.is_sent());
-        assert!(heard.eq(&other.sent.seen), "{:?} instead of {:?}", self.record, other.sent);
-        // Of a message that is not complete, pieces have come, if any of it was not empty.
-        let begun = |partial: &&Seen| {
+        let received = self.record.events.iter().filter(|event| event.is_message_or_ping());
+        assert!(received.eq(&other.sent.events), "{:?} instead of {:?}", self.record, other.sent);
+        // The pieces of an incomplete message are received unless they are all empty.
+        let begun = |partial: &&OwnedEvent| {
             self.pieces
-                && !matches!(partial, Seen::Text(text) if text.is_empty())
-                && **partial != Seen::Binary(Vec::new())
+                && !matches!(partial, OwnedEvent::Text(text) if text.is_empty())
+                && **partial != OwnedEvent::Binary(Vec::new())
         };
         assert_eq!(self.record.partial.as_ref(), other.sent.partial.as_ref().filter(begun));
-        // A Pong answers a Ping, in order.
-        let mut pings = self.sent.seen.iter().filter(|seen| matches!(seen, Seen::Ping(_)));
-        for seen in &self.record.seen {
-            if let Seen::Pong(payload) = seen {
-                assert!(pings.any(|ping| *ping == Seen::Ping(payload.clone())), "{seen:?} answers no Ping");
+        // Pongs answer Pings, in order.
+        let mut pings = self.sent.events.iter().filter(|event| matches!(event, OwnedEvent::Ping(_)));
+        for event in &self.record.events {
+            if let OwnedEvent::Pong(payload) = event {
+                assert!(
+                    pings.any(|ping| *ping == OwnedEvent::Ping(payload.clone())),
+                    "{event:?} answers no Ping"
+                );
             }
         }
         let echo = || self.closed.as_ref().map(|(code, _)| (*code, String::new()));
@@ -385,29 +394,29 @@ impl<R: Side> End<R> {
 fn as_send_error(error: CloseError) -> SendError {
     match error {
         CloseError::OutboxFull(full) => SendError::OutboxFull(full),
-        CloseError::PayloadOwed => SendError::PayloadOwed,
+        CloseError::PayloadPending => SendError::PayloadPending,
         CloseError::NotOpen => SendError::NotOpen,
         _ => SendError::TooLong,
     }
 }
 
 /// Up to `len` bytes of payload, within the budget of the run.
-fn long(kind: Kinds, len: usize, budget: &mut usize) -> Vec<u8> {
+fn long(kind: PayloadKind, len: usize, budget: &mut usize) -> Vec<u8> {
     let len = len.min(*budget);
     *budget -= len;
     match kind {
-        Kinds::Text => {
+        PayloadKind::Text => {
             let mut text = "aé€😀".repeat(len / 10);
             text.extend(std::iter::repeat_n('x', len % 10));
             text.into_bytes()
         }
-        Kinds::Binary => (0..len).map(|at| (at * 7) as u8).collect(),
+        PayloadKind::Binary => (0..len).map(|at| (at * 7) as u8).collect(),
     }
 }
 
-fn message(kind: Kinds, payload: &[u8]) -> Message<'_> {
+fn message(kind: PayloadKind, payload: &[u8]) -> Message<'_> {
     match kind {
-        Kinds::Text => Message::Text(str::from_utf8(payload).unwrap()),
-        Kinds::Binary => Message::Binary(payload),
+        PayloadKind::Text => Message::Text(str::from_utf8(payload).unwrap()),
+        PayloadKind::Binary => Message::Binary(payload),
     }
 }

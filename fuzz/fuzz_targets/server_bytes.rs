@@ -1,5 +1,6 @@
-//! Proves that an open server, whatever it hears and whatever its caller does meanwhile, never panics, uses up every
-//! slice, tells at most one Error and then exactly one Close, and sends only what a client can read.
+//! Proves that an open server, for any input and any actions of its caller, never panics, uses up
+//! every slice, reports at most one Error and then exactly one Close, and sends only what a client
+//! can receive.
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| sansocket_fuzz::hear::hear::<sansocket::Server>(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| sansocket_fuzz::connection::run::<sansocket::Server>(data));

@@ -1,19 +1,20 @@
-//! What the fuzz targets share: a machine with its buffers and what it has said, and naive readings of frames and
-//! heads that know nothing of the crate's own parsers.
+//! Shared by the fuzz targets: a connection with its buffers and recorded events, and naive parsers
+//! of frames and heads, written without the crate's own.
 
+pub mod connection;
 pub mod differential;
 pub mod frames;
 pub mod heads;
-pub mod hear;
 pub mod python;
 pub mod streams;
 
 use rand::{SeedableRng, rngs::StdRng};
 use sansocket::{
-    Buffer, Client, Config, Event, FixedInbox, Inbox, Kind, Message, Part, Piece, Role, Server, WebSocket,
+    Buffer, Client, Config, Error, Event, FixedInbox, Inbox, Kind, Message, Part, Piece, Role, Server,
+    WebSocket,
 };
 
-/// Reads choices from the front of the fuzzer's bytes; where they have ended, every choice is 0.
+/// Reads choices from the front of the fuzzer's bytes; after their end, every choice is 0.
 pub struct Choices<'d>(pub &'d [u8]);
 
 impl<'d> Choices<'d> {
@@ -28,7 +29,7 @@ impl<'d> Choices<'d> {
         slice
     }
 
-    /// A byte that says how many follow it, and these.
+    /// A slice, with its length in one byte before it.
     pub fn counted(&mut self) -> &'d [u8] {
         let len = self.byte();
         self.slice(len.into())
@@ -39,12 +40,12 @@ impl<'d> Choices<'d> {
     }
 }
 
-/// The length of a slice that a nibble stands for.
+/// The length of a slice, chosen by a nibble.
 pub fn portion(nibble: u8) -> usize {
     [0, 1, 2, 3, 4, 5, 6, 7, 8, 13, 21, 34, 64, 126, 200, 1000][usize::from(nibble & 0xF)]
 }
 
-/// A role as the targets use it: open at once, its generator seeded.
+/// A role whose connections are open from the start, with a seeded generator.
 pub trait Side: Role + Sized {
     type Other: Side;
     const MASKS: bool;
@@ -73,7 +74,7 @@ impl Side for TestClient {
     }
 }
 
-/// A buffer that holds the machine to the contract of [`Buffer`]: it never appends more than there is room.
+/// Asserts the contract of [`Buffer`]: no call appends more than the remaining capacity.
 pub struct Checked<'m>(pub Box<dyn Buffer + 'm>);
 
 impl Buffer for Checked<'_> {
@@ -81,17 +82,17 @@ impl Buffer for Checked<'_> {
         self.0.bytes()
     }
     fn remaining(&self) -> usize {
-        self.0.room()
+        self.0.remaining()
     }
     fn append(&mut self, bytes: &[u8]) {
-        assert!(bytes.len() <= self.remaining(), "the machine appends more than there is room");
+        assert!(bytes.len() <= self.remaining(), "appended more than the remaining capacity");
         self.0.append(bytes);
     }
     fn clear(&mut self) {
         self.0.clear();
     }
     fn append_text(&mut self, text: &str) {
-        assert!(text.len() <= self.remaining(), "the machine appends more than there is room");
+        assert!(text.len() <= self.remaining(), "appended more than the remaining capacity");
         self.0.append_text(text);
     }
     fn text(&self) -> Result<&str, core::str::Utf8Error> {
@@ -99,10 +100,11 @@ impl Buffer for Checked<'_> {
     }
 }
 
-/// What the fixed inboxes hold.
+/// The capacity of the fixed inboxes.
 pub const FIXED: usize = 512;
 
-/// An inbox of one of four kinds: two of [`FIXED`] bytes, then two on the heap; the odd ones keep text as text.
+/// An inbox of one of four kinds: 0 and 1 hold [`FIXED`] bytes, 2 and 3 are on the heap; 1 and 3
+/// store text as `str`.
 pub fn inbox(kind: u8) -> Checked<'static> {
     Checked(match kind & 3 {
         0 => Box::new(heapless::Vec::<u8, FIXED>::new()),
@@ -112,7 +114,7 @@ pub fn inbox(kind: u8) -> Checked<'static> {
     })
 }
 
-/// A buffer with a capacity that is chosen at run time.
+/// A buffer whose capacity is chosen at run time.
 pub struct Bounded {
     pub bytes: Vec<u8>,
     pub capacity: usize,
@@ -126,7 +128,7 @@ impl Buffer for Bounded {
         self.capacity - self.bytes.len()
     }
     fn append(&mut self, bytes: &[u8]) {
-        assert!(bytes.len() <= self.remaining(), "the machine appends more than there is room");
+        assert!(bytes.len() <= self.remaining(), "appended more than the remaining capacity");
         self.bytes.extend_from_slice(bytes);
     }
     fn clear(&mut self) {
@@ -136,18 +138,19 @@ impl Buffer for Bounded {
 
 /// An event that borrows nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Seen {
+pub enum OwnedEvent {
     Request(String),
     Open(Option<String>),
     Text(String),
     Binary(Vec<u8>),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
+    Refused(u16),
     Error(String),
     Close { code: u16, reason: String, clean: bool },
 }
 
-impl Seen {
+impl OwnedEvent {
     pub fn new(kind: Kind, payload: &[u8]) -> Self {
         match kind {
             Kind::Text => Self::Text(str::from_utf8(payload).unwrap().into()),
@@ -155,120 +158,130 @@ impl Seen {
         }
     }
 
-    /// Whether the peer sent it of its own accord: a message or a Ping.
-    pub fn is_sent(&self) -> bool {
+    /// Whether it is a message or a Ping, which a peer sends unprompted.
+    pub fn is_message_or_ping(&self) -> bool {
         matches!(self, Self::Text(_) | Self::Binary(_) | Self::Ping(_))
     }
 }
 
-/// What a machine has said, in order, pieces joined: a message stands where it is complete, so that both deliveries
-/// give the same. It holds the machine to the order of events.
+/// The events of a connection, in order, with the pieces of a message joined where the message is
+/// complete: both deliveries give the same record. Asserts the order of events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    pub seen: Vec<Seen>,
-    /// The pieces of a message that is not complete.
-    pub partial: Option<Seen>,
+    pub events: Vec<OwnedEvent>,
+    /// The pieces of an incomplete message.
+    pub partial: Option<OwnedEvent>,
 }
 
 impl Record {
     pub fn push(&mut self, event: &Event<'_>) {
-        match self.seen.last() {
-            Some(Seen::Close { .. }) => panic!("{event:?} after Close"),
-            Some(Seen::Error(_)) => assert!(matches!(event, Event::Close(_)), "{event:?} after Error"),
-            Some(Seen::Request(_)) => assert!(
+        match self.events.last() {
+            Some(OwnedEvent::Close { .. }) => panic!("{event:?} after Close"),
+            Some(OwnedEvent::Error(_)) => assert!(matches!(event, Event::Close(_)), "{event:?} after Error"),
+            Some(OwnedEvent::Refused(status)) => {
+                assert_eq!(*event, Event::Error(Error::Refused(*status)), "after Refused");
+            }
+            Some(OwnedEvent::Request(_)) => assert!(
                 matches!(event, Event::Open(_) | Event::Error(_) | Event::Close(_)),
                 "{event:?} after Request"
             ),
             _ => {}
         }
-        let seen = match event {
+        let owned = match event {
             Event::Request(request) => {
-                assert!(self.seen.is_empty(), "a Request is the first event");
-                Seen::Request(format!("{request:?}"))
+                assert!(self.events.is_empty(), "Request is the first event");
+                OwnedEvent::Request(format!("{request:?}"))
             }
             Event::Open(open) => {
-                assert!(self.seen.iter().all(|seen| matches!(seen, Seen::Request(_))), "Open comes late");
-                Seen::Open(open.protocol().map(Into::into))
+                assert!(
+                    self.events.iter().all(|event| matches!(event, OwnedEvent::Request(_))),
+                    "only Request is ahead of Open"
+                );
+                assert!(!format!("{open:?}").is_empty(), "Debug does not panic");
+                OwnedEvent::Open(open.protocol().map(Into::into))
             }
             Event::Message(message) => {
                 assert!(self.partial.is_none(), "a message inside pieces");
-                Seen::new(message.kind(), message.as_bytes())
+                OwnedEvent::new(message.kind(), message.as_bytes())
             }
-            Event::Piece(piece) => return self.received(piece),
-            Event::Ping(payload) => Seen::Ping(payload.to_vec()),
-            Event::Pong(payload) => Seen::Pong(payload.to_vec()),
-            Event::Error(error) => Seen::Error(error.to_string()),
+            Event::Piece(piece) => return self.push_piece(piece),
+            Event::Ping(payload) => OwnedEvent::Ping(payload.to_vec()),
+            Event::Pong(payload) => OwnedEvent::Pong(payload.to_vec()),
+            Event::Refused(response) => {
+                assert!(self.events.is_empty(), "Refused is the first event");
+                OwnedEvent::Refused(response.status())
+            }
+            Event::Error(error) => OwnedEvent::Error(error.to_string()),
             Event::Close(close) => {
                 assert_eq!(close.clean, close.code.0 != 1006);
-                if let Some(Seen::Error(_)) = self.seen.last() {
-                    assert!(!close.clean, "clean after an Error");
+                if let Some(OwnedEvent::Error(_)) = self.events.last() {
+                    assert!(!close.clean, "Close after an Error is not clean");
                 }
                 assert!(close.clean || close.reason.is_empty());
-                Seen::Close { code: close.code.0, reason: close.reason.as_str().into(), clean: close.clean }
+                OwnedEvent::Close {
+                    code: close.code.0,
+                    reason: close.reason.as_str().into(),
+                    clean: close.clean,
+                }
             }
         };
-        self.seen.push(seen);
+        self.events.push(owned);
     }
 
-    pub fn received(&mut self, piece: &Piece<'_>) {
-        assert_eq!(
-            piece.first,
-            self.partial.is_none(),
-            "a piece is the first where no message is in progress"
-        );
+    pub fn push_piece(&mut self, piece: &Piece<'_>) {
+        assert_eq!(piece.first, self.partial.is_none(), "only the first piece begins a message");
         match &piece.part {
             Part::Text { lead, text } => {
-                assert!(
-                    piece.last || lead.is_some() || !text.is_empty(),
-                    "an empty piece that is not the last"
-                );
+                assert!(piece.last || lead.is_some() || !text.is_empty(), "only the last piece may be empty");
                 if let Some(lead) = lead {
-                    self.piece(Message::Text(lead.encode_utf8(&mut [0; 4])), false);
+                    self.append(Message::Text(lead.encode_utf8(&mut [0; 4])), false);
                 }
-                self.piece(Message::Text(text), piece.last);
+                self.append(Message::Text(text), piece.last);
             }
             Part::Binary(bytes) => {
-                assert!(piece.last || !bytes.is_empty(), "an empty piece that is not the last");
-                self.piece(Message::Binary(bytes), piece.last);
+                assert!(piece.last || !bytes.is_empty(), "only the last piece may be empty");
+                self.append(Message::Binary(bytes), piece.last);
             }
         }
     }
 
-    /// Joins a piece to those before it.
-    pub fn piece(&mut self, piece: Message<'_>, last: bool) {
+    /// Appends a piece to the incomplete message, or begins one.
+    pub fn append(&mut self, piece: Message<'_>, last: bool) {
         match (&mut self.partial, piece) {
-            (None, _) => self.partial = Some(Seen::new(piece.kind(), piece.as_bytes())),
-            (Some(Seen::Text(before)), Message::Text(text)) => before.push_str(text),
-            (Some(Seen::Binary(before)), Message::Binary(bytes)) => before.extend_from_slice(bytes),
+            (None, _) => self.partial = Some(OwnedEvent::new(piece.kind(), piece.as_bytes())),
+            (Some(OwnedEvent::Text(before)), Message::Text(text)) => before.push_str(text),
+            (Some(OwnedEvent::Binary(before)), Message::Binary(bytes)) => before.extend_from_slice(bytes),
             (Some(before), _) => panic!("{piece:?} continues {before:?}"),
         }
         if last {
-            self.seen.extend(self.partial.take());
+            self.events.extend(self.partial.take());
         }
     }
 
-    pub fn message(&mut self, message: Message<'_>) {
-        self.seen.push(Seen::new(message.kind(), message.as_bytes()));
+    pub fn push_message(&mut self, message: Message<'_>) {
+        self.events.push(OwnedEvent::new(message.kind(), message.as_bytes()));
     }
 
-    /// How the connection ended: whether an Error came, and the Close.
+    /// How the connection ended: the Error, if there was one, and the Close.
     pub fn end(&self) -> (Option<&str>, u16, &str) {
-        let [.., before, Seen::Close { code, reason, .. }] = &self.seen[..] else {
-            let [Seen::Close { code, reason, .. }] = &self.seen[..] else { panic!("no Close in {self:?}") };
+        let [.., before, OwnedEvent::Close { code, reason, .. }] = &self.events[..] else {
+            let [OwnedEvent::Close { code, reason, .. }] = &self.events[..] else {
+                panic!("no Close in {self:?}")
+            };
             return (None, *code, reason);
         };
-        let error = if let Seen::Error(error) = before { Some(error.as_str()) } else { None };
+        let error = if let OwnedEvent::Error(error) = before { Some(error.as_str()) } else { None };
         (error, *code, reason)
     }
 }
 
-/// A machine, its buffers, and what it has said.
+/// A connection, its buffers, and its recorded events.
 pub struct Peer<'m, R: Role> {
     pub ws: WebSocket<R>,
     pub inbox: Checked<'m>,
     pub outbox: Vec<u8>,
     pub record: Record,
-    /// Takes events in the two steps of `receive`.
+    /// Calls `poll` and `event` instead of `receive`.
     pub two_steps: bool,
 }
 
@@ -277,8 +290,9 @@ impl<'m, R: Role> Peer<'m, R> {
         Self { ws, inbox, outbox: Vec::new(), record: Record::default(), two_steps: false }
     }
 
-    /// Receives `input` in one slice. `reply` is called with each event and with how much of the input is left; what
-    /// is owed is transmitted where it returns true, and at the end. Returns how much of the input is left then.
+    /// Receives `input` in one slice; returns how many bytes of it are left. `reply` gets each
+    /// event and the number of bytes left after it. Pending output is transmitted at the end, and
+    /// where `reply` returns true.
     pub fn receive(
         &mut self,
         mut input: &mut [u8],
@@ -289,9 +303,7 @@ impl<'m, R: Role> Peer<'m, R> {
                 let Some(ready) = self.ws.poll(input, &mut self.inbox) else { break };
                 let (taken, rest) = std::mem::take(&mut input).split_at_mut(ready.consumed());
                 input = rest;
-                self.ws
-                    .event(ready, taken, &mut self.inbox)
-                    .expect("poll is exact about whether there is an event")
+                self.ws.event(ready, taken, &mut self.inbox).expect("there is an event for every `Ready`")
             } else {
                 let Some(event) = self.ws.receive(&mut input, &mut self.inbox) else { break };
                 event
@@ -305,20 +317,25 @@ impl<'m, R: Role> Peer<'m, R> {
         if self.two_steps && !self.ws.awaits_caller() { 0 } else { input.len() }
     }
 
-    /// Receives `input` with no replies of its own.
-    pub fn listen(&mut self, input: &mut [u8]) {
+    /// Receives all of `input`, with automatic replies only.
+    pub fn receive_all(&mut self, input: &mut [u8]) {
         assert_eq!(self.receive(input, |_, _, _, _| true), 0, "every slice is used up");
     }
 
-    /// The stream ends: the connection is closed, and Close has been the last event, whatever came before.
+    /// Ends the stream. Asserts that the connection is closed, that Close was the last event, and
+    /// that nothing is sent or received afterwards.
     pub fn end(&mut self) {
         self.ws.receive_eof();
         assert!(self.ws.is_closed());
-        self.listen(&mut []);
-        assert!(matches!(self.record.seen.last(), Some(Seen::Close { .. })), "no Close: {:?}", self.record);
+        self.receive_all(&mut []);
+        assert!(
+            matches!(self.record.events.last(), Some(OwnedEvent::Close { .. })),
+            "no Close: {:?}",
+            self.record
+        );
         assert_eq!(self.ws.poll_timeout(), None);
         let sent = self.outbox.len();
-        self.listen(&mut [0x81, 0, 0]);
-        assert_eq!(self.outbox.len(), sent, "something is sent after the end");
+        self.receive_all(&mut [0x81, 0, 0]);
+        assert_eq!(self.outbox.len(), sent, "nothing is sent after the end");
     }
 }

@@ -1,12 +1,12 @@
-//! The implementations in Python, each in a process of its own that runs `peers.py`.
+//! The Python implementations: each runs `peers.py` in its own process.
 
-use crate::Seen;
-use crate::differential::{Case, Difference, End, Heard, Limits, Other};
+use crate::OwnedEvent;
+use crate::differential::{Case, Difference, End, Limits, Other, Outcome};
 use std::io::{self, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-/// `websockets`, or `wsproto`, which has no limits.
+/// `websockets` or `wsproto`; the latter has no limits.
 pub struct Python {
     name: &'static str,
     input: ChildStdin,
@@ -15,7 +15,8 @@ pub struct Python {
 }
 
 impl Python {
-    /// Starts it with the Python of the peers of the interop tests, in `peers`.
+    /// Starts it with the interop tests' Python, which `tests/interop/setup` has installed in
+    /// `peers`.
     pub fn start(name: &'static str, peers: &Path) -> io::Result<Self> {
         let mut child = Command::new(peers.join("venv/bin/python"))
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/peers.py"))
@@ -28,16 +29,16 @@ impl Python {
         Ok(Self { name, input, output: BufReader::new(output), child })
     }
 
-    /// Sends a question (flags, the limit on frames, the length of the stream and the stream), reads the answer: events,
-    /// each a letter, its length and its content, the last of them the end.
-    fn ask(&mut self, case: &Case, stream: &[u8]) -> io::Result<Heard> {
+    /// Sends a question: flags, the limit on frames, the stream's length and the stream. Reads the
+    /// answer: events, each a letter, a length and the content; the last is the end.
+    fn ask(&mut self, case: &Case, stream: &[u8]) -> io::Result<Outcome> {
         let frame = self.limits(case.small).frame.unwrap_or(0);
         let mut question = vec![u8::from(case.client) | u8::from(case.head) << 1];
         question.extend_from_slice(&(frame as u32).to_be_bytes());
         question.extend_from_slice(&(stream.len() as u32).to_be_bytes());
         question.extend_from_slice(stream);
         self.input.write_all(&question)?;
-        let mut seen = Vec::new();
+        let mut events = Vec::new();
         loop {
             let mut header = [0; 5];
             self.output.read_exact(&mut header)?;
@@ -45,26 +46,26 @@ impl Python {
             let mut content = vec![0; u32::from_be_bytes(len) as usize];
             self.output.read_exact(&mut content)?;
             let text = || String::from_utf8_lossy(&content).into_owned();
-            seen.push(match letter {
-                b'O' => Seen::Open(Some(text()).filter(|protocol| !protocol.is_empty())),
-                b'T' => Seen::Text(text()),
-                b'B' => Seen::Binary(content),
-                b'I' => Seen::Ping(content),
-                b'A' => Seen::Pong(content),
+            events.push(match letter {
+                b'O' => OwnedEvent::Open(Some(text()).filter(|protocol| !protocol.is_empty())),
+                b'T' => OwnedEvent::Text(text()),
+                b'B' => OwnedEvent::Binary(content),
+                b'I' => OwnedEvent::Ping(content),
+                b'A' => OwnedEvent::Pong(content),
                 b'C' => {
                     let (code, reason) = content.split_at(2);
                     let reason = String::from_utf8_lossy(reason).into_owned();
-                    return Ok((seen, End::Close(u16::from_be_bytes([code[0], code[1]]), reason)));
+                    return Ok((events, End::Close(u16::from_be_bytes([code[0], code[1]]), reason)));
                 }
-                b'S' => return Ok((seen, End::Stream)),
-                _ => return Ok((seen, End::Fault(text()))),
+                b'S' => return Ok((events, End::Stream)),
+                _ => return Ok((events, End::Error(text()))),
             });
         }
     }
 }
 
 impl Other for Python {
-    fn differs(&self) -> &'static [Difference] {
+    fn differences(&self) -> &'static [Difference] {
         use Difference as D;
         match self.name {
             "websockets" => &[
@@ -96,11 +97,11 @@ impl Other for Python {
         Limits { message: None, frame: Some(frame).filter(|_| self.name == "websockets") }
     }
 
-    fn hears_heads(&self) -> bool {
+    fn reads_heads(&self) -> bool {
         self.name == "websockets"
     }
 
-    fn hear(&mut self, case: &Case, stream: &[u8]) -> Heard {
+    fn receive(&mut self, case: &Case, stream: &[u8]) -> Outcome {
         self.ask(case, stream).unwrap_or_else(|error| panic!("{}: {error}", self.name))
     }
 }

@@ -1,4 +1,5 @@
-//! Streams to compare implementations on, from a seed: frames that mostly obey RFC 6455, and heads; most of them spoiled.
+//! Streams made from a seed: frames that mostly follow RFC 6455, and heads; most of them with
+//! faults.
 
 use crate::differential::Case;
 use crate::{frames, heads};
@@ -6,7 +7,7 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedMutRandom, IndexedRandom};
 use rand::{RngExt, SeedableRng};
 
-/// The case with this number: of eight, seven are frames and one is a head.
+/// The case with this number: seven of eight are frames, one is a head.
 pub fn case(seed: u64, number: u64) -> Case {
     let mut rng = StdRng::seed_from_u64(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ number);
     let client = rng.random();
@@ -15,13 +16,14 @@ pub fn case(seed: u64, number: u64) -> Case {
     Case { client, head, small: rng.random_ratio(1, 4), stream }
 }
 
-/// Lengths on both sides of what the protocol and the limits of the comparison tell apart.
+/// Lengths on both sides of each boundary in the protocol and in the limits of the comparison.
 const LENGTHS: [usize; 17] = [0, 1, 2, 3, 5, 8, 20, 60, 124, 125, 126, 127, 131, 151, 255, 400, 2000];
 
-/// Characters of each length, and octets on both sides of each boundary of table 3-7 of the Unicode standard.
+/// Characters of each length in UTF-8.
 const CHARACTERS: [&str; 10] =
     ["a", "z\n", "\0", "\u{80}", "é", "€", "\u{D7FF}", "\u{FFFF}", "😀", "\u{10FFFF}"];
-const OCTETS: [u8; 19] = [
+/// Bytes on both sides of each boundary in table 3-7 of the Unicode standard.
+const BYTES: [u8; 19] = [
     0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xED, 0xEF, 0xF0, 0xF4, 0xF5,
     0xFE, 0xFF,
 ];
@@ -40,7 +42,7 @@ fn frame_stream(rng: &mut StdRng, masked: bool) -> Vec<u8> {
     }
     let faults = [0, 0, 1, 1, 1, 2, 3].choose(rng).copied().unwrap_or(0);
     for _ in 0..faults {
-        spoil(rng, masked, &mut all);
+        add_fault(rng, masked, &mut all);
     }
     let mut stream = all.concat();
     match rng.random_range(0..8) {
@@ -51,7 +53,7 @@ fn frame_stream(rng: &mut StdRng, masked: bool) -> Vec<u8> {
     stream
 }
 
-/// A message, whole or in fragments with control frames between, or a control frame.
+/// A control frame, or a message in one frame or in fragments with control frames between them.
 fn message(rng: &mut StdRng, masked: bool, all: &mut Vec<Vec<u8>>) {
     if rng.random_ratio(1, 4) {
         return all.push(control(rng, masked));
@@ -88,7 +90,7 @@ fn payload(rng: &mut StdRng, text: bool) -> Vec<u8> {
     if rng.random_ratio(1, 6) {
         for _ in 0..rng.random_range(1..4) {
             let at = rng.random_range(0..=payload.len());
-            payload.insert(at, OCTETS.choose(rng).copied().unwrap_or(0));
+            payload.insert(at, BYTES.choose(rng).copied().unwrap_or(0));
         }
     }
     payload
@@ -120,14 +122,14 @@ fn frame(rng: &mut StdRng, first: u8, masked: bool, payload: &[u8]) -> Vec<u8> {
     frames::write_with(first, masked.then(|| rng.random()), payload)
 }
 
-/// Does something wrong to one of the frames, or to their order.
-fn spoil(rng: &mut StdRng, masked: bool, all: &mut Vec<Vec<u8>>) {
+/// Adds a fault to one of the frames, or to their order.
+fn add_fault(rng: &mut StdRng, masked: bool, all: &mut Vec<Vec<u8>>) {
     let at = rng.random_range(0..all.len());
     match rng.random_range(0..10) {
         // FIN, a reserved bit or the opcode; the mask bit or the length.
         place @ 0..=3 => {
-            if let Some(octet) = all[at].get_mut(place / 3) {
-                *octet ^= 1 << rng.random_range(0..8);
+            if let Some(byte) = all[at].get_mut(place / 3) {
+                *byte ^= 1 << rng.random_range(0..8);
             }
         }
         4 => all[at] = frame(rng, 0x82, !masked, b"other"),
@@ -149,7 +151,7 @@ fn spoil(rng: &mut StdRng, masked: bool, all: &mut Vec<Vec<u8>>) {
     }
 }
 
-/// Gives a frame a length in a longer form, or a longer one than it has.
+/// Encodes a frame's length in a longer form, or declares a greater length.
 fn lengthen(rng: &mut StdRng, frame: &mut Vec<u8>) {
     let (first, bit, old, len) = match frame[..] {
         [first, second @ (126 | 254), high, low, ..] => {
@@ -180,20 +182,21 @@ fn lengthen(rng: &mut StdRng, frame: &mut Vec<u8>) {
     frame.splice(..old, header);
 }
 
-/// Changes, inserts or deletes an octet.
-fn edit(rng: &mut StdRng, octets: &mut Vec<u8>) {
-    if octets.is_empty() {
+/// Changes, inserts or deletes a byte.
+fn edit(rng: &mut StdRng, bytes: &mut Vec<u8>) {
+    if bytes.is_empty() {
         return;
     }
-    let at = rng.random_range(0..octets.len());
+    let at = rng.random_range(0..bytes.len());
     match rng.random_range(0..3) {
-        0 => octets[at] = rng.random(),
-        1 => octets.insert(at, rng.random()),
-        _ => drop(octets.remove(at)),
+        0 => bytes[at] = rng.random(),
+        1 => bytes.insert(at, rng.random()),
+        _ => drop(bytes.remove(at)),
     }
 }
 
-/// What some of the others refuse wherever it stands, so that it is not everywhere.
+/// Unusual parts of the templates, and their usual forms. Some implementations refuse the unusual
+/// ones, so half of the heads are without them.
 const UNUSUAL: [(&str, &str); 7] = [
     ("AQIDBAUGBwgJCgsMDQ4PEC==", "dGhlIHNhbXBsZSBub25jZQ=="),
     ("keep-alive, upgrade", "Upgrade"),
@@ -204,7 +207,7 @@ const UNUSUAL: [(&str, &str); 7] = [
     ("101 Switching Protocols\r\n", "101 Switching Protocols\r\nSec-WebSocket-Protocol: chat\r\n"),
 ];
 
-/// A request or a response, and up to three edits of its lines or its octets.
+/// A request or a response, with up to three edits of its lines or bytes.
 fn head_stream(rng: &mut StdRng, client: bool) -> Vec<u8> {
     let templates = match client {
         true => heads::responses(&heads::accept_of(heads::CLIENT_KEY)),

@@ -1,4 +1,4 @@
-//! An allocator that counts when it is asked to: for how much heap a message, or a connection, takes.
+//! An allocator that counts on request: the heap use of a message or a connection.
 
 use std::{
     alloc::{GlobalAlloc, Layout, System},
@@ -11,7 +11,7 @@ static ON: AtomicBool = AtomicBool::new(false);
 static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
 static HELD: AtomicIsize = AtomicIsize::new(0);
 
-/// While times are taken this is one load and one branch that is always foretold.
+/// While times are measured, this is one load and one well-predicted branch.
 #[inline]
 fn count(bytes: isize) {
     if ON.load(Relaxed) {
@@ -20,7 +20,7 @@ fn count(bytes: isize) {
     }
 }
 
-// The benches may do what the crate may not: the allocator's trait asks for it.
+// The crate has no unsafe code; the benchmarks need it for the allocator's trait.
 unsafe impl GlobalAlloc for Counting {
     #[inline]
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
@@ -48,7 +48,8 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// What `work` has allocated: how many times, and how many bytes it holds at its end.
+/// Runs `work`; also returns the number of allocations and the number of bytes still held at its
+/// end.
 pub fn counted<T>(work: impl FnOnce() -> T) -> (T, usize, isize) {
     ALLOCATIONS.store(0, Relaxed);
     HELD.store(0, Relaxed);

@@ -1,9 +1,8 @@
-//! What an idle connection holds: many of them in memory at once, each after its handshake and one small
-//! message.
+//! The memory of idle connections: many at once, each after its handshake and one small message.
 //!
-//! Each peer has a process of its own, and the buffers that it has by default, which are smaller than those of
-//! the rows where a note says so. Whoever leaves its buffers to the caller is counted with what the caller must
-//! keep for an idle connection; the read buffer is then the thread's.
+//! Each peer has its own process and its default buffers, which are smaller than those of the timed
+//! rows where the notes give a size. If a peer leaves its buffers to the caller, the memory that
+//! the caller must keep for an idle connection counts, and the thread's read buffer does not.
 
 use crate::{heap::counted, measure::REQUEST, peers::Peer, work::frame};
 use std::{
@@ -17,18 +16,18 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How many connections are held, if there is room for them.
+/// The number of connections, if they fit into [`MEMORY`].
 pub const CONNECTIONS: usize = 100_000;
-/// The most memory that they may take.
-const ROOM: usize = 1 << 30;
+/// The memory limit, in bytes.
+const MEMORY: usize = 1 << 30;
 
-/// Connections that are held, and how large the type of one is.
+/// Connections, and the size of their type.
 pub struct Held(Box<dyn Any>, usize);
 
-/// Makes the peer's connections, as many as are asked for.
+/// Makes this number of the peer's connections.
 pub type Hold = fn(usize) -> Held;
 
-/// Holds `count` connections.
+/// Makes `count` connections.
 pub fn hold<T: 'static>(count: usize, mut make: impl FnMut(Line) -> T) -> Held {
     let mut all = Vec::with_capacity(count);
     all.extend((0..count).map(|_| {
@@ -38,10 +37,10 @@ pub fn hold<T: 'static>(count: usize, mut make: impl FnMut(Line) -> T) -> Held {
     Held(Box::new(all), size_of::<T>())
 }
 
-/// A socket that takes no room: a request, then a message, then nothing for as long as anybody waits.
+/// A socket of size zero: it delivers a request, then a message, then nothing.
 pub struct Line;
 
-/// The text of that message.
+/// The text of the message.
 pub const HELLO: &str = "a small message!";
 
 thread_local! {
@@ -59,7 +58,7 @@ impl Line {
         AT.set(0);
     }
 
-    /// For who has no handshake of its own.
+    /// Skips the request, for peers without a handshake of their own.
     pub fn past_the_request(self) -> Self {
         AT.set(REQUEST.len());
         self
@@ -151,18 +150,18 @@ impl wtx::stream::StreamWriter for Line {
     }
 }
 
-/// The bytes of memory that this process has for itself.
+/// The resident memory of this process, in bytes.
 fn resident() -> usize {
     let statm = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
     statm.split(' ').nth(1).and_then(|pages| pages.parse::<usize>().ok()).unwrap_or(0) * 4096
 }
 
-/// Holds the connections of one peer, and prints its line of the table.
+/// Makes at most `most` connections of one peer, and prints its line of the table.
 pub fn one(peer: &Peer, most: usize) {
     let Some(hold) = peer.idle else { return };
-    // The first ones warm what all share, and tell how many there is room for.
+    // The first connections initialize shared state, and show how many fit.
     let (few, _, held) = counted(|| hold(100));
-    let count = (ROOM / (held as usize / 100)).min(most);
+    let count = (MEMORY / (held as usize / 100)).min(most);
     drop(few);
     let before = resident();
     let (all, _, held) = counted(|| hold(count));

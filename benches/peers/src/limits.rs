@@ -1,5 +1,5 @@
-//! What unsafe code would gain where this crate, which has none, misses a goal: the same work with it and without,
-//! side by side.
+//! The gain of unsafe code in rows where this crate, which has none, misses a goal: the same work
+//! with and without it.
 
 use crate::{
     measure::{cpu_time, quartiles},
@@ -13,15 +13,15 @@ use sansocket::{Client, Config, Event, Inbox, Message, Server, WebSocket};
 use std::hint::black_box;
 
 const ROUNDS: usize = 41;
-/// How many bytes a turn moves.
+/// The number of bytes in a turn.
 const TURN: usize = 1024 * 1024;
 /// The outbox is written once it holds this much.
 const FLUSH: usize = 16 * 1024;
 
-/// Something done so many times.
+/// A name, and work that is done the given number of times.
 type Turn<'t> = (&'static str, Box<dyn FnMut(usize) + 't>);
 
-/// Prints the median and the quartiles of each, interleaved.
+/// Runs the turns interleaved, and prints the median and the quartiles of each.
 fn print(work: &str, size: usize, mut turns: Vec<Turn<'_>>) {
     let count = TURN / size;
     let mut times = vec![Vec::new(); turns.len()];
@@ -39,7 +39,7 @@ fn print(work: &str, size: usize, mut turns: Vec<Turn<'_>>) {
     }
 }
 
-/// All of it, in ns.
+/// Prints all of them, in ns.
 pub fn table() {
     text();
     receive(16);
@@ -52,7 +52,7 @@ pub fn table() {
     }
 }
 
-/// ASCII to a `&str`. The time of a short text is mostly this.
+/// ASCII to a `&str`, which takes most of the time of a short text.
 fn text() {
     const LEN: usize = 125;
     let text: Vec<u8> = br#"{"id":123456,"name":"some name","values":[1,2,3]}"#.repeat(4);
@@ -79,7 +79,8 @@ fn text() {
 fn ascii(text: &[u8]) -> Option<&str> {
     let (first, last) = (text.first_chunk::<64>()?, text.last_chunk::<64>()?);
     let all = first.iter().zip(last).fold(0, |all, (a, b)| all | a | b);
-    // SAFETY: the two cover it, and no byte of them has the highest bit: it is ASCII.
+    // SAFETY: the two chunks cover the text, and no byte in them has its highest bit set: it is
+    // ASCII.
     (all < 0x80 && text.len() <= 128).then(|| unsafe { str::from_utf8_unchecked(text) })
 }
 
@@ -114,13 +115,14 @@ fn receive(len: usize) {
     );
 }
 
-/// Unmasks the messages of 16 to 32 bytes that lie whole in `input`: how many, and how many bytes they take.
+/// Unmasks the whole messages of 16 to 32 bytes in `input`; returns their number and their bytes.
 #[inline(never)]
 fn unmask(input: &mut [u8]) -> (usize, usize) {
     let (mut messages, mut at) = (0, 0);
     let start = input.as_mut_ptr();
     while input.len() - at >= 6 {
-        // SAFETY: the header lies in the input, and so does the payload, before it is touched.
+        // SAFETY: the header is in the input, and so is the payload, which is checked before its
+        // use.
         let payload = unsafe {
             let frame = start.add(at);
             assert!(frame.read() == 0x82);
@@ -145,7 +147,7 @@ fn unmask(input: &mut [u8]) -> (usize, usize) {
     (messages, at)
 }
 
-/// Messages into an outbox, which is written to a socket.
+/// Unmasked messages into an outbox, which is written to a socket.
 fn send(len: usize) {
     let payload = vec![0x5A; len];
     let mut ws = WebSocket::<Server>::open(Config::default());
@@ -156,12 +158,12 @@ fn send(len: usize) {
         vec![
             ("sansocket, written to the socket", sansocket),
             ("no state, no checks, raw pointers, written to the socket", sending(&payload, true, frame)),
-            ("no state, no checks, raw pointers, written nowhere", sending(&payload, false, frame)),
+            ("no state, no checks, raw pointers, not written", sending(&payload, false, frame)),
         ],
     );
 }
 
-/// The same from a client.
+/// Masked messages into an outbox, which is written to a socket.
 #[cfg(target_arch = "x86_64")]
 fn send_masked(len: usize) {
     let payload = vec![0x5A; len];
@@ -169,7 +171,7 @@ fn send_masked(len: usize) {
     let sansocket = sending(&payload, true, move |payload, outbox| ws.send(payload, outbox).unwrap());
     let mut rng = rng();
     let mut frame = Vec::new();
-    // SAFETY: the processor has been asked.
+    // SAFETY: the caller has checked for AVX-512.
     unsafe { masked_frame(&payload, rng.next_u32(), &mut frame) };
     let message = Some(Event::Message(Message::Binary(&payload)));
     assert_eq!(
@@ -177,7 +179,7 @@ fn send_masked(len: usize) {
         message
     );
     let raw = sending(&payload, true, move |payload, outbox| {
-        // SAFETY: the processor has been asked.
+        // SAFETY: as above.
         unsafe { masked_frame(payload, rng.next_u32(), outbox) }
     });
     print(
@@ -199,8 +201,8 @@ fn masked_frame(payload: &[u8], key: u32, outbox: &mut Vec<u8>) {
     let len = payload.len();
     assert!((126..=0xFFFF).contains(&len));
     outbox.reserve(8 + len);
-    // SAFETY: there is room for the header and the payload, which does not lie in it; each line that is read and written
-    // lies in the payload.
+    // SAFETY: the capacity for the header and the payload is reserved, and the payload is not in
+    // the outbox. Each line that is read or written is within the payload.
     unsafe {
         let end = outbox.as_mut_ptr().add(outbox.len());
         end.cast::<[u8; 2]>().write([0x82, 0x80 | 126]);
@@ -224,7 +226,7 @@ fn masked_frame(payload: &[u8], key: u32, outbox: &mut Vec<u8>) {
     }
 }
 
-/// Appends messages as `append` does; the outbox is written to the socket, or thrown away.
+/// Appends messages with `append`; the outbox is written to the socket, or discarded.
 fn sending<'p>(
     payload: &'p [u8],
     written: bool,
@@ -250,7 +252,8 @@ fn frame(payload: &[u8], outbox: &mut Vec<u8>) {
     let len = payload.len();
     assert!(len <= 0xFFFF);
     outbox.reserve(4 + len);
-    // SAFETY: there is room for the header and the payload, which does not lie in it.
+    // SAFETY: the capacity for the header and the payload is reserved, and the payload is not in
+    // the outbox.
     unsafe {
         let end = outbox.as_mut_ptr().add(outbox.len());
         end.write(0x82);

@@ -1,35 +1,37 @@
 //! This crate beside its peers: the same work for each, in memory, on one core.
 //!
 //! ```sh
-//! cargo run --release --manifest-path benches/peers/Cargo.toml   # the table and the chart, in about a minute
+//! cargo run --release --manifest-path benches/peers/Cargo.toml   # the table and the chart: a minute
 //! … -- --long                                                    # longer and more rounds
-//! … -- --rows=echo,JSON --peers=sansocket,tungstenite            # some rows, some peers: no files are written
+//! … -- --rows=echo,JSON --peers=sansocket,tungstenite            # some rows and peers; writes no files
 //! … -- --test                                                    # all of it once, checked, not timed
-//! … -- --idle                                                    # what 100,000 idle connections hold
-//! … -- --strict                                                  # which rules each one keeps
-//! … -- --limits                                                  # what unsafe code would gain
+//! … -- --idle                                                    # the memory of 100,000 idle connections
+//! … -- --strict                                                  # which rules each peer enforces
+//! … -- --limits                                                  # the gain of unsafe code
 //! ```
 //!
 //! # How it is measured
 //!
-//! - Every end has a socket in memory that never waits (`wire.rs`): what is read is copied out of it, at most
-//!   64 KiB at a time, and what is written is copied into it, as a kernel does. A stream is some 256 KiB of
-//!   frames in one piece, so that reads cut frames where they will. A call of that socket costs no system call:
-//!   who writes each frame by itself is favoured.
-//! - Async peers are polled by hand, once, for a whole stream: no runtime costs them anything.
-//! - Before any time is taken, every message of a pass is compared with what was sent, and every frame sent is
-//!   read back, twice, with nothing of any implementation (`work.rs`). Masking keys and binary messages are random.
-//! - Each row is run in rounds: in each one every peer has its turn of some milliseconds, in another order from
-//!   round to round. A time is the median of the rounds, with the quartiles beside it; a ratio is the median of
-//!   the ratios within the rounds. What is timed is the CPU time of the thread.
-//! - The peers have their fastest features, the default target CPU and the system's allocator. Each is fed as
-//!   its documentation or its own benchmark does it, and where buffers are the caller's choice with the size
-//!   that suits it best; `notes` in each file under `peers/` says how, and where that helps it.
-//! - The client's handshake is timed with the server's answer, whose own time is then taken off.
-//! - uWebSockets is C++ and in no registry, and not run. Its column is its ratio to sockudo-ws's `Protocol`,
-//!   once measured in one session with the same kind of work, times what `Protocol` takes here.
-//! - Peers that check fewer rules than this crate are told apart: by breaking the rules and looking
-//!   (`strict.rs`).
+//! - Every connection has a socket in memory that never blocks (`wire.rs`). Reads copy out of it, at
+//!   most 64 KiB at a time, and writes copy into it, as with a kernel. A stream is about 256 KiB of
+//!   contiguous frames, so that reads cut frames at arbitrary places. The socket makes no system
+//!   calls, which favours peers that write each frame separately.
+//! - Async peers are polled by hand, once for a whole stream: there is no cost of a runtime.
+//! - Before times are measured, every received message of a pass is compared with the original, and
+//!   every sent frame is parsed, twice, by code of the benchmark (`work.rs`). Masking keys and binary
+//!   messages are random.
+//! - Each row is run in rounds. In each round every peer has a turn of some milliseconds; the order
+//!   changes from round to round. A time is the median of the rounds, with the quartiles beside it; a
+//!   ratio is the median of the ratios within the rounds. Times are CPU times of the thread.
+//! - The peers have their fastest features, the default target CPU and the system's allocator. Each
+//!   is used as in its documentation or its own benchmark. Where the caller chooses the size of
+//!   buffers, it is the best one for the peer. `notes` in each file under `peers/` says how, and where
+//!   that favours the peer.
+//! - The client's handshake is timed together with the server's answer, whose time is subtracted.
+//! - uWebSockets is C++, in no registry, and not run. Its column is its ratio to sockudo-ws's
+//!   `Protocol`, measured once with the same kind of work, times the time of `Protocol` here.
+//! - Peers that enforce fewer rules than this crate are marked; `strict.rs` breaks the rules to find
+//!   out.
 
 mod heap;
 mod idle;
@@ -61,7 +63,7 @@ fn main() {
             ("--strict", _) => strict = true,
             ("--idle", _) => idle = true,
             ("--limits", _) => return limits::table(),
-            // What `--idle` starts.
+            // Started by `--idle`.
             ("--idle-of", _) => {
                 let (name, most) = (arguments.next().unwrap(), arguments.next().unwrap());
                 let peer = peers.iter().find(|peer| peer.name == name).unwrap();

@@ -1,5 +1,5 @@
-//! How a row is run: each peer's work is checked, then timed in rounds, one short turn for each peer in every
-//! round.
+//! Runs a row: checks each peer's work, then times it in rounds, with a short turn for each peer in
+//! every round.
 
 use crate::{
     heap::counted,
@@ -10,26 +10,26 @@ use crate::{
 use rustix::time::{ClockId, clock_gettime};
 use std::time::Duration;
 
-/// How long and how often.
+/// How long and how often to measure.
 pub struct Effort {
-    /// None: nothing is timed.
+    /// 0 measures nothing.
     pub rounds: usize,
     pub turn: Duration,
-    /// How many bytes one pass moves, but at least one message.
+    /// The number of bytes in a pass, which has at least one message.
     pub pass: usize,
 }
 
-/// What was measured of a peer on one row.
+/// A peer's results in one row.
 pub struct Measured {
-    /// Nanoseconds for each message: first quartile, median, third quartile.
+    /// Nanoseconds per message: first quartile, median, third quartile.
     pub times: [f64; 3],
-    /// Heap allocations for each message, once warm.
+    /// Heap allocations per message, after the first pass.
     pub allocations: f64,
     rounds: Vec<f64>,
 }
 
 impl Measured {
-    /// The median of the ratios of each round.
+    /// The median of the rounds' ratios.
     pub fn ratio(&self, other: &Self) -> f64 {
         quartiles(self.rounds.iter().zip(&other.rounds).map(|(own, other)| own / other).collect())[1]
     }
@@ -40,24 +40,25 @@ pub fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
     [1, 2, 3].map(|quarter| values[(values.len() - 1) * quarter / 4])
 }
 
-/// A peer's work on a row, and how many messages one pass of it has.
+/// A peer's work in a row, and the number of messages in a pass.
 struct Job {
     bench: Box<dyn Bench>,
     count: usize,
 }
 
 /// The request of the handshakes: 526 bytes, as a browser sends them.
-pub const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nConnection: Upgrade\r\nPragma: no-cache\r\n\
-    Cache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) \
-    Chrome/130.0.0.0 Safari/537.36\r\nUpgrade: websocket\r\nOrigin: http://server.example.com\r\n\
+pub const REQUEST: &str = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nConnection: Upgrade\r\n\
+    Pragma: no-cache\r\nCache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) \
+    AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36\r\n\
+    Upgrade: websocket\r\nOrigin: http://server.example.com\r\n\
     Sec-WebSocket-Version: 13\r\nAccept-Encoding: gzip, deflate\r\nAccept-Language: en-GB,en;q=0.9\r\n\
     Cookie: session=0123456789abcdef0123456789abcdef\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
     Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n\r\n";
 
-/// The value that section 1.3 of RFC 6455 derives from that key.
+/// The accept value for the key of [`REQUEST`], from RFC 6455 section 1.3.
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 
-/// The other end of a client's handshake.
+/// The server's response in the client's handshake.
 fn server(request: &[u8]) -> Vec<u8> {
     let key = request.windows(19).position(|name| name.eq_ignore_ascii_case(b"sec-websocket-key: "));
     let key = &request[key.expect("a key") + 19..][..24];
@@ -69,11 +70,12 @@ fn server(request: &[u8]) -> Vec<u8> {
     .into_bytes()
 }
 
-/// What the client's handshake costs at the other end: a request written, and its answer read.
+/// The server's part of the client's handshake: a request is written, and the response is read.
 fn server_alone() -> Job {
     let mut wire = Wire::answering(server);
-    let request = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-        Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    let request = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\n\
+        Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     let mut buffer = [0; 1024];
     let bench = Box::new(move || {
         wire.reset();
@@ -83,7 +85,7 @@ fn server_alone() -> Job {
     Job { bench, count: 1 }
 }
 
-/// Makes the peer's bench of a row, and checks that it does the work.
+/// Makes the peer's bench for a row, and checks that it does the work.
 fn prepare(peer: &Peer, row: &Row, amount: usize) -> Option<Job> {
     match row.work {
         Work::Receive { role, content, len, fragments, read } => {
@@ -91,7 +93,7 @@ fn prepare(peer: &Peer, row: &Row, amount: usize) -> Option<Job> {
             let case = Receiving::new(&stream, role, fragments, read);
             let count = case.count;
             let mut bench = (peer.receive)(case)?;
-            // The second time proves that nothing was left behind by the first.
+            // The second pass shows that the first left no state behind.
             for _ in 0..2 {
                 same(peer, row, &bench.received(), &stream.messages);
             }
@@ -130,7 +132,7 @@ fn prepare(peer: &Peer, row: &Row, amount: usize) -> Option<Job> {
         Work::Connect => {
             let connect = peer.connect?;
             let mut wire = Wire::answering(server);
-            // Each asserts for itself that it is open; here, that it asked with a fresh key.
+            // Each peer asserts that it is open; this checks that the key is new each time.
             let kept = wire.keep();
             for _ in 0..2 {
                 wire.reset();
@@ -150,7 +152,7 @@ fn prepare(peer: &Peer, row: &Row, amount: usize) -> Option<Job> {
 }
 
 fn same(peer: &Peer, row: &Row, got: &[Message], sent: &[Message]) {
-    assert!(got == sent, "{}: {}: not the messages that were sent", peer.name, row.name);
+    assert!(got == sent, "{}: {}: the messages differ from the originals", peer.name, row.name);
 }
 
 fn check_sent(peer: &Peer, row: &Row, mut bench: Box<dyn Bench>, kept: &Kept, role: Role, sent: &[Message]) {
@@ -164,7 +166,7 @@ fn check_sent(peer: &Peer, row: &Row, mut bench: Box<dyn Bench>, kept: &Kept, ro
     }
 }
 
-/// What this thread has had of the processor: time in which others had it does not count.
+/// The CPU time of this thread.
 pub fn cpu_time() -> Duration {
     clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap()
 }
@@ -178,7 +180,7 @@ impl Job {
         cpu_time() - start
     }
 
-    /// How many passes take `turn`.
+    /// The number of passes in `turn`.
     fn calibrate(&mut self, turn: Duration) -> usize {
         let mut passes = 1;
         loop {
@@ -191,8 +193,8 @@ impl Job {
     }
 }
 
-/// Runs rows that are to be compared, one or several: checks every peer, and times them unless there is no
-/// effort to be made. What comes back are the results of each row, in the order of the peers.
+/// Runs one row, or several that are compared: checks every peer, then times them unless there are
+/// no rounds. Returns the results of each row, in the order of the peers.
 pub fn run(rows: &[Row], peers: &[&Peer], effort: &Effort) -> Vec<Vec<Option<Measured>>> {
     let all = rows.iter().flat_map(|row| peers.iter().map(move |peer| (row, peer)));
     let mut jobs: Vec<Option<Job>> = all.map(|(row, peer)| prepare(peer, row, effort.pass)).collect();
@@ -204,7 +206,7 @@ pub fn run(rows: &[Row], peers: &[&Peer], effort: &Effort) -> Vec<Vec<Option<Mea
             println!(
                 "{}: {done} checked{}{without}",
                 row.name,
-                if without.is_empty() { "" } else { "; not done by: " }
+                if without.is_empty() { "" } else { "; not supported by: " }
             );
         }
         return Vec::new();
@@ -224,7 +226,7 @@ pub fn run(rows: &[Row], peers: &[&Peer], effort: &Effort) -> Vec<Vec<Option<Mea
     let passes: Vec<usize> = passes.collect();
     let mut rounds = vec![Vec::with_capacity(effort.rounds); jobs.len()];
     for round in 0..effort.rounds {
-        // Nobody is always the first.
+        // Another peer is first in each round.
         for turn in 0..jobs.len() {
             let at = (round + turn) % jobs.len();
             if let Some(job) = &mut jobs[at] {

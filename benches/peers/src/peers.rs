@@ -1,13 +1,15 @@
-//! The implementations, each behind the same few functions, one file each: `sansocket.rs` is this crate's.
+//! The implementations, one file each, behind the same functions. This crate's file is
+//! `sansocket.rs`.
 
 use crate::{
     idle::Hold,
     strict::Probe,
-    wire::Wire,
-    work::{Message, Role, Stream},
+    wire::{Wire, now},
+    work::{self, Message, Role},
 };
 use bytes::Bytes;
-use std::hint::black_box;
+use futures::{Sink, SinkExt, Stream, StreamExt};
+use std::{fmt::Debug, hint::black_box};
 
 pub mod embedded_websocket;
 pub mod fastwebsockets;
@@ -19,12 +21,12 @@ pub mod web_socket;
 pub mod wtx;
 pub mod yawc;
 
-/// An implementation, with the work that it can do.
+/// An implementation, and the work that it supports.
 pub struct Peer {
     pub name: &'static str,
     /// How it checks that text is UTF-8.
     pub utf8: &'static str,
-    /// How it is fed, and where that favours it.
+    /// How it is used, and where that favours it.
     pub notes: &'static str,
     pub receive: fn(Receiving) -> Option<Box<dyn Bench>>,
     pub echo: fn(Receiving) -> Option<Box<dyn Bench>>,
@@ -35,39 +37,40 @@ pub struct Peer {
     pub idle: Option<Hold>,
 }
 
-/// What is to be received, or echoed by a server.
+/// A stream to receive, or to echo as a server.
 pub struct Receiving {
     pub role: Role,
     pub wire: Wire,
-    /// How many messages one pass brings.
+    /// The number of messages in a pass.
     pub count: usize,
     pub largest: usize,
-    /// In how many frames each comes.
+    /// The number of frames in a message.
     pub fragments: usize,
 }
 
-/// What is to be sent.
+/// A payload to send.
 pub struct Sending {
     pub role: Role,
     pub wire: Wire,
     pub payload: Bytes,
-    /// How many times one pass sends it.
+    /// The number of messages in a pass.
     pub count: usize,
 }
 
-/// One row's work, as one peer does it.
+/// A peer's work in one row.
 pub trait Bench {
-    /// The work, once.
+    /// Does the work once.
     fn pass(&mut self);
-    /// The work, once, and the messages that were received.
+    /// Does the work once; returns the received messages.
     fn received(&mut self) -> Vec<Message> {
         self.pass();
         Vec::new()
     }
 }
 
-/// Who hands `count` messages to `each`: whether it is text, and the payload.
+/// A connection that receives messages.
 pub trait Receive {
+    /// Passes `count` messages to `each`: whether the message is text, and its payload.
     fn receive(&mut self, count: usize, each: impl FnMut(bool, &[u8]));
 }
 
@@ -95,9 +98,41 @@ impl<F: FnMut()> Bench for F {
     }
 }
 
-/// The bench of anything else.
+/// A bench of any other work.
 pub fn doing(work: impl FnMut() + 'static) -> Option<Box<dyn Bench>> {
     Some(Box::new(work))
+}
+
+/// The bench of an echo by `feed`, and one `flush` per pass.
+pub fn echoing<S, M, E>(mut ws: S, count: usize) -> Option<Box<dyn Bench>>
+where
+    S: Stream<Item = Result<M, E>> + Sink<M, Error: Debug> + Unpin + 'static,
+    E: Debug,
+{
+    doing(move || {
+        now(async {
+            for _ in 0..count {
+                let message = ws.next().await.unwrap().unwrap();
+                ws.feed(message).await.unwrap();
+            }
+            ws.flush().await.unwrap();
+        })
+    })
+}
+
+/// The bench of sending by `feed`, and one `flush` per pass.
+pub fn feeding<S, M>(mut ws: S, count: usize, message: impl Fn() -> M + 'static) -> Option<Box<dyn Bench>>
+where
+    S: Sink<M, Error: Debug> + Unpin + 'static,
+{
+    doing(move || {
+        now(async {
+            for _ in 0..count {
+                ws.feed(message()).await.unwrap();
+            }
+            ws.flush().await.unwrap();
+        })
+    })
 }
 
 /// The peers, this crate first.
@@ -118,7 +153,7 @@ pub fn all() -> Vec<Peer> {
 }
 
 impl Receiving {
-    pub fn new(stream: &Stream, role: Role, fragments: usize, read: usize) -> Self {
+    pub fn new(stream: &work::Stream, role: Role, fragments: usize, read: usize) -> Self {
         let largest = stream.messages.iter().map(|message| message.payload.len()).max().unwrap();
         let wire = Wire::again(stream.bytes.clone(), read);
         Self { role, wire, count: stream.messages.len(), largest, fragments }

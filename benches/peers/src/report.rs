@@ -1,4 +1,4 @@
-//! What is printed, and what is written to `results.md` and `chart.svg`.
+//! The printed report, and the contents of `results.md` and `chart.svg`.
 
 use crate::{
     measure::{Effort, Measured},
@@ -9,19 +9,19 @@ use std::fmt::Write;
 
 type Results = Vec<Option<Measured>>;
 
-/// All that was measured.
+/// All results.
 pub struct Report<'r> {
     pub peers: &'r [&'r Peer],
-    /// Which of them check what this crate checks.
+    /// Which of them enforce the main rules that this crate enforces.
     pub checking: &'r [bool],
     pub lines: &'r [(&'r Row, Results)],
 }
 
-/// This crate, and the one that uWebSockets was measured beside.
+/// This crate, and the peer that uWebSockets was compared with.
 const OWN: &str = "sansocket";
 const BESIDE: &str = "sockudo-ws Protocol";
 
-/// A time in nanoseconds, as short as it can be said.
+/// A time in nanoseconds, as short text.
 fn time(ns: f64) -> String {
     match ns {
         ..100.0 => format!("{ns:.1}"),
@@ -30,7 +30,7 @@ fn time(ns: f64) -> String {
     }
 }
 
-/// One row, as soon as it is measured.
+/// The printed text of one row.
 pub fn plain(row: &Row, peers: &[&Peer], results: &Results) -> String {
     let mut text = format!("{}\n", row.name);
     let own = own(peers, results);
@@ -56,19 +56,19 @@ fn own<'m>(peers: &[&Peer], results: &'m Results) -> Option<&'m Measured> {
     results[peers.iter().position(|peer| peer.name == OWN)?].as_ref()
 }
 
-/// What uWebSockets would take, by its ratio to what was run.
+/// The derived time of uWebSockets.
 fn uws(row: &Row, peers: &[&Peer], results: &Results) -> Option<f64> {
     let beside = results[peers.iter().position(|peer| peer.name == BESIDE)?].as_ref()?;
     Some(row.uws? * beside.times[1])
 }
 
-/// Whether the row's peer is another program that does this work.
+/// Whether it is another implementation.
 fn is_peer(peer: &Peer) -> bool {
     !peer.name.starts_with(OWN)
 }
 
 impl Report<'_> {
-    /// The fastest peer of a row, of all or of those that check what this crate checks.
+    /// The fastest peer in a row, of all peers or of those in `checking`.
     fn fastest<'m>(&self, results: &'m Results, all: bool) -> Option<(&str, &'m Measured)> {
         let peers = self.peers.iter().zip(self.checking).zip(results);
         peers
@@ -77,10 +77,10 @@ impl Report<'_> {
             .min_by(|one, other| one.1.times[1].total_cmp(&other.1.times[1]))
     }
 
-    /// The main rows, for the README.
+    /// The main rows, for README.md.
     pub fn short(&self) -> String {
-        let mut text = "| ns per message | sansocket | fastest peer that checks the same¹ | ratio | fastest of all | ratio | \
-            uWebSockets² | ratio |\n|---|---|---|---|---|---|---|---|\n"
+        let mut text = "| ns per message | sansocket | fastest peer that checks the same¹ | ratio | \
+            fastest of all | ratio | uWebSockets² | ratio |\n|---|---|---|---|---|---|---|---|\n"
             .to_owned();
         for (row, results) in self.lines.iter().filter(|(row, _)| row.main) {
             let Some(own) = own(self.peers, results) else { continue };
@@ -96,18 +96,18 @@ impl Report<'_> {
             let own = time(own.times[1]);
             _ = writeln!(text, "| {} | {own} | {checking} | {all} | {uws} |", row.name);
         }
-        text + "\n¹ The mask bit, reserved bits and opcodes, and text as UTF-8: found out by breaking them.  \n² Not run: its \
-            ratio to sockudo-ws's `Protocol`, once measured, times what `Protocol` took here.\n"
+        text + "\n¹ The mask bit, reserved bits and opcodes, and text as UTF-8; tested by breaking the rules.  \n\
+            ² Not run: its ratio to sockudo-ws's `Protocol`, measured once, times the time of `Protocol` here.\n"
     }
 
     /// Everything: `results.md`.
     pub fn whole(&self, effort: &Effort, idle: &str) -> String {
         let mut text = format!(
-            "# This crate beside its peers\n\nWritten by `cargo run --release --manifest-path benches/peers/Cargo.toml`, whose \
-            `src/main.rs` says how it is measured: {} rounds, turns of {} ms, {}, {}. Nanoseconds per message, the median and \
-            in brackets the quartiles; behind \
-            them the heap allocations per message where there are any. Rows of reads that cut messages say how many times the \
-            uncut row's time they take.\n\n",
+            "# This crate beside its peers\n\nWritten by `cargo run --release --manifest-path \
+            benches/peers/Cargo.toml`; its `src/main.rs` describes the method. {} rounds, turns of {} ms, \
+            {}, {}. The cells are nanoseconds per message: the median, the quartiles in brackets, and the \
+            heap allocations per message, if there are any. The `cut` rows also have the \
+            ratio to the first row of the same message size.\n\n",
             effort.rounds,
             effort.turn.as_millis(),
             processor(),
@@ -121,7 +121,7 @@ impl Report<'_> {
                 _ = writeln!(text, "\n| {group} | {} | uWebSockets, derived |", names.join(" | "));
                 _ = writeln!(text, "|---|{}---|", "---|".repeat(names.len()));
             }
-            // Where rows are compared: how many times the first one's.
+            // Compared rows have the ratio to the first of them.
             let first =
                 self.lines.iter().find(|(first, _)| row.beside.is_some() && first.beside == row.beside);
             let cells = results.iter().enumerate().map(|(at, result)| match result {
@@ -143,14 +143,14 @@ impl Report<'_> {
         }
         text += "\n";
         text += idle;
-        text += "\n| | text checked as UTF-8 | how it is fed |\n|---|---|---|\n";
+        text += "\n| | text checked as UTF-8 | how it is used |\n|---|---|---|\n";
         for peer in self.peers {
             _ = writeln!(text, "| {} | {} | {} |", peer.name, peer.utf8, peer.notes);
         }
         text
     }
 
-    /// A line for each row: how many times as long as this crate each peer takes.
+    /// A chart with a line for each row: each peer's time as a multiple of this crate's.
     pub fn chart(&self) -> String {
         const LEFT: f64 = 240.0;
         const WIDTH: f64 = 510.0;

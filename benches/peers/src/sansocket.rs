@@ -1,4 +1,4 @@
-//! This crate: the loop of its README, with its buffers in the sizes that suit a server.
+//! This crate: the loop of README.md, with buffer sizes for a server.
 
 use crate::{
     idle::{HELLO, Held, Line, hold},
@@ -11,22 +11,23 @@ use rand::rngs::{StdRng, SysRng};
 use rand::{SeedableRng, rand_core::UnwrapErr};
 use sansocket::{Buffer, Client, Config, Connect, Event, Inbox, Message, Server, Slice, WebSocket};
 
-/// The outbox is written once it holds this much.
+/// The outbox is written once it has this length.
 const FLUSH: usize = 16 * 1024;
-/// From here on an echo writes the payload from where it lies.
+/// Payloads from this length on are echoed without a copy into the outbox.
 const LARGE: usize = 4 * 1024;
 
-/// What one read brings where nothing is known of what comes: it stays in the first-level cache.
+/// The length of a read at a frame boundary: it stays in the first-level cache.
 const FRESH: usize = 16 * 1024;
-/// A frame of 64 KiB fits, with its header.
+/// Holds a frame of 64 KiB with its header.
 const SPACE: usize = 64 * 1024 + 14;
 
 pub fn peer() -> Peer {
     Peer {
         name: "sansocket",
-        utf8: "yes, on the octet; simdutf8",
-        notes: "reads of 16 KiB, then what a frame of up to 64 KiB lacks; masks with AVX-512 or AVX2 found at run time; \
-                masking keys from ChaCha12 (`StdRng`), seeded by the system; without permessage-deflate",
+        utf8: "yes, on the byte; simdutf8",
+        notes: "reads of 16 KiB, then the rest of a frame of up to 64 KiB; masks with AVX-512 or \
+            AVX2 found at run time; masking keys from ChaCha12 (`StdRng`), seeded by the system; \
+            without permessage-deflate",
         receive,
         echo,
         send,
@@ -48,37 +49,38 @@ struct Connection<R: sansocket::Role> {
     buffer: Vec<u8>,
     inbox: Inbox,
     outbox: Vec<u8>,
-    /// How many bytes of a frame that was cut wait at the front of the buffer.
+    /// The number of bytes of a cut frame at the front of the buffer.
     kept: usize,
-    /// How many bytes that frame still lacks.
-    lacking: usize,
+    /// The number of bytes that complete that frame.
+    missing: usize,
 }
 
 impl<R: sansocket::Role> Connection<R> {
     fn new(ws: WebSocket<R>, wire: Wire) -> Self {
         let (buffer, outbox) = (vec![0; SPACE], Vec::with_capacity(2 * FLUSH));
-        Self { ws, wire, buffer, inbox: Inbox::new(), outbox, kept: 0, lacking: 0 }
+        Self { ws, wire, buffer, inbox: Inbox::new(), outbox, kept: 0, missing: 0 }
     }
 
-    /// One read, and the messages that it brings. A frame that is cut by its end, and whose rest fits into the buffer,
-    /// waits at the buffer's front until that rest has been read: its message is then lent from there.
+    /// Reads once, and receives the messages. If the last frame is cut and its rest fits into the
+    /// buffer, the frame moves to the front, and is received once its rest has been read. Its
+    /// message then points into the buffer.
     #[inline(always)]
     fn turn(&mut self, mut each: impl FnMut(&mut WebSocket<R>, &mut Wire, &mut Vec<u8>, Message<'_>)) {
-        let Self { ws, wire, buffer, inbox, outbox, kept, lacking } = self;
+        let Self { ws, wire, buffer, inbox, outbox, kept, missing } = self;
         let space = buffer.len();
-        let wanted = if *lacking > 0 { *lacking } else { FRESH };
+        let wanted = if *missing > 0 { *missing } else { FRESH };
         let read = wire.read(&mut buffer[*kept..*kept + wanted]);
         let end = *kept + read;
-        *lacking = lacking.saturating_sub(read);
-        if *lacking > 0 {
+        *missing = missing.saturating_sub(read);
+        if *missing > 0 {
             *kept = end;
             return;
         }
         let mut input = &mut buffer[..end];
         loop {
-            let missing = ws.missing(input, inbox);
-            if missing > 0 && missing <= (space - input.len()) as u64 {
-                *lacking = missing as usize;
+            let rest = ws.missing(input, inbox);
+            if rest > 0 && rest <= (space - input.len()) as u64 {
+                *missing = rest as usize;
                 break;
             }
             match ws.receive(&mut input, inbox) {
@@ -134,7 +136,7 @@ fn echo(Receiving { wire, count, .. }: Receiving) -> Option<Box<dyn Bench>> {
                 if payload.len() < LARGE {
                     ws.send(message, outbox).unwrap();
                 } else {
-                    lend(ws, wire, outbox, message);
+                    send_in_place(ws, wire, outbox, message);
                 }
                 left -= 1;
             });
@@ -142,9 +144,10 @@ fn echo(Receiving { wire, count, .. }: Receiving) -> Option<Box<dyn Bench>> {
     })
 }
 
-/// Sends a server's message, its payload from where it lies. (Out of the way of the short ones.)
+/// Sends a server's message without a copy of its payload into the outbox. (Outlined: short
+/// messages do not need it.)
 #[inline(never)]
-fn lend<R: sansocket::Role>(
+fn send_in_place<R: sansocket::Role>(
     ws: &mut WebSocket<R>,
     wire: &mut Wire,
     outbox: &mut Vec<u8>,
@@ -173,7 +176,7 @@ fn send_as<R: sansocket::Role + 'static>(case: Sending, mut ws: WebSocket<R>) ->
             if payload.len() < FLUSH || role == Role::Client {
                 ws.send(&payload[..], &mut outbox).unwrap();
             } else {
-                lend(&mut ws, &mut wire, &mut outbox, Message::Binary(&payload));
+                send_in_place(&mut ws, &mut wire, &mut outbox, Message::Binary(&payload));
             }
             if outbox.len() >= FLUSH {
                 wire.write(&outbox);
@@ -203,7 +206,7 @@ fn accept(wire: &mut Wire) {
 }
 
 fn connect(wire: &mut Wire) {
-    // A program has one generator, and its connections borrow it.
+    // The connections of a program borrow one generator.
     thread_local! {
         static RNG: std::cell::RefCell<StdRng> = rng().into();
     }
@@ -241,7 +244,7 @@ fn probe(mut wire: Wire) -> Result<bool, String> {
 }
 
 fn idle(count: usize) -> Held {
-    // These are the thread's.
+    // The thread's buffers.
     let (mut buffer, mut outbox) = (vec![0; READ], Vec::new());
     hold(count, |mut line: Line| {
         let (mut ws, mut inbox) = (WebSocket::server(Config::default()), Inbox::new());
@@ -258,7 +261,7 @@ fn idle(count: usize) -> Held {
             }
             outbox.clear();
         }
-        // Its memory is given back once nothing is in it; the next message may have another one.
+        // The inbox is dropped while it is empty; a later message may use another one.
         (ws, Inbox::new())
     })
 }

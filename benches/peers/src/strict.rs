@@ -1,5 +1,5 @@
-//! Which rules of RFC 6455 the peers keep, found out by breaking them: for the reader who wonders how much of
-//! the same work it is.
+//! Breaks rules of RFC 6455 to find out which of them each peer enforces, and so how comparable the
+//! work is.
 
 use crate::{peers::Peer, wire::Wire, work::frame};
 use std::{
@@ -7,15 +7,15 @@ use std::{
     sync::atomic::Ordering::Relaxed,
 };
 
-/// What a server's end of a connection does with a stream: whether it delivered the last message, or an error.
+/// Receives a stream as a server: returns whether the last message was delivered, or an error.
 pub type Probe = fn(Wire) -> Result<bool, String>;
 
-/// The message behind each fault.
+/// The message that follows each fault.
 pub const LAST: &[u8] = b"the last message";
 
 const KEY: Option<[u8; 4]> = Some([0x37, 0xFA, 0x21, 0x3D]);
 
-/// Whole frames of a client, each with a name.
+/// Frames from a client with a fault, except for the first, each with a name.
 fn faults() -> Vec<(&'static str, Vec<u8>)> {
     type Frame<'f> = (u8, Option<[u8; 4]>, &'f [u8]);
     let frames = |frames: &[Frame]| {
@@ -40,15 +40,15 @@ fn faults() -> Vec<(&'static str, Vec<u8>)> {
         ("a Ping of 126 bytes", frames(&[(0x89, KEY, &[b'a'; 126])])),
         ("a Pong of 126 bytes", frames(&[(0x8A, KEY, &[b'a'; 126])])),
         ("a fragmented Ping", frames(&[(0x09, KEY, b"ab"), (0x80, KEY, b"cd")])),
-        ("a continuation of nothing", frames(&[(0x80, KEY, b"abcd")])),
+        ("a continuation outside a message", frames(&[(0x80, KEY, b"abcd")])),
         ("a message within a message", frames(&[(0x01, KEY, b"ab"), (0x81, KEY, b"cd")])),
         ("text that is not UTF-8", frames(&[(0x81, KEY, b"ab\xFFcd")])),
         ("a surrogate in text", frames(&[(0x81, KEY, b"ab\xED\xA0\x80cd")])),
         ("text that ends within a character", frames(&[(0x81, KEY, b"ab\xCE")])),
         ("fragmented text that ends within a character", frames(&[(0x01, KEY, b"ab\xCE"), (0x80, KEY, b"")])),
-        ("… with octets in the last fragment", frames(&[(0x01, KEY, b"ab"), (0x80, KEY, b"cd\xCE")])),
+        ("… with bytes in the last fragment", frames(&[(0x01, KEY, b"ab"), (0x80, KEY, b"cd\xCE")])),
         ("fragmented text that is not UTF-8", frames(&[(0x01, KEY, b"ab\xCE"), (0x80, KEY, b"cd")])),
-        ("text wrong in its first octet, cut there", raw(&[0x81, 0xFE, 0x40, 0], b"\xFF")),
+        ("text invalid in its first byte, cut there", raw(&[0x81, 0xFE, 0x40, 0], b"\xFF")),
         ("a Close with one byte", frames(&[(0x88, KEY, b"a")])),
         ("a Close with code 1005", frames(&[(0x88, KEY, &1005u16.to_be_bytes())])),
         ("a Close with code 999", frames(&[(0x88, KEY, &999u16.to_be_bytes())])),
@@ -56,22 +56,22 @@ fn faults() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// What the peer made of it.
+/// The peer's reaction.
 fn verdict(probe: Probe, fault: &[u8]) -> &'static str {
     let mut bytes = fault.to_vec();
-    // Where a payload is announced that never comes, nothing can stand behind it.
+    // If a fault declares a longer payload than it has, this message is a part of that payload.
     frame(&mut bytes, 0x82, KEY, LAST);
     let (wire, ended) = Wire::once(&bytes);
     match catch_unwind(AssertUnwindSafe(|| probe(wire))) {
         Err(_) => "panics",
-        Ok(Ok(true)) => "takes it",
+        Ok(Ok(true)) => "accepts",
         _ if ended.load(Relaxed) => "waits",
         Ok(Ok(false)) => "closes",
         Ok(Err(_)) => "refuses",
     }
 }
 
-/// The faults that whoever does the same work must find.
+/// The faults that a peer must refuse for its work to be comparable.
 const MAIN: [&str; 8] = [
     "an unmasked frame",
     "RSV1",
@@ -83,20 +83,20 @@ const MAIN: [&str; 8] = [
     "text that ends within a character",
 ];
 
-/// Whether a peer finds the main faults.
+/// Whether a peer refuses the main faults.
 pub fn checks(peer: &Peer) -> bool {
     let main = faults().into_iter().filter(|(name, _)| MAIN.contains(name));
     peer.probe
         .is_none_or(|probe| main.map(|(_, fault)| verdict(probe, &fault)).all(|verdict| verdict == "refuses"))
 }
 
-/// Asserts that this crate refuses every fault, and nothing else, and that the others take what is right.
+/// Asserts that this crate refuses every fault, and that all peers accept the valid frames.
 pub fn test(peers: &[&Peer]) {
     for peer in peers {
         for (at, (name, fault)) in faults().iter().enumerate() {
             let Some(probe) = peer.probe else { continue };
             match at {
-                0 => assert_eq!(verdict(probe, fault), "takes it", "{}: {name}", peer.name),
+                0 => assert_eq!(verdict(probe, fault), "accepts", "{}: {name}", peer.name),
                 _ if peer.name == "sansocket" => assert_eq!(verdict(probe, fault), "refuses", "{name}"),
                 _ => {}
             }
@@ -117,7 +117,8 @@ pub fn print(peers: &[&Peer]) {
     }
     std::panic::set_hook(hook);
     println!(
-        "\n`refuses`: an error before the end of the stream; `takes it`: the message behind it is delivered; `closes`: as \
-        a Close frame that is well-formed; `waits`: no error, and nothing delivered, up to the end of the stream."
+        "\n`refuses`: an error before the end of the stream; `accepts`: the message after it is delivered; \
+        `closes`: treated as a valid Close frame; `waits`: no error and no message before the end of \
+        the stream."
     );
 }

@@ -1,5 +1,4 @@
-//! The socket of the benches: in memory, never waiting, and copying what it is read from and what is written to
-//! it, as a kernel does.
+//! A socket in memory that never blocks. Reads and writes copy, as with a kernel.
 
 use std::{
     io::{self, IoSlice, Read, Write},
@@ -12,12 +11,12 @@ use std::{
 };
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// The most that one read brings, unless a row says otherwise.
+/// The longest read, unless a row has another limit.
 pub const READ: usize = 64 * 1024;
-/// What is written is copied here, over and over.
+/// The size of the ring buffer that writes are copied into.
 const SPACE: usize = 64 * 1024;
 
-/// What the peer at the other end answers to what is written to it.
+/// Makes the response to the bytes that were written.
 pub type Answer = fn(&[u8]) -> Vec<u8>;
 
 /// One end of a connection.
@@ -31,17 +30,17 @@ pub struct Wire {
     kept: Option<Kept>,
 }
 
-/// What comes when all bytes are read.
+/// The behaviour once all bytes are read.
 enum After {
     /// The same bytes again.
     Again,
-    /// The end of the stream; whether it was reached is told here.
+    /// The end of the stream; the flag is set when it is read.
     End(Arc<AtomicBool>),
-    /// What the other end says to what was written.
+    /// The response to the bytes that were written.
     Answer(Answer),
 }
 
-/// A handle on what was written.
+/// A handle on the bytes that were written.
 pub type Kept = Arc<Mutex<Vec<u8>>>;
 
 impl Wire {
@@ -49,30 +48,30 @@ impl Wire {
         Self { bytes, at: 0, most, after, space: vec![0; SPACE].into(), filled: 0, kept: None }
     }
 
-    /// Brings `bytes` again and again, at most `most` at a time; no read goes beyond their end.
+    /// Delivers `bytes` repeatedly, at most `most` at a time; no read crosses their end.
     pub fn again(bytes: Arc<[u8]>, most: usize) -> Self {
         Self::new(bytes, most, After::Again)
     }
 
-    /// Brings `bytes` once, then the end of the stream; the flag says whether anybody has seen that end.
+    /// Delivers `bytes` once, then the end of the stream; the flag is set when that end is read.
     pub fn once(bytes: &[u8]) -> (Self, Arc<AtomicBool>) {
         let seen = Arc::new(AtomicBool::new(false));
         (Self::new(bytes.into(), READ, After::End(seen.clone())), seen)
     }
 
-    /// Brings what `answer` says to what was written.
+    /// Delivers the response of `answer` to the bytes that were written.
     pub fn answering(answer: Answer) -> Self {
         Self::new([].into(), READ, After::Answer(answer))
     }
 
-    /// Forgets what was read and written, for the next connection.
+    /// Discards all bytes, for the next connection.
     #[inline]
     pub fn reset(&mut self) {
         self.at = self.bytes.len();
         self.filled = 0;
     }
 
-    /// Keeps what is written from now on.
+    /// Keeps a copy of all bytes written from now on.
     pub fn keep(&mut self) -> Kept {
         self.kept.get_or_insert_default().clone()
     }
@@ -106,7 +105,7 @@ impl Wire {
         }
     }
 
-    /// Takes what is to be sent.
+    /// Writes `bytes`.
     #[inline]
     pub fn write(&mut self, mut bytes: &[u8]) {
         if let Some(kept) = &self.kept {
@@ -118,16 +117,16 @@ impl Wire {
             self.filled = (self.filled + now.len()) % SPACE;
             bytes = later;
         }
-        // What nobody reads would not be written.
+        // Keeps the compiler from removing the copy.
         std::hint::black_box(&mut self.space);
     }
 }
 
-/// The value of a future that never waits.
+/// The output of a future that is ready at once.
 pub fn now<F: Future>(future: F) -> F::Output {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
         Poll::Ready(value) => value,
-        Poll::Pending => panic!("nothing waits in memory"),
+        Poll::Pending => panic!("a socket in memory never blocks"),
     }
 }
 
@@ -162,7 +161,7 @@ impl AsyncRead for Wire {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
-        // As a kernel does: what is to be overwritten need not be initialised first.
+        // As with a kernel, the buffer need not be initialized.
         if wire.at == wire.bytes.len() && !wire.refill() {
             return Poll::Ready(Ok(()));
         }

@@ -1,40 +1,40 @@
-//! The work: each row of the table, its messages, and the bytes that carry them, written and read here without
-//! the help of any implementation that is measured.
+//! The work: the rows of the table, and their messages and frames, which are encoded and parsed
+//! here, without any of the measured implementations.
 
 use crate::wire::READ;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::sync::Arc;
 
-/// Who receives: a server gets masked frames, a client sends them.
+/// The role of the measured end: a server receives masked frames, a client sends them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
     Server,
     Client,
 }
 
-/// What a message is made of.
+/// The content of a message.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Content {
     Binary,
     /// Text in ASCII.
     Json,
-    /// Text whose characters have two octets each, but for spaces and dots.
+    /// Text whose characters have two bytes each, except for spaces and punctuation.
     Greek,
 }
 
-/// A message, as it is received.
+/// A received message.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     pub text: bool,
     pub payload: Vec<u8>,
 }
 
-/// What one row does.
+/// The work of one row.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Work {
     /// Messages of `len` bytes in `fragments` frames each, in reads of at most `read` bytes.
     Receive { role: Role, content: Content, len: usize, fragments: usize, read: usize },
-    /// As a server, each message back to who sent it.
+    /// As a server, sends each message back.
     Echo { len: usize },
     /// Binary messages; a client masks them.
     Send { role: Role, len: usize },
@@ -49,12 +49,11 @@ pub struct Row {
     pub group: &'static str,
     pub name: String,
     pub work: Work,
-    /// uWebSockets' time as a part of that of sockudo-ws's `Protocol`, where it was once measured beside it.
+    /// The ratio of uWebSockets' time to that of sockudo-ws's `Protocol`, if it was measured.
     pub uws: Option<f64>,
-    /// The row is in the short table.
+    /// Whether the row is in the short table.
     pub main: bool,
-    /// Rows with the same name here are run in the same rounds; the first one is what the others are compared
-    /// with.
+    /// Rows with the same value are run in the same rounds and compared with the first of them.
     pub beside: Option<String>,
 }
 
@@ -112,24 +111,24 @@ pub fn rows() -> Vec<Row> {
     add("handshake", "server handshake".into(), Work::Accept, None, true);
     add("handshake", "client handshake".into(), Work::Connect, None, true);
     let cut = [KIB, 16 * KIB, 64 * KIB, MIB].map(|len| (Content::Binary, "", len));
-    for (content, what, len) in cut.into_iter().chain([(Content::Greek, " of multi-byte text", 16 * KIB)]) {
+    for (content, suffix, len) in cut.into_iter().chain([(Content::Greek, " of multi-byte text", 16 * KIB)]) {
         for (read, cut) in [(READ, "64 KiB"), (16 * KIB, "16 KiB"), (1460, "1,460 B"), (64, "64 B")] {
             let work = Work::Receive { role: Role::Server, content, len, fragments: 1, read };
-            let name = format!("receive {}{what} in reads of {cut}", size(len));
-            let beside = Some(format!("{}{what}", size(len)));
+            let name = format!("receive {}{suffix} in reads of {cut}", size(len));
+            let beside = Some(format!("{}{suffix}", size(len)));
             rows.push(Row { group: "cut", name, work, uws: None, main: false, beside });
         }
     }
     rows
 }
 
-/// The stream of a row, whole messages, and what is in it.
+/// The stream of a row, and the messages in it.
 pub struct Stream {
     pub bytes: Arc<[u8]>,
     pub messages: Vec<Message>,
 }
 
-/// What `len` bytes of `content` are; no two are the same.
+/// A payload of `len` bytes, different each time.
 fn payload(rng: &mut StdRng, content: Content, len: usize) -> Vec<u8> {
     match content {
         Content::Binary => (0..len).map(|_| rng.random()).collect(),
@@ -155,7 +154,7 @@ fn payload(rng: &mut StdRng, content: Content, len: usize) -> Vec<u8> {
 }
 
 impl Stream {
-    /// The stream that a receiver of `role` gets: `amount` bytes, but at least one message.
+    /// The stream for a receiver of this role: whole messages in `amount` bytes, but at least one.
     pub fn new(role: Role, content: Content, len: usize, fragments: usize, amount: usize) -> Self {
         let mut rng = StdRng::seed_from_u64(6455);
         let (mut bytes, mut messages) = (Vec::new(), Vec::new());
@@ -200,7 +199,8 @@ pub fn frame(bytes: &mut Vec<u8>, first: u8, key: Option<[u8; 4]>, payload: &[u8
     bytes.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
 }
 
-/// The messages in what an endpoint of `role` has sent: whole frames, and masked as its role asks.
+/// Parses the messages that an endpoint of this role has sent: whole frames, masked as the role
+/// requires.
 pub fn messages(mut bytes: &[u8], role: Role) -> Result<Vec<Message>, String> {
     let mut messages: Vec<Message> = Vec::new();
     let mut whole = true;

@@ -1,5 +1,5 @@
-//! embedded-websocket: its codec over slices, in the loop of its own `Framer`, which by itself cannot keep a
-//! header that two reads share.
+//! embedded-websocket: its codec over slices, in the loop of its own `Framer`, which cannot
+//! continue a header that is cut by a read.
 
 use super::{Bench, Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
@@ -15,18 +15,18 @@ use embedded_websocket::{
 use rand_08::{RngCore, rngs::ThreadRng, thread_rng};
 use std::{io::Read, str};
 
-/// What one read brings, and what the outbox is written at.
+/// The length of a read; the outbox is written once it has this length.
 const BUFFER: usize = 16 * 1024;
 
 pub fn peer() -> Peer {
     Peer {
         name: "embedded-websocket",
-        utf8: "in its `Framer` only, at the end of each message; done here likewise; core",
+        utf8: "in its `Framer` only, at the end of each message; here in the same way; core",
         notes: "the caller's buffers: 16 KiB to read (of 8, 16, 64 and 128 the best), 16 KiB to \
             send; cannot take fragments that reads cut; the request is parsed by the caller, \
             with httparse; masking keys from rand's thread generator",
         receive: |case| match case.role {
-            // A fragment whose payload two reads share ends in an error.
+            // It fails on a fragment whose payload is cut by a read.
             _ if case.fragments > 1 => None,
             Role::Server => receive(case, WebSocketServer::new_server()),
             Role::Client => receive(case, WebSocketClient::new_client(thread_rng())),
@@ -48,7 +48,7 @@ struct Connection<R: RngCore, T: WebSocketType> {
     ws: WebSocket<R, T>,
     wire: Wire,
     buffer: Vec<u8>,
-    /// What of the buffer is not used up.
+    /// The range of the buffer that is not used up.
     unread: std::ops::Range<usize>,
     message: Vec<u8>,
     filled: usize,
@@ -61,7 +61,7 @@ impl<R: RngCore, T: WebSocketType> Connection<R, T> {
         Self { ws, wire: case.wire, buffer, unread: 0..0, message, filled: 0 }
     }
 
-    /// Takes what is unread up to the end of a message: whether it is text, and its length.
+    /// Receives one message: returns whether it is text, and its length.
     #[inline]
     fn next(&mut self) -> (bool, usize) {
         loop {

@@ -1,5 +1,5 @@
-//! fastwebsockets, over an `AsyncRead + AsyncWrite` that never waits; messages of several frames need its
-//! `FragmentCollector`, which is used for all.
+//! fastwebsockets, over an `AsyncRead + AsyncWrite` that never blocks. All messages go through its
+//! `FragmentCollector`, which fragmented ones need.
 
 use super::{Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
@@ -15,8 +15,8 @@ pub fn peer() -> Peer {
     Peer {
         name: "fastwebsockets",
         utf8: "yes, at the end of each message; simdutf8",
-        notes: "`FragmentCollector`; reads of its own choice, 8 KiB or what a large frame lacks; \
-            each frame written by itself, which costs no system call here; its handshake is \
+        notes: "`FragmentCollector`; reads of its own choice, 8 KiB or the rest of a large frame; \
+            each frame written separately, which costs no system call here; its handshake is \
             hyper's and not run",
         receive: |Receiving { role, wire, count, .. }| receiving(open(wire, role), count),
         echo: |Receiving { role, wire, count, .. }| {

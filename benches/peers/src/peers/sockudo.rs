@@ -1,7 +1,6 @@
-//! sockudo-ws, in its two layers: `Protocol`, bytes in and messages out as this crate is, and the stream over
-//! it.
+//! sockudo-ws, in its two layers: `Protocol`, which is sans-IO, and the stream over it.
 
-use super::{Bench, Peer, Receive, Receiving, Sending, doing, receiving};
+use super::{Bench, Peer, Receive, Receiving, Sending, doing, echoing, feeding, receiving};
 use crate::{
     idle::{HELLO, hold},
     strict::LAST,
@@ -9,7 +8,7 @@ use crate::{
     work::Role,
 };
 use bytes::BytesMut;
-use futures::{SinkExt, StreamExt};
+use futures::StreamExt;
 use sockudo_ws::{
     Config, WebSocketStream, frame, handshake,
     protocol::{Message, Protocol},
@@ -19,13 +18,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The size of its own stream's cork.
 const FLUSH: usize = sockudo_ws::CORK_BUFFER_SIZE;
-/// From here on its own stream writes a server's payload from where it lies.
+/// Its own stream writes a server's payload from this length on without a copy.
 const LARGE: usize = 8 * 1024;
 
 pub fn protocol() -> Peer {
     Peer {
         name: "sockudo-ws Protocol",
-        utf8: "yes, on the octet; simdutf8",
+        utf8: "yes, on the byte; simdutf8",
         notes: "sans-IO: `process_into` with its vector kept; masking keys from fastrand, which is \
             not cryptographic",
         receive,
@@ -60,7 +59,7 @@ pub fn protocol() -> Peer {
                 buffer.extend_from_slice(&bytes[..len]);
                 ws.process_into(&mut buffer, &mut messages).unwrap();
                 assert_eq!(messages.pop().unwrap().as_bytes(), HELLO.as_bytes());
-                // A connection needs a buffer of its own while a frame is unfinished.
+                // A connection needs its own buffer while a frame is incomplete.
                 (ws, BytesMut::new())
             })
         }),
@@ -70,32 +69,13 @@ pub fn protocol() -> Peer {
 pub fn stream() -> Peer {
     Peer {
         name: "sockudo-ws stream",
-        utf8: "yes, on the octet; simdutf8",
+        utf8: "yes, on the byte; simdutf8",
         notes: "`WebSocketStream`, its timers off, `feed` and one `flush` a pass; masking keys from \
             fastrand",
         receive: |Receiving { role, wire, count, .. }| receiving(open(wire, role), count),
-        echo: |Receiving { role, wire, count, .. }| {
-            let mut ws = open(wire, role);
-            doing(move || {
-                now(async {
-                    for _ in 0..count {
-                        let message = ws.next().await.unwrap().unwrap();
-                        ws.feed(message).await.unwrap();
-                    }
-                    ws.flush().await.unwrap();
-                })
-            })
-        },
+        echo: |Receiving { role, wire, count, .. }| echoing(open(wire, role), count),
         send: |Sending { role, wire, payload, count }| {
-            let mut ws = open(wire, role);
-            doing(move || {
-                now(async {
-                    for _ in 0..count {
-                        ws.feed(Message::Binary(payload.clone())).await.unwrap();
-                    }
-                    ws.flush().await.unwrap();
-                })
-            })
+            feeding(open(wire, role), count, move || Message::Binary(payload.clone()))
         },
         accept: Some(|wire| _ = now(handshake::server_handshake(wire)).unwrap()),
         connect: Some(|wire| {

@@ -19,7 +19,7 @@ type Io = BufReader<BufWriter<Wire>>;
 pub fn peer() -> Peer {
     Peer {
         name: "soketto",
-        utf8: "no: text comes as octets",
+        utf8: "no: text is returned as bytes",
         notes: "behind `BufReader` (8 KiB) and `BufWriter` (16 KiB), as in its example; the caller's \
             vector is kept; one `flush` a pass; masking keys from rand's thread generator",
         receive: |Receiving { role, wire, count, .. }| {
@@ -102,7 +102,7 @@ fn open(wire: Wire, role: Role) -> (Sender<Io>, Receiver<Io>) {
 }
 
 struct Connection {
-    /// Half of the connection: dropped, the other half would know.
+    /// Kept, because the receiver notices when its sender is dropped.
     _sender: Sender<Io>,
     receiver: Receiver<Io>,
     message: Vec<u8>,

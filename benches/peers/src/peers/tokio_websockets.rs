@@ -1,45 +1,26 @@
-//! tokio-websockets, over an `AsyncRead + AsyncWrite` that never waits.
+//! tokio-websockets, over an `AsyncRead + AsyncWrite` that never blocks.
 
-use super::{Peer, Receive, Receiving, Sending, doing, receiving};
+use super::{Peer, Receive, Receiving, Sending, echoing, feeding, receiving};
 use crate::{
     idle::{HELLO, hold},
     strict::LAST,
     wire::{Wire, now},
     work::Role,
 };
-use futures::{SinkExt, StreamExt};
+use futures::StreamExt;
 use tokio_websockets::{ClientBuilder, Config, Message, ServerBuilder, WebSocketStream};
 
 pub fn peer() -> Peer {
     Peer {
         name: "tokio-websockets",
-        utf8: "yes, on the octet; simdutf8",
-        notes: "reads of its own choice: 8 KiB, or what a large frame lacks; masks with AVX-512 or \
+        utf8: "yes, on the byte; simdutf8",
+        notes: "reads of its own choice: 8 KiB, or the rest of a large frame; masks with AVX-512 or \
             AVX2 found at run time; `feed` and one `flush` a pass; masking keys from fastrand, \
             which is not cryptographic; SHA-1 from ring",
         receive: |Receiving { role, wire, count, .. }| receiving(open(wire, role), count),
-        echo: |Receiving { role, wire, count, .. }| {
-            let mut ws = open(wire, role);
-            doing(move || {
-                now(async {
-                    for _ in 0..count {
-                        let message = ws.next().await.unwrap().unwrap();
-                        ws.feed(message).await.unwrap();
-                    }
-                    ws.flush().await.unwrap();
-                })
-            })
-        },
+        echo: |Receiving { role, wire, count, .. }| echoing(open(wire, role), count),
         send: |Sending { role, wire, payload, count }| {
-            let mut ws = open(wire, role);
-            doing(move || {
-                now(async {
-                    for _ in 0..count {
-                        ws.feed(Message::binary(payload.clone())).await.unwrap();
-                    }
-                    ws.flush().await.unwrap();
-                })
-            })
+            feeding(open(wire, role), count, move || Message::binary(payload.clone()))
         },
         accept: Some(|wire| _ = now(ServerBuilder::new().accept(wire)).unwrap()),
         connect: Some(|wire| {
@@ -69,7 +50,7 @@ pub fn peer() -> Peer {
 }
 
 fn open(wire: Wire, role: Role) -> WebSocketStream<Wire> {
-    // As its own echo server.
+    // As in its own echo server.
     let config = Config::default().frame_size(usize::MAX);
     match role {
         Role::Server => ServerBuilder::new().config(config).serve(wire),

@@ -1,4 +1,4 @@
-//! tungstenite: blocking, over `Read + Write`; tokio-tungstenite is the same behind an adapter.
+//! tungstenite: blocking, over `Read + Write`; tokio-tungstenite is an adapter for it.
 
 use super::{Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{

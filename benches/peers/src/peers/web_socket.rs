@@ -1,4 +1,5 @@
-//! web-socket, over an `AsyncRead + AsyncWrite` that never waits; it has no handshake and no buffer of its own.
+//! web-socket, over an `AsyncRead + AsyncWrite` that never blocks; it has no handshake and no
+//! buffer.
 
 use super::{Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
@@ -15,11 +16,10 @@ type Socket = WebSocket<BufReader<Wire>>;
 pub fn peer() -> Peer {
     Peer {
         name: "web-socket",
-        utf8: "no: text comes as octets",
+        utf8: "no: text is returned as bytes",
         notes: "behind tokio's `BufReader` of 8 KiB (of 8, 16, 64 and 128 the best), without which \
-            each frame is three reads; fragments come unjoined and are joined here; each frame \
-            written by itself, which costs no system call here; masking keys from rand's thread \
-            generator",
+            each frame is three reads; fragments are joined here; each frame written separately, \
+            which costs no system call here; masking keys from rand's thread generator",
         receive: |case| {
             let Receiving { role, wire, count, .. } = case;
             let joined = Vec::new();

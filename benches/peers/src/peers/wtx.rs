@@ -1,4 +1,4 @@
-//! wtx, over its own traits for streams.
+//! wtx, over its own stream traits.
 
 use super::{Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
@@ -22,10 +22,10 @@ pub fn peer() -> Peer {
     Peer {
         name: "wtx",
         utf8: "yes, at the end of each frame; simdutf8",
-        notes: "version 0.46.1, the latest for this compiler; payloads lent from its buffer of 8 KiB \
-            (of 8, 16, 64 and 128 the best); each frame written by itself, which costs no system \
-            call here; masks the caller's payload in place, so that a client gets a copy to \
-            mask; masking keys from xorshift, which is not cryptographic; SHA-1 from ring",
+        notes: "version 0.46.1, the latest for this compiler; payloads borrowed from its buffer of \
+            8 KiB (of 8, 16, 64 and 128 the best); each frame written separately, which costs no \
+            system call here; masks the caller's payload in place, so that a client's payload is \
+            copied first; masking keys from xorshift, which is not cryptographic; SHA-1 from ring",
         receive: |case| match case.role {
             Role::Server => receive::<false>(case),
             Role::Client => receive::<true>(case),
@@ -79,7 +79,7 @@ pub fn peer() -> Peer {
 
 fn open<const IS_CLIENT: bool>(wire: Wire) -> Socket<IS_CLIENT> {
     let buffer = WebSocketBuffer::with_capacity(8 * 1024, 0, 0).unwrap();
-    // No masking is left out: that is a draft which nobody but wtx speaks.
+    // Frames are masked: leaving it out is a draft that only wtx implements.
     WebSocket::new((), false, Xorshift64::from(simple_seed()), wire, buffer)
 }
 

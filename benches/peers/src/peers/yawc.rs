@@ -1,6 +1,6 @@
-//! yawc, over an `AsyncRead + AsyncWrite` that never waits.
+//! yawc, over an `AsyncRead + AsyncWrite` that never blocks.
 
-use super::{Peer, Receive, Receiving, Sending, doing, receiving};
+use super::{Peer, Receive, Receiving, Sending, doing, feeding, receiving};
 use crate::{
     idle::{HELLO, hold},
     strict::LAST,
@@ -31,15 +31,7 @@ pub fn peer() -> Peer {
             })
         },
         send: |Sending { role, wire, payload, count }| {
-            let mut ws = open(wire, role);
-            doing(move || {
-                now(async {
-                    for _ in 0..count {
-                        ws.feed(Frame::binary(payload.clone())).await.unwrap();
-                    }
-                    ws.flush().await.unwrap();
-                })
-            })
+            feeding(open(wire, role), count, move || Frame::binary(payload.clone()))
         },
         accept: None,
         connect: None,

@@ -1,31 +1,33 @@
-//! An open machine that hears arbitrary bytes, in portions, while its caller sends, pings, closes and tells the time.
+//! An open connection that receives arbitrary bytes, in portions, while its caller sends, pings,
+//! closes and passes time.
 
-use crate::{Choices, FIXED, Peer, Record, Seen, Side, frames, inbox, portion};
+use crate::{Choices, FIXED, OwnedEvent, Peer, Record, Side, frames, inbox, portion};
 use sansocket::frame::Masking;
 use sansocket::{
     Buffer, CloseCode, Config, Delivery, Error, Event, Fragment, Kind, Message, SendError, State, WebSocket,
 };
 use std::time::Duration;
 
-/// Hears `data`: a byte of flags, a script with the number of its bytes before it, and the peer's stream. Each byte of the
-/// script stands for a slice of the stream (low nibble) and what the caller does before it (high nibble).
-pub fn hear<R: Side>(data: &[u8]) {
+/// Runs one connection. `data` is a byte of flags, a script with its length before it, and the
+/// peer's stream. Each byte of the script is an action of the caller (high nibble) and the length
+/// of the slice of the stream that is received after it (low nibble).
+pub fn run<R: Side>(data: &[u8]) {
     let mut choices = Choices(data);
     let flags = choices.byte();
     let script = choices.counted();
     let mut stream = choices.0.to_vec();
-    let most = if flags & 8 != 0 { 150 } else { 1 << 40 };
+    let max_message = if flags & 8 != 0 { 150 } else { 1 << 40 };
     let config = Config::default()
         .delivery(if flags & 4 != 0 { Delivery::Pieces } else { Delivery::Whole })
-        .max_message(most)
+        .max_message(max_message)
         .max_frame(if flags & 16 != 0 { 130 } else { 1 << 40 })
         .max_empty_fragments(4);
     let peer = Peer::new(R::open(config), inbox(flags));
     if flags & 32 != 0 {
-        return mislead(peer, &mut stream, script);
+        return misuse(peer, &mut stream, script);
     }
     let mut caller = Caller {
-        most: if flags & 6 == 0 { most.min(FIXED as u64) } else { most },
+        max_message: if flags & 6 == 0 { max_message.min(FIXED as u64) } else { max_message },
         peer,
         sent: Record::default(),
         closed: None,
@@ -45,45 +47,46 @@ pub fn hear<R: Side>(data: &[u8]) {
     caller.check();
 }
 
-/// The machine, and what its caller has done.
+/// The connection and its caller's actions.
 struct Caller<R: Side> {
     peer: Peer<'static, R>,
-    /// The longest message that may come.
-    most: u64,
-    /// What was sent: messages and Pings.
+    /// The longest message that may be received.
+    max_message: u64,
+    /// The messages and Pings that were sent.
     sent: Record,
-    /// What our own Close frame says.
+    /// The payload of the Close frame, if the caller closed.
     closed: Option<Vec<u8>>,
-    /// The code that the Error announced.
+    /// The Close code of the Error, if there was one.
     failed: Option<u16>,
     now: Duration,
 }
 
 impl<R: Side> Caller<R> {
-    /// Does one thing; returns whether what is owed is to be transmitted after each event of the next slice.
-    fn act(&mut self, what: u8) -> bool {
+    /// Takes one action; returns whether to transmit after each event of the next slice.
+    fn act(&mut self, action: u8) -> bool {
         let open = self.peer.ws.state() == State::Open;
         let inside = self.sent.partial.is_some();
         let Peer { ws, outbox, .. } = &mut self.peer;
         let before = outbox.len();
-        let result = match what {
+        let result = match action {
             0..=2 => return true,
             3 => return false,
             4 | 5 => {
-                let message = if what == 4 { Message::Text("σ") } else { Message::Binary(&[0xFF; 130]) };
+                let message = if action == 4 { Message::Text("σ") } else { Message::Binary(&[0xFF; 130]) };
                 let result = ws.send(message, outbox);
                 assert_eq!(result.is_ok(), open && !inside);
                 if result.is_ok() {
-                    self.sent.message(message);
+                    self.sent.push_message(message);
                 }
                 result
             }
             6..=8 => {
-                let piece = if what == 8 { Message::Binary(b"b") } else { Message::Text("t€") };
-                let result = ws.send_piece(Fragment::new(piece, what != 6), outbox);
+                let (piece, last) =
+                    (if action == 8 { Message::Binary(b"b") } else { Message::Text("t€") }, action != 6);
+                let result = ws.send_piece(Fragment::new(piece, last), outbox);
                 if result.is_ok() {
-                    self.sent.piece(piece, what != 6);
-                } else if result != Err(SendError::OtherKind) {
+                    self.sent.append(piece, last);
+                } else if result != Err(SendError::KindMismatch) {
                     assert!(!open);
                 }
                 result
@@ -92,12 +95,12 @@ impl<R: Side> Caller<R> {
                 let result = ws.ping(b"ping", outbox);
                 assert_eq!(result.is_ok(), open);
                 if open {
-                    self.sent.seen.push(Seen::Ping(b"ping".into()));
+                    self.sent.events.push(OwnedEvent::Ping(b"ping".into()));
                 }
                 result
             }
             10 | 11 => {
-                let (result, payload) = match what {
+                let (result, payload) = match action {
                     10 => (ws.close(CloseCode(4000), "bye", outbox), b"\x0F\xA0bye".to_vec()),
                     _ => (ws.close_without_code(outbox), Vec::new()),
                 };
@@ -112,15 +115,17 @@ impl<R: Side> Caller<R> {
                     let mut part = text.as_bytes().to_vec();
                     mask.apply(&mut part);
                     outbox.extend_from_slice(&part);
-                    assert_eq!(ws.ping(b"", outbox), Err(SendError::PayloadOwed));
+                    assert_eq!(ws.ping(b"", outbox), Err(SendError::PayloadPending));
                     ws.payload_sent(part.len() as u64).unwrap();
                 }
                 assert_eq!(ws.payload_sent(1), Err(SendError::PayloadExceeded));
-                self.sent.message(Message::Text("header only"));
+                self.sent.push_message(Message::Text("header only"));
             }),
             13 | 14 => {
-                self.now += Duration::from_secs(if what == 13 { 4 } else { 40 });
-                return self.tell_time();
+                self.now += Duration::from_secs(if action == 13 { 4 } else { 40 });
+                ws.handle_timeout(self.now);
+                assert!(ws.poll_timeout().is_none_or(|next| next > self.now), "no timer expires twice");
+                return true;
             }
             _ => {
                 ws.receive_eof();
@@ -129,15 +134,8 @@ impl<R: Side> Caller<R> {
             }
         };
         if result.is_err() {
-            assert_eq!(outbox.len(), before, "an Err that appended");
+            assert_eq!(outbox.len(), before, "an Err appends nothing");
         }
-        true
-    }
-
-    fn tell_time(&mut self) -> bool {
-        let Peer { ws, .. } = &mut self.peer;
-        ws.handle_timeout(self.now);
-        assert!(ws.poll_timeout().is_none_or(|next| next > self.now), "no timer runs out twice");
         true
     }
 
@@ -152,16 +150,17 @@ impl<R: Side> Caller<R> {
             transmits
         });
         assert_eq!(left, 0, "every slice is used up");
-        assert!(self.peer.inbox.bytes().len() as u64 <= self.most, "the inbox is bounded");
+        assert!(self.peer.inbox.bytes().len() as u64 <= self.max_message, "the inbox is bounded");
     }
 
-    /// What was sent is what the caller sent, a Pong to Pings, and the right Close; an open peer can read it.
+    /// Checks the output: the caller's frames, Pongs that answer Pings, and the right Close.
+    /// Another endpoint receives all of it.
     fn check(mut self) {
         let Peer { outbox, record, .. } = &mut self.peer;
         let (sent, rest) = frames::read(outbox);
-        assert_eq!(rest, 0, "half a frame was sent");
-        let mut pings = record.seen.iter().filter_map(|seen| match seen {
-            Seen::Ping(payload) => Some(payload),
+        assert_eq!(rest, 0, "only whole frames are sent");
+        let mut pings = record.events.iter().filter_map(|event| match event {
+            OwnedEvent::Ping(payload) => Some(payload),
             _ => None,
         });
         let mut closes = Vec::new();
@@ -171,17 +170,17 @@ impl<R: Side> Caller<R> {
             assert!(closes.is_empty() || frame.opcode == 10, "{frame:?} after Close");
             match frame.opcode {
                 8 => closes.push(frame.payload.clone()),
-                10 => assert!(pings.any(|ping| *ping == frame.payload), "a Pong that answers no Ping"),
+                10 => assert!(pings.any(|ping| *ping == frame.payload), "every Pong answers a Ping"),
                 _ => {}
             }
         }
-        for seen in record.seen.iter().chain(&record.partial) {
-            let len = match seen {
-                Seen::Text(text) => text.len(),
-                Seen::Binary(bytes) => bytes.len(),
+        for event in record.events.iter().chain(&record.partial) {
+            let len = match event {
+                OwnedEvent::Text(text) => text.len(),
+                OwnedEvent::Binary(bytes) => bytes.len(),
                 _ => 0,
             };
-            assert!(len as u64 <= self.most, "a message is bounded");
+            assert!(len as u64 <= self.max_message, "a message is bounded");
         }
         let (_, code, _) = record.end();
         let expected = match (self.closed, self.failed) {
@@ -195,19 +194,20 @@ impl<R: Side> Caller<R> {
         };
         assert_eq!(closes, expected.into_iter().collect::<Vec<_>>(), "the Close that was sent");
         let mut other = Peer::new(R::Other::open(Config::default()), inbox(2));
-        other.listen(outbox);
+        other.receive_all(outbox);
         other.end();
         let (error, ..) = other.record.end();
-        assert!(closes.is_empty() == error.is_some(), "the peer reads {error:?}");
-        // An idle Ping is empty, the caller's are not.
-        let idle = Seen::Ping(Vec::new());
-        other.record.seen.retain(|seen| seen.is_sent() && *seen != idle);
-        assert_eq!(other.record.seen, self.sent.seen);
+        assert!(closes.is_empty() == error.is_some(), "the other end's error is {error:?}");
+        // Only idle Pings are empty.
+        let idle = OwnedEvent::Ping(Vec::new());
+        other.record.events.retain(|event| event.is_message_or_ping() && *event != idle);
+        assert_eq!(other.record.events, self.sent.events);
     }
 }
 
-/// Hands `event` other slices and inboxes than `poll` had, asks it twice, and clears the inbox: nonsense may come of it, never a panic.
-fn mislead<R: Side>(mut peer: Peer<'_, R>, stream: &mut [u8], script: &[u8]) {
+/// Calls `event` with other slices and inboxes than `poll` had, calls it twice, and clears the
+/// inbox. The events may be wrong, but nothing panics.
+fn misuse<R: Side>(mut peer: Peer<'_, R>, stream: &mut [u8], script: &[u8]) {
     let mut script = script.iter().cycle();
     let mut at = 0;
     for _ in 0..64 {
