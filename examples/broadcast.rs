@@ -1,4 +1,5 @@
-//! Sends one message to 1,000 peers: the frame is encoded once, and each connection gets a copy of its bytes.
+//! Sends one message to 1,000 peers: the frame is encoded once, and each connection gets a copy of
+//! its bytes.
 
 use sansocket::{Client, Config, Event, Message, Server, WebSocket, frame};
 use std::mem::size_of;
@@ -23,8 +24,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for (number, peer) in peers.iter_mut().enumerate() {
         // Each connection can send messages of its own before the broadcast …
         peer.ws.send(&*format!("You are peer {number}."), &mut peer.outbox)?;
-        // … which fits between any two frames. (Except inside a fragmented message, and between `send_header` and its
-        // payload: the caller must check that.)
+        // … which fits between any two frames. (Except inside a fragmented message, and between
+        // `send_header` and its payload: the caller must check that.)
         peer.outbox.extend_from_slice(&news);
         // … and after it.
         peer.ws.ping(b"read?", &mut peer.outbox)?;

@@ -1,4 +1,4 @@
-//! A WebSocket client for the terminal: sends the lines of standard input as messages, and prints events.
+//! A WebSocket client for the terminal: sends lines of standard input as messages, prints events.
 //!
 //! ```text
 //! client URL [--protocol P]... [--header 'N: V']...
@@ -10,8 +10,8 @@
 //! /close [CODE [REASON]]    /ping [PAYLOAD]    /binary HEX    /file PATH    /fragments WORD...
 //! ```
 //!
-//! The exit code is 0 after a clean close. Three threads read lines, read the socket and write to the socket. The main
-//! thread owns the machine, and only waits for reports from those threads.
+//! The exit code is 0 after a clean close. Three threads read lines, read the socket and write to
+//! the socket. The main thread owns the machine, and only waits for reports from those threads.
 
 use sansocket::{
     CloseCode, Config, Connect, ControlPayload, Event, Fragment, Inbox, Message, State, WebSocket,
@@ -138,8 +138,8 @@ impl Terminal {
                 clean |= matches!(&event, Event::Close(close) if close.clean);
                 print(&event)?;
             }
-            // Only transmit when the last write is finished: the outbox stays small, and of several pending Pongs only
-            // the latest is sent.
+            // Only transmit when the last write is finished: the outbox stays small, and of several
+            // pending Pongs only the latest is sent.
             if !self.writing {
                 self.ws.transmit(&mut self.outbox)?;
                 if open && self.outbox.is_empty() {
@@ -190,7 +190,8 @@ impl Terminal {
         Ok(())
     }
 
-    /// Waits for the next report, or until one of the machine's timers expires. Returns the bytes from the server.
+    /// Waits for the next report, or until one of the machine's timers expires. Returns the bytes
+    /// from the server.
     fn next(&mut self) -> Result<Vec<u8>> {
         let mut received = Vec::new();
         let report = match self.ws.poll_timeout() {
@@ -261,8 +262,8 @@ impl Terminal {
         Ok(())
     }
 
-    /// Waits for the end of the stream. Ending the process with unread input would make the kernel reset the connection,
-    /// and the server could lose our Close frame.
+    /// Waits for the end of the stream. Ending the process with unread input would make the kernel
+    /// reset the connection, and the server could lose our Close frame.
     fn linger(&self) {
         // Fails if the connection is already gone.
         let mut ended = self.ended || self.stream.shutdown(Shutdown::Write).is_err();
@@ -308,8 +309,8 @@ fn write(mut stream: TcpStream, wanted: &Receiver<Vec<u8>>, reporter: &SyncSende
     for bytes in wanted {
         if !broken && let Err(error) = stream.write_all(&bytes) {
             eprintln!("{error}");
-            // Drop further output, but let the reader continue: the server may have sent a Close frame. The reader reports
-            // the end of the stream.
+            // Drop further output, but let the reader continue: the server may have sent a Close
+            // frame. The reader reports the end of the stream.
             broken = true;
             let _ = stream.shutdown(Shutdown::Both);
         }

@@ -11,8 +11,8 @@
 //! - `--protocol P`: a supported subprotocol. The first one has the highest preference.
 //! - `--origin O`: an allowed origin. Without this option, all origins are allowed.
 //! - `--bye WORD`: closes the connection when this text message arrives (not with `--pieces`).
-//! - `--read BYTES`: the size of the read buffer, for tests: the size does not change the behaviour.
-//! - `--patience SECONDS`: replaces the default timeouts for a peer that does not send or does not read.
+//! - `--read BYTES`: limits the size of a read, for tests.
+//! - `--patience SECONDS`: replaces the default timeouts.
 
 #[path = "blocking/mod.rs"]
 mod blocking;
@@ -28,7 +28,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// The maximum message size with `--fixed`. Without it, larger messages are not copied into the outbox.
+/// The maximum message size with `--fixed`. Larger messages are not copied into the outbox.
 const SMALL: usize = 4096;
 /// Holds a header of 4 bytes, a small message and a Pong.
 const OUTBOX: usize = SMALL + 4 + 127;
@@ -68,7 +68,7 @@ fn serve(stream: &TcpStream, options: &Options) -> Result<()> {
     Ok(linger(stream)?)
 }
 
-/// Runs one connection from the request to the last pending byte. `buffer` limits the size of a piece.
+/// Runs one connection until the last pending byte is sent. `buffer` limits the size of a piece.
 fn converse<I: Buffer + Default, O: Buffer>(
     stream: &TcpStream,
     options: &Options,
@@ -84,7 +84,7 @@ fn converse<I: Buffer + Default, O: Buffer>(
     loop {
         let mut input = &mut buffer[..filled];
         while let Some(event) = ws.receive(&mut input, &mut inbox) {
-            // After our own Close frame, messages are still delivered, but can no longer be answered.
+            // After our own Close frame, messages still arrive but cannot be answered.
             let open = ws.state() == State::Open;
             match event {
                 Event::Request(request) => match options.answer(&request) {
@@ -125,8 +125,8 @@ struct Outgoing<'s, O> {
 }
 
 impl<O: Buffer> Outgoing<'_, O> {
-    /// Lets `call` append to the outbox. If it fails, it is retried once with an empty outbox: a failed call changes
-    /// nothing. An error other than a full outbox is returned by the retry.
+    /// Lets `call` append to the outbox. If it fails, it is retried once with an empty outbox: a
+    /// failed call changes nothing. An error other than a full outbox is returned by the retry.
     fn put<E>(&mut self, mut call: impl FnMut(&mut O) -> std::result::Result<(), E>) -> Result<()>
     where
         E: std::error::Error + Send + Sync + 'static,
@@ -138,7 +138,8 @@ impl<O: Buffer> Outgoing<'_, O> {
         Ok(())
     }
 
-    /// Sends a message back. Small messages are copied and share one write; a large one is written without a copy.
+    /// Sends a message back. Small messages are copied and share one write; a large one is written
+    /// without a copy.
     fn echo(&mut self, ws: &mut WebSocket<Server>, message: Message<'_>) -> Result<()> {
         let payload = message.as_bytes();
         if payload.len() <= SMALL {
@@ -209,8 +210,9 @@ impl Options {
         }
     }
 
-    /// "If the server does not validate the origin, it will accept connections from anywhere" (RFC 6455 section 10.2).
-    /// A server that relies on cookies should only allow the origins of its own pages.
+    /// "If the server does not validate the origin, it will accept connections from anywhere" (RFC
+    /// 6455 section 10.2). A server that relies on cookies should only allow the origins of its own
+    /// pages.
     fn answer(&self, request: &Request<'_>) -> std::result::Result<Accept<'_>, Reject<'static>> {
         let known = |origin: &[u8]| self.origins.iter().any(|known| known.as_bytes() == origin);
         if !self.origins.is_empty() && !request.origin().is_some_and(known) {

@@ -1,4 +1,5 @@
-//! Serves a page and its WebSocket on one port: run `page_and_socket ADDR` and open `http://ADDR/` in a browser.
+//! Serves a page and its WebSocket on one port: run `page_and_socket ADDR` and open `http://ADDR/`
+//! in a browser.
 
 #[path = "blocking/mod.rs"]
 mod blocking;

@@ -1,8 +1,8 @@
-//! A client and a server on smoltcp's loopback device, as firmware would run them: no heap, no threads, no operating
-//! system's sockets, and a simulated clock.
+//! A client and a server on smoltcp's loopback device, as firmware would run them: no heap, no
+//! threads, no operating system's sockets, and a simulated clock.
 //!
-//! Input is read in place from the receive ring of the TCP socket. A message of 100,000 bytes goes to the server and
-//! back piece by piece, although no buffer holds more than 704 bytes.
+//! Input is read in place from the receive ring of the TCP socket. A message of 100,000 bytes goes
+//! to the server and back piece by piece, although no buffer holds more than 704 bytes.
 
 use rand::{SeedableRng, rngs::StdRng};
 use sansocket::{
@@ -19,8 +19,9 @@ use std::time::Duration;
 
 /// The size of each receive and transmit ring. A piece is at most one contiguous part of the ring.
 const RING: usize = 512;
-/// The most that the reply to one event needs: a header of 4 bytes, the 3 bytes of a character that an earlier piece left
-/// unfinished, the largest piece, and a Pong. (The response to the opening handshake needs 129 bytes.)
+/// The most that the reply to one event needs: a header of 4 bytes, the 3 bytes of a character that
+/// an earlier piece left unfinished, the largest piece, and a Pong. (The response to the opening
+/// handshake needs 129 bytes.)
 const ROOM: usize = RING + 3 + 4 + 127;
 const OUTBOX: usize = 704;
 /// Only used for the opening handshake.
@@ -63,8 +64,8 @@ impl<R: Role> Endpoint<R> {
         }
     }
 
-    /// Handles events while the outbox has `room` for the reply to one. Returns the number of bytes consumed: the rest of
-    /// the input stays in the ring, so TCP slows the peer down.
+    /// Handles events while the outbox has `room` for the reply to one. Returns the number of bytes
+    /// consumed: the rest of the input stays in the ring, so TCP slows the peer down.
     fn take(
         &mut self,
         mut input: &mut [u8],
@@ -82,7 +83,8 @@ impl<R: Role> Endpoint<R> {
         len - input.len()
     }
 
-    /// Hands the outbox to TCP, as far as it fits. After the last byte of a closed connection, ends the stream.
+    /// Hands the outbox to TCP, as far as it fits. After the last byte of a closed connection, ends
+    /// the stream.
     fn send(&mut self, socket: &mut tcp::Socket<'_>) {
         // A frame that does not fit stays pending.
         let _: Result<(), OutboxFull> = self.ws.transmit(&mut self.outbox);
@@ -252,7 +254,8 @@ fn main() -> ExitCode {
         server.send(socket);
 
         let socket = sockets.get_mut::<tcp::Socket>(client_socket);
-        // The client also reads while its own fragments wait. Otherwise both sides could wait for the other to read.
+        // The client also reads while its own fragments wait. Otherwise both sides could wait for
+        // the other to read.
         client.receive(socket, 0, |ws, event, outbox| {
             if let Err(error) = step.take(ws, event, outbox) {
                 println!("client: {error}");

@@ -1,7 +1,7 @@
 //! Echoes every message, on tokio: `tokio_echo ADDR [--patience SECONDS]`.
 //!
-//! `--patience` replaces the machine's default timeouts.
-//! A client may identify itself with `/?token=NAME`. The request is answered after a look-up on another task.
+//! `--patience` replaces the machine's default timeouts. A client may identify itself with
+//! `/?token=NAME`; its request is answered after a look-up on another task.
 
 #[path = "wrapper/mod.rs"]
 mod wrapper;
@@ -56,8 +56,8 @@ async fn serve(stream: TcpStream, config: Config) -> Result<()> {
         match event {
             Event::Request(request) => {
                 let token = request.target().split_once("token=").map(|(_, token)| token.to_owned());
-                // `Accept` borrows nothing, so it can be kept across an await. Until the answer, the machine consumes no
-                // input: frames that follow the request stay in the buffer.
+                // `Accept` borrows nothing, so it can be kept across an await. Until the answer,
+                // the machine consumes no input: frames that follow the request stay in the buffer.
                 let accept = request.accept();
                 match tokio::spawn(lookup(token)).await? {
                     Some(name) => reply.ws.accept(accept.headers(&[("X-Name", &name)]), reply.outbox)?,

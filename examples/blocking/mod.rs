@@ -1,4 +1,5 @@
-//! Helpers for blocking servers: the accept loop, reads that respect the machine's timers, and an orderly end of the stream.
+//! Helpers for blocking servers: the accept loop, reads that respect the machine's timers, and an
+//! orderly end of the stream.
 
 use sansocket::{Server, State, WebSocket};
 use std::io::{self, ErrorKind, Read, Write};
@@ -43,7 +44,8 @@ pub fn listen(
     }
 }
 
-/// Reads into `buffer` until bytes arrive or one of the machine's timers expires. Returns the number of bytes.
+/// Reads into `buffer` until bytes arrive or one of the machine's timers expires. Returns the
+/// number of bytes.
 pub fn read(
     mut stream: &TcpStream,
     ws: &mut WebSocket<Server>,
@@ -62,8 +64,8 @@ pub fn read(
         Err(error) if is_timeout(&error) => 0,
         Err(error) => return Err(error),
     };
-    // The timers of an open connection measure the peer's silence, so they only matter if nothing was read. The timeouts
-    // of the opening and the closing handshake apply in any case.
+    // The timers of an open connection measure the peer's silence, so they only matter if nothing
+    // was read. The timeouts of the opening and the closing handshake apply in any case.
     if filled == 0 || ws.state() != State::Open {
         ws.handle_timeout(started.elapsed());
     }
@@ -74,8 +76,9 @@ fn is_timeout(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }
 
-/// Shuts down our side of the stream and waits for the peer to end its side. Dropping a socket that has unread input
-/// would make the kernel reset the connection, and the peer could lose our last bytes.
+/// Shuts down our side of the stream and waits for the peer to end its side. Dropping a socket that
+/// has unread input would make the kernel reset the connection, and the peer could lose our last
+/// bytes.
 pub fn linger(mut stream: &TcpStream) -> io::Result<()> {
     stream.shutdown(Shutdown::Write)?;
     let deadline = Instant::now() + LINGER;

@@ -1,10 +1,12 @@
-//! A page that shows both ends of a WebSocket connection, and its server: run `demo [ADDR]` and open the printed URL.
+//! A page that shows both ends of a WebSocket connection, and its server: run `demo [ADDR]` and
+//! open the printed URL.
 //!
-//! One binary serves all of it on one port. Every connection starts with HTTP, which this crate also parses
-//! ([`Config::plain_requests`]): plain GETs are answered and the connection is kept alive, until an upgrade. There are
-//! three kinds of WebSockets, one module each: `talk`, the connection that the page shows; `watch`, which carries the
-//! server's log to the page and the page's commands to the server; and in `race` the one that is compared with polling
-//! and long polling. `tap` records the bytes of each socket.
+//! One binary serves all of it on one port. Every connection starts with HTTP, which this crate
+//! also parses ([`Config::plain_requests`]): plain GETs are answered and the connection is kept
+//! alive, until an upgrade. There are three kinds of WebSockets, one module each: `talk`, the
+//! connection that the page shows; `watch`, which carries the server's log to the page and the
+//! page's commands to the server; and in `race` the one that is compared with polling and long
+//! polling. `tap` records the bytes of each socket.
 
 mod json;
 mod race;
@@ -155,7 +157,7 @@ async fn serve(stream: TcpStream, sessions: &Arc<Sessions>) -> Result<()> {
                     request.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
                 (Route::of(&request, sessions), last)
             }
-            // The machine answers a malformed request itself. A connection that was kept alive may end.
+            // The machine answers a malformed request itself. An idle connection may end.
             Some(_) => continue,
             None => return Ok(()),
         };
@@ -197,8 +199,8 @@ fn respond_updates(connection: &mut Connection, run: &Run, after: u64, last: boo
     respond(connection, "200 OK", headers, &body, last)
 }
 
-/// Answers a plain request and keeps the connection alive: a new machine handles the next request. (`WebSocket::reject`
-/// would end the connection.)
+/// Answers a plain request and keeps the connection alive: a new machine handles the next request.
+/// (`WebSocket::reject` would end the connection.)
 fn respond(connection: &mut Connection, status: &str, headers: &str, body: &str, last: bool) -> Result<()> {
     let reply = connection.reply();
     write!(reply.outbox, "HTTP/1.1 {status}\r\n{headers}")?;

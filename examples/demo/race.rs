@@ -1,5 +1,6 @@
-//! REST against WebSocket: the same updates by polling, by long polling and pushed. Counts every byte at the server's
-//! socket in both directions: heads, bodies, handshake and frames, but no TCP and IP headers.
+//! REST against WebSocket: the same updates by polling, by long polling and pushed. Counts every
+//! byte at the server's socket in both directions: heads, bodies, handshake and frames, but no TCP
+//! and IP headers.
 
 use crate::session::now;
 use crate::tap::{Direction, Sink, Wire};
@@ -13,7 +14,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// A long poll without updates is answered after this time, before proxies and browsers would end it.
+/// The maximum time of a long poll: shorter than the timeouts of proxies and browsers.
 pub const LONGEST_POLL: Duration = Duration::from_secs(25);
 const MAX_RATE: u32 = 100;
 const MAX_SECONDS: u32 = 60;
@@ -54,8 +55,8 @@ impl Run {
         })
     }
 
-    /// Starts the updates, once: `rate` per second for `seconds`. Each update is made at a random moment of its interval,
-    /// so that polls cannot be synchronous with updates.
+    /// Starts the updates, once: `rate` per second for `seconds`. Each update is made at a random
+    /// moment of its interval, so that polls cannot be synchronous with updates.
     pub fn go(self: &Arc<Self>, rate: u32, seconds: u32) {
         let (rate, seconds) = (rate.clamp(1, MAX_RATE), seconds.clamp(1, MAX_SECONDS));
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);

@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
-/// The maximum number of open pages. Each can make the server hold two messages of the maximum size.
+/// The maximum number of open pages. Each can make the server hold two large messages.
 const MAX_SESSIONS: usize = 64;
 /// The maximum number of waiting log entries. More entries are dropped and counted.
 const MAX_WAITING: usize = 1024;
@@ -23,7 +23,7 @@ pub fn now() -> u64 {
 pub struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
 
 impl Sessions {
-    /// Creates a session. Returns its unguessable name and its log; `None` if there are too many sessions.
+    /// Creates a session. Returns its random name and its log; `None` if there are too many.
     pub fn open(&self) -> Option<(String, Arc<Session>, mpsc::Receiver<String>)> {
         let mut sessions = lock(&self.0);
         if sessions.len() >= MAX_SESSIONS {
@@ -73,7 +73,8 @@ impl Session {
         self.missed.swap(0, Ordering::Relaxed)
     }
 
-    /// Registers a new `talk` connection. Returns its number and its orders. The channel of the previous one closes.
+    /// Registers a new `talk` connection. Returns its number and its orders. The channel of the
+    /// previous one closes.
     pub fn begin_talk(&self) -> (u32, mpsc::Receiver<Order>) {
         let (orders, receiver) = mpsc::channel(16);
         *lock(&self.orders) = Some(orders);

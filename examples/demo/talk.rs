@@ -1,4 +1,4 @@
-//! The WebSocket that the page shows: echoes messages, follows the page's orders, and logs everything.
+//! The WebSocket that the page shows: echoes messages, follows orders, and logs everything.
 
 use crate::session::Session;
 use crate::tap::{Cutter, Direction, Found, Sink, Wire};

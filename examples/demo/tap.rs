@@ -1,5 +1,5 @@
-//! A stream that copies all bytes that its socket reads and writes to a sink, in order; and a parser that cuts these bytes
-//! into heads and frames.
+//! A stream that copies all bytes that its socket reads and writes to a sink, in order; and a
+//! parser that cuts these bytes into heads and frames.
 
 use std::io;
 use std::pin::Pin;
@@ -30,7 +30,8 @@ pub struct Wire(Arc<Mutex<Claim>>);
 
 struct Claim {
     sink: Option<Sink>,
-    /// The sink also gets bytes that are read. Otherwise they belong to the next request, whose sink is not known yet.
+    /// The sink also gets bytes that are read. Otherwise they belong to the next request, whose
+    /// sink is not known yet.
     both: bool,
     /// The bytes read of that request.
     held: Vec<u8>,
@@ -109,7 +110,7 @@ impl AsyncWrite for Tap {
     }
 }
 
-/// Cuts one direction of a connection into its head and frames. Payloads stay masked as they are on the wire.
+/// Cuts one direction of a connection into its head and frames. Payloads stay masked.
 #[derive(Default)]
 pub struct Cutter {
     head_ended: bool,
@@ -162,7 +163,7 @@ impl Cutter {
             self.seen += part.len() as u64;
             self.payload.extend_from_slice(&part[..part.len().min(SHOWN - self.payload.len())]);
             bytes = rest;
-            // Report a long frame before it ends, so that it precedes the machine's events in the log.
+            // Report a long frame before it ends, so that the log shows it before its event.
             if !self.reported && (self.payload.len() == SHOWN || self.seen == self.length) {
                 self.reported = true;
                 found(Found::Frame { header: &self.header, payload: &self.payload, length: self.length });

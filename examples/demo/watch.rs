@@ -1,5 +1,5 @@
-//! The WebSocket that carries the session's log to the page and the page's commands to the server, one text message each.
-//! The page does not show or measure this connection.
+//! The WebSocket that carries the session's log to the page and the page's commands to the server,
+//! one text message each. The page does not show or measure this connection.
 
 use crate::race::Run;
 use crate::session::{Session, Sessions, now};

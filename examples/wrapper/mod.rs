@@ -1,7 +1,9 @@
-//! A WebSocket over any tokio stream. Events borrow the connection's buffers, and every method is cancel-safe.
+//! A WebSocket over any tokio stream. Events borrow from the connection; all methods are
+//! cancel-safe.
 //!
-//! Every await is one `read`, `write`, `flush` or timer. Each of these has no effect when it is dropped, and its result
-//! is stored before the next await. A dropped [`Connection::next`] therefore loses no byte and no event.
+//! Every await is one `read`, `write`, `flush` or timer. Each of these has no effect when it is
+//! dropped, and its result is stored before the next await. A dropped [`Connection::next`]
+//! therefore loses no byte and no event.
 
 use sansocket::{Event, Inbox, Role, State, WebSocket};
 use std::future::pending;
@@ -11,7 +13,8 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// With more unsent bytes than this, no events are returned: this bounds the replies to a peer that does not read.
+/// With more unsent bytes than this, no events are returned: this bounds the replies to a peer that
+/// does not read.
 const BACKLOG: usize = 64 << 10;
 /// A peer that reads nothing for this long is given up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -39,11 +42,13 @@ pub struct Connection<S, R: Role> {
     started: Instant,
     linger_deadline: Option<Instant>,
     finished: bool,
-    /// The stream's error, if there was one. The machine reports it as [`Event::Error`] with `EndOfStream`.
+    /// The stream's error, if there was one. The machine reports it as [`Event::Error`] with
+    /// `EndOfStream`.
     pub error: Option<io::Error>,
 }
 
-/// Sends replies: `reply.ws.send(message, reply.outbox)`. The next call of [`Connection::next`] writes them.
+/// Sends replies: `reply.ws.send(message, reply.outbox)`. The next call of [`Connection::next`]
+/// writes them.
 pub struct Reply<'r, R: Role> {
     pub ws: &'r mut WebSocket<R>,
     pub outbox: &'r mut Vec<u8>,
@@ -82,12 +87,14 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
         self.outbox.len() - self.written
     }
 
-    /// Writes pending bytes and returns the next event; `None` after the connection has ended and all bytes are written.
+    /// Writes pending bytes and returns the next event; `None` after the connection has ended and
+    /// all bytes are written.
     ///
-    /// There is no event while a request is unanswered: answer it first, or `select!` between the answer and this.
+    /// There is no event while a request is unanswered: answer it first, or `select!` between the
+    /// answer and this.
     pub async fn next(&mut self) -> Option<(Event<'_>, Reply<'_, R>)> {
-        // The loop cannot return an event: for the borrow checker, it would stay borrowed in the next rounds (E0499).
-        // `Ready` borrows nothing, so the loop breaks with that.
+        // The loop cannot return an event: for the borrow checker, it would stay borrowed in the
+        // next rounds (E0499). `Ready` borrows nothing, so the loop breaks with that.
         let ready = loop {
             let blocked = self.unsent() > BACKLOG && !self.ws.is_closed();
             if !blocked {
@@ -140,7 +147,8 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
         let deadline = [timer, self.write_deadline].into_iter().flatten().min();
         let mut silent = false;
         tokio::select! {
-            // Writing first, because it terminates. Timers last: the peer is only silent if there is nothing to read.
+            // Writing first, because it terminates. Timers last: the peer is only silent if there
+            // is nothing to read.
             biased;
             written = write, if writes => {
                 self.write_deadline = None;
@@ -148,7 +156,7 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
                     Ok(written) => {
                         self.unflushed = written > 0;
                         self.written += written;
-                        // Drop written bytes, even if a slow peer never lets the outbox become empty.
+                        // Drop written bytes, even if the outbox never becomes empty.
                         if self.written == self.outbox.len() || self.written > BACKLOG {
                             self.outbox.drain(..self.written);
                             self.written = 0;
@@ -179,15 +187,16 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
                 silent = !blocked;
             }
         }
-        // The timers of an open connection measure silence. The timeouts of the opening and the closing handshake apply in
-        // any case.
+        // The timers of an open connection measure silence. The timeouts of the opening and the
+        // closing handshake apply in any case.
         if silent || self.ws.state() != State::Open {
             self.ws.handle_timeout(self.started.elapsed());
         }
     }
 
-    /// Shuts down our side of the stream and waits for the peer to end its side. Dropping a socket that has unread input
-    /// would make the kernel reset the connection, and the peer could lose our last bytes.
+    /// Shuts down our side of the stream and waits for the peer to end its side. Dropping a socket
+    /// that has unread input would make the kernel reset the connection, and the peer could lose
+    /// our last bytes.
     async fn finish(&mut self) {
         if self.finished {
             return;

@@ -1,4 +1,5 @@
-// A chart over time that is redrawn as data arrives: lines on a linear scale, or dots on a logarithmic scale.
+// A chart over time that is redrawn as data arrives: lines on a linear scale, or dots on a
+// logarithmic scale.
 
 const NS = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 58, right: 88, top: 10, bottom: 26 };

@@ -1,4 +1,5 @@
-// The log: the calls and events of both ends and the frames between them, in order of time; and the two frame cards.
+// The log: the calls and events of both ends and the frames between them, in order of time; and the
+// two frame cards.
 
 import { count, element, fromHex, parse, showFrame, showHead, showNothing, summary } from "./frame.js";
 

@@ -1,4 +1,5 @@
-// The browser's end: the WebSocket that the page shows, and the one that carries the server's log to the page.
+// The browser's end: the WebSocket that the page shows, and the one that carries the server's log
+// to the page.
 
 import * as log from "./log.js";
 import { Race } from "./race.js";

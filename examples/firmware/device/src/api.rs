@@ -26,7 +26,8 @@ impl Device {
             "state" => return Ok(()),
             "led on" | "led off" => {
                 self.led = command == "led on";
-                // SAFETY: the LED register of the board is at this address, and writing it only switches LEDs.
+                // SAFETY: the LED register of the board is at this address, and writing it only
+                // switches LEDs.
                 unsafe { LEDS.write_volatile(self.led.into()) };
             }
             "count" => self.counter = self.counter.wrapping_add(1),

@@ -80,7 +80,7 @@ impl Session {
         }
     }
 
-    /// Handles events while the outbox has room for the reply to one. Returns the number of bytes consumed.
+    /// Handles events while the outbox has room for a reply. Returns the number of bytes consumed.
     fn take(&mut self, mut input: &mut [u8]) -> usize {
         let len = input.len();
         while self.outbox.room() >= REPLY

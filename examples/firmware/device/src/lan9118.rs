@@ -26,7 +26,7 @@ mod mac {
 }
 
 fn read(register: usize) -> u32 {
-    // SAFETY: the controller's registers are at this address, and reading one has no effect on memory.
+    // SAFETY: the controller's registers are at this address. Reading does not change memory.
     unsafe { ((BASE + register) as *const u32).read_volatile() }
 }
 

@@ -7,16 +7,16 @@ use sansocket::{Config, Delivery};
 pub const RING: usize = 4096;
 /// The maximum input of one call of `receive`, and so the maximum piece.
 pub const CHUNK: usize = 512;
-/// The most that the reply to one event needs: a header of 4 bytes, the 3 bytes of a character that an
-/// earlier piece left unfinished, the largest piece, and a Pong. (The opening handshake needs less.)
+/// The most that the reply to one event needs: a header of 4 bytes, the 3 bytes of a character that
+/// an earlier piece left unfinished, the largest piece, and a Pong.
 pub const REPLY: usize = CHUNK + 3 + 4 + 127;
 
 /// Collects the head of the opening handshake. A browser's request has about 600 bytes.
 pub type Inbox = heapless::Vec<u8, 1024>;
 pub type Outbox = heapless::Vec<u8, 768>;
 
-/// Short timeouts, because there are few connections: a peer that has vanished is given up after four
-/// seconds.
+/// Short timeouts, because there are few connections: a peer that has vanished is given up after
+/// four seconds.
 pub const CONFIG: Config = Config::new()
     .delivery(Delivery::Pieces)
     .max_frame(u64::MAX)

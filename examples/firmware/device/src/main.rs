@@ -1,11 +1,11 @@
-//! A device on the network: a WebSocket server. With the arguments `client PORT` it is a client of a
-//! server on the host instead.
+//! A device on the network: a WebSocket server. With the arguments `client PORT` it is a client of
+//! a server on the host instead.
 //!
-//! There is no heap. Each connection has its machine, an inbox for the handshake's head, and the two
-//! rings of its TCP socket. Input is read in place from the receive ring. Replies go through one small
-//! outbox that all connections share, because a socket gives access to one of its rings at a time.
-//! Reports are written directly into the send ring. A message may be larger than all buffers: it passes
-//! through piece by piece.
+//! There is no heap. Each connection has its machine, an inbox for the handshake's head, and the
+//! two rings of its TCP socket. Input is read in place from the receive ring. Replies go through
+//! one small outbox that all connections share, because a socket gives access to one of its rings
+//! at a time. Reports are written directly into the send ring. A message may be larger than all
+//! buffers: it passes through piece by piece.
 #![no_std]
 #![no_main]
 

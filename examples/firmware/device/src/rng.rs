@@ -1,5 +1,5 @@
-//! Random numbers for masking keys and ports. The emulated board has no generator, so they come from the
-//! host through semihosting. A real device would use its hardware generator.
+//! Random numbers for masking keys and ports. The emulated board has no generator, so they come
+//! from the host through semihosting. A real device would use its hardware generator.
 
 use core::convert::Infallible;
 

@@ -38,7 +38,7 @@ impl Connection {
         Self { ws: WebSocket::server(CONFIG), inbox: Inbox::new(), purpose: Purpose::Echo, deadline: None }
     }
 
-    /// Handles input, time and output. Returns whether there was input. `outbox` is empty before and after.
+    /// Handles input, time and output. Returns whether there was input. Leaves `outbox` empty.
     pub fn turn(
         &mut self,
         socket: &mut tcp::Socket<'_>,
@@ -55,8 +55,8 @@ impl Connection {
             return false;
         }
         let mut busy = false;
-        // A full outbox must fit into the send ring. Otherwise the rest of the input stays in the receive ring, and TCP
-        // slows the peer down.
+        // A full outbox must fit into the send ring. Otherwise the rest of the input stays in the
+        // receive ring, and TCP slows the peer down.
         while free(socket) >= outbox.capacity() {
             let taken = socket.recv(|ring| {
                 let len = ring.len().min(CHUNK);
@@ -95,7 +95,7 @@ impl Connection {
         busy
     }
 
-    /// Handles events while the outbox has room for the reply to one. Returns the number of bytes consumed.
+    /// Handles events while the outbox has room for a reply. Returns the number of bytes consumed.
     fn take(&mut self, mut input: &mut [u8], device: &mut Device, outbox: &mut Outbox) -> usize {
         let len = input.len();
         while outbox.room() >= REPLY
@@ -151,7 +151,7 @@ impl Connection {
             let sent = self.ws.send(report.as_str(), &mut ring);
             (ring.bytes().len(), sent)
         });
-        // The ring gives access to its next contiguous part. If that is too short, go through the outbox.
+        // The free part of the ring may be too short before its end: then use the outbox.
         if let Ok(Err(SendError::OutboxFull(full))) = sent
             && free(socket) >= full.needed
         {

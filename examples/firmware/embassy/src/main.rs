@@ -1,5 +1,5 @@
-//! An echo server over embassy-net, with one async task per connection. There is no heap, and a message
-//! may be larger than all buffers.
+//! An echo server over embassy-net, with one async task per connection. There is no heap, and a
+//! message may be larger than all buffers.
 #![no_std]
 #![no_main]
 
@@ -107,7 +107,7 @@ async fn converse(socket: &mut TcpSocket<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Handles events while the outbox has room for the reply to one. Returns the number of bytes consumed.
+/// Handles events while the outbox has room for a reply. Returns the number of bytes consumed.
 fn take(ws: &mut WebSocket<Server>, mut input: &mut [u8], inbox: &mut Inbox, outbox: &mut Outbox) -> usize {
     let len = input.len();
     while outbox.room() >= REPLY

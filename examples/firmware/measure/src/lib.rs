@@ -1,4 +1,4 @@
-//! Shared by the measured programs: opaque input and output, so that the compiler cannot remove code.
+//! Opaque input and output for the measured programs, so that the compiler cannot remove code.
 #![no_std]
 
 mod app;

@@ -1,4 +1,4 @@
-//! The application of `app`, with embedded-websocket. It echoes the pieces that this library returns.
+//! The application of `app`, with embedded-websocket: it echoes this library's pieces.
 
 use crate::{BUFFER, consume, read, wants, write};
 use embedded_websocket::{

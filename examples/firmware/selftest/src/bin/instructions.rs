@@ -1,5 +1,6 @@
-//! Counts the instructions of messages and handshakes, beside embedded-websocket. In the emulator each instruction takes a
-//! fixed time (`-icount shift=10`), which a timer of the board measures. The counts are exact and repeatable.
+//! Counts the instructions of messages and handshakes, beside embedded-websocket. In the emulator
+//! each instruction takes a fixed time (`-icount shift=10`), which a timer of the board measures.
+//! The counts are exact and repeatable.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Tests lengths of more than 32 bits on a 32-bit processor: no received or sent length may be truncated.
+//! Tests lengths of more than 32 bits on a 32-bit processor: none may be truncated.
 #![no_std]
 #![no_main]
 
@@ -18,7 +18,8 @@ const CONTINUE: u8 = 0x00;
 
 type Bytes = heapless::Vec<u8, 256>;
 
-/// Appends a frame header with a 64-bit length, and `payload`, which may be shorter than the declared length.
+/// Appends a frame header with a 64-bit length, and `payload`, which may be shorter than the
+/// declared length.
 fn add(stream: &mut Bytes, first: u8, masked: bool, declared: u64, payload: &[u8]) {
     let mut add = |bytes: &[u8]| stream.extend_from_slice(bytes).expect("room");
     add(&[first, if masked { 0xFF } else { 0x7F }]);
@@ -30,7 +31,7 @@ fn add(stream: &mut Bytes, first: u8, masked: bool, declared: u64, payload: &[u8
     payload.iter().zip(key.iter().cycle()).for_each(|(byte, key)| add(&[byte ^ key]));
 }
 
-/// Receives a stream. Returns the number of payload bytes, whether the message ended, and the error.
+/// Receives a stream. Returns the number of payload bytes, whether they are all, and the error.
 fn receive<R: Role>(
     mut ws: WebSocket<R>,
     stream: &Bytes,

@@ -1,5 +1,6 @@
-//! Measures the maximum stack of each call in connections of every kind: fills the stack below the call with a pattern,
-//! and afterwards searches for the deepest overwritten word. Also prints the size of the machine.
+//! Measures the maximum stack of each call in connections of every kind: fills the stack below the
+//! call with a pattern, and afterwards searches for the deepest overwritten word. Also prints the
+//! size of the machine.
 #![no_std]
 #![no_main]
 
@@ -21,7 +22,7 @@ const GAP: usize = 256;
 type Inbox = heapless::Vec<u8, 1024>;
 type Outbox = heapless::Vec<u8, 2048>;
 
-/// Runs `call`, and returns its result and the stack it took, including the frames of this function.
+/// Runs `call`. Returns its result and its stack, including the frames of this function.
 #[inline(never)]
 fn painted<T, F: FnOnce() -> T>(call: F) -> (T, usize) {
     let here = 0u32;
