@@ -1,57 +1,71 @@
-//! Where the caller's memory comes in: one trait for the inbox and the outbox, and the buffers that implement it.
+//! Buffers: the trait through which the machine writes to the caller's memory, and the types that
+//! implement it.
 
-use crate::mask;
+use crate::frame::mask;
 use core::str::Utf8Error;
 
-/// Memory that the caller owns and the machine appends to: an inbox, in which a handshake's head or a message that
-/// spans several reads is collected, or an outbox, which takes the bytes to send.
+/// Memory that the caller owns and the machine appends to: an inbox or an outbox.
 ///
-/// Implemented for [`heapless::Vec<u8, N>`](heapless::Vec), [`Slice`] and [`FixedInbox`]; with the feature `alloc`
-/// for `alloc::vec::Vec<u8>` and `Inbox`. The trait can be used as `dyn Buffer`.
+/// - An inbox collects the head of the opening handshake, and each message that spans several
+///   reads.
+/// - An outbox takes the bytes to send. The caller sends them and clears it.
 ///
-/// The machine never appends more than [`room`](Self::room) says there is, and sizes nothing by a length that a peer
-/// declared: a growing buffer grows by what has really come.
+/// Implemented for [`heapless::Vec<u8, N>`](heapless::Vec), [`Slice`] and [`FixedInbox`]; with the
+/// feature `alloc` also for `alloc::vec::Vec<u8>` and `Inbox`. The trait is dyn-compatible.
+///
+/// The machine never appends more than [`remaining`](Self::remaining) bytes. It reserves nothing
+/// for a length that a peer has only declared: a growing buffer grows with the bytes received.
+#[doc(alias = "inbox")]
+#[doc(alias = "outbox")]
+#[doc(alias = "capacity")]
 pub trait Buffer {
-    /// The bytes that it holds.
+    /// The bytes in it.
     fn bytes(&self) -> &[u8];
 
-    /// How many more bytes it takes.
-    fn room(&self) -> usize;
+    /// The capacity left, in bytes.
+    fn remaining(&self) -> usize;
 
-    /// Appends `bytes`, of which there are at most [`room`](Self::room); where there are more, nothing is appended.
+    /// Appends `bytes`. If they are more than [`remaining`](Self::remaining), it appends nothing.
     fn append(&mut self, bytes: &[u8]);
 
-    /// Makes it empty.
+    /// Removes all bytes.
     fn clear(&mut self);
 
-    /// How many bytes it can hold at most.
-    fn limit(&self) -> usize {
-        self.bytes().len().saturating_add(self.room())
+    /// The capacity when it is empty, in bytes. An inbox's is a limit for the length of a message.
+    fn max_len(&self) -> usize {
+        self.bytes().len().saturating_add(self.remaining())
     }
 
-    /// Appends `bytes`, each XOR the byte of `key` at its index modulo 4 (RFC 6455 section 5.3): masked, or unmasked,
-    /// on the way. Of more than [`room`](Self::room), nothing is appended.
+    /// Appends each byte of `bytes` XOR the byte of `key` at its index modulo 4, which masks or
+    /// unmasks them (RFC 6455 section 5.3). If they are more than [`remaining`](Self::remaining),
+    /// it appends nothing.
     ///
-    /// By default it goes through the stack, 64 bytes at a time: a buffer can do better.
+    /// The default masks 64 bytes at a time on the stack. A buffer that can mask in place is
+    /// faster.
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
-        if bytes.len() > self.room() {
+        if bytes.len() > self.remaining() {
             return;
         }
         for part in bytes.chunks(64) {
-            let mut masked = [0; 64];
-            if let Some(masked) = masked.get_mut(..part.len()) {
-                mask::copy(part, key, masked);
-                self.append(masked);
+            if let Ok(mut masked) = heapless::Vec::<u8, 64>::from_slice(part) {
+                mask::xor(&mut masked, key);
+                self.append(&masked);
             }
         }
     }
 
-    /// Appends `text`, of which there are at most [`room`](Self::room) bytes.
+    /// Appends `text`. If it is longer than [`remaining`](Self::remaining), it appends nothing.
     fn append_text(&mut self, text: &str) {
         self.append(text.as_bytes());
     }
 
-    /// The bytes that it holds, as text. By default they are validated now; a buffer that keeps text as text need not.
+    /// The bytes in it as text.
+    ///
+    /// The default validates them. A buffer that stores what [`append_text`](Self::append_text)
+    /// appends as text need not.
+    ///
+    /// # Errors
+    /// [`Utf8Error`] if they are not UTF-8.
     fn text(&self) -> Result<&str, Utf8Error> {
         core::str::from_utf8(self.bytes())
     }
@@ -61,8 +75,8 @@ impl<B: Buffer + ?Sized> Buffer for &mut B {
     fn bytes(&self) -> &[u8] {
         (**self).bytes()
     }
-    fn room(&self) -> usize {
-        (**self).room()
+    fn remaining(&self) -> usize {
+        (**self).remaining()
     }
     fn append(&mut self, bytes: &[u8]) {
         (**self).append(bytes);
@@ -70,8 +84,8 @@ impl<B: Buffer + ?Sized> Buffer for &mut B {
     fn clear(&mut self) {
         (**self).clear();
     }
-    fn limit(&self) -> usize {
-        (**self).limit()
+    fn max_len(&self) -> usize {
+        (**self).max_len()
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
         (**self).append_masked(bytes, key);
@@ -88,17 +102,17 @@ impl<const N: usize> Buffer for heapless::Vec<u8, N> {
     fn bytes(&self) -> &[u8] {
         self
     }
-    fn room(&self) -> usize {
+    fn remaining(&self) -> usize {
         N - self.len()
     }
     fn append(&mut self, bytes: &[u8]) {
-        // Its error is that nothing was appended.
+        // On error it has appended nothing.
         let _ = self.extend_from_slice(bytes);
     }
     fn clear(&mut self) {
         self.clear();
     }
-    fn limit(&self) -> usize {
+    fn max_len(&self) -> usize {
         N
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
@@ -114,7 +128,7 @@ impl Buffer for alloc::vec::Vec<u8> {
     fn bytes(&self) -> &[u8] {
         self
     }
-    fn room(&self) -> usize {
+    fn remaining(&self) -> usize {
         isize::MAX.unsigned_abs() - self.len()
     }
     #[inline(always)]
@@ -124,16 +138,24 @@ impl Buffer for alloc::vec::Vec<u8> {
     fn clear(&mut self) {
         self.clear();
     }
-    fn limit(&self) -> usize {
+    fn max_len(&self) -> usize {
         isize::MAX.unsigned_abs()
     }
-    #[inline]
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
         mask::append(bytes, key, self);
     }
 }
 
-/// A borrowed slice with a length: a [`Buffer`] over memory that lies anywhere.
+/// A borrowed slice with a length: a [`Buffer`] over memory of any origin.
+///
+/// ```
+/// use sansocket::{Buffer, Slice};
+///
+/// let mut memory = [0; 8];
+/// let mut outbox = Slice::new(&mut memory);
+/// outbox.append(b"bytes");
+/// assert_eq!((outbox.bytes(), outbox.remaining()), (&b"bytes"[..], 3));
+/// ```
 #[derive(Debug)]
 pub struct Slice<'a> {
     memory: &'a mut [u8],
@@ -141,17 +163,24 @@ pub struct Slice<'a> {
 }
 
 impl<'a> Slice<'a> {
-    /// An empty buffer that can take as many bytes as `memory` has.
-    pub fn new(memory: &'a mut [u8]) -> Self {
+    /// An empty buffer; its capacity is the length of `memory`.
+    pub const fn new(memory: &'a mut [u8]) -> Self {
         Self { memory, len: 0 }
     }
 
-    /// The next `len` bytes of the memory, which then count as held; `None` where there is no room.
-    fn take(&mut self, len: usize) -> Option<&mut [u8]> {
-        let end = self.len.checked_add(len)?;
-        let target = self.memory.get_mut(self.len..end)?;
-        self.len = end;
-        Some(target)
+    /// Appends `bytes` and returns the copy. If they do not fit, it appends nothing and returns an
+    /// empty slice.
+    fn extend(&mut self, bytes: &[u8]) -> &mut [u8] {
+        let end = self.len.saturating_add(bytes.len());
+        match self.memory.get_mut(self.len..end) {
+            // Always true. It shows the compiler that `copy_from_slice` cannot panic.
+            Some(target) if target.len() == bytes.len() => {
+                target.copy_from_slice(bytes);
+                self.len = end;
+                target
+            }
+            _ => &mut [],
+        }
     }
 }
 
@@ -159,57 +188,53 @@ impl Buffer for Slice<'_> {
     fn bytes(&self) -> &[u8] {
         self.memory.get(..self.len).unwrap_or_default()
     }
-    fn room(&self) -> usize {
+    fn remaining(&self) -> usize {
         self.memory.len() - self.len
     }
     fn append(&mut self, bytes: &[u8]) {
-        match self.take(bytes.len()) {
-            // Said here, the equal length is known to the compiler: `copy_from_slice` links no panic.
-            Some(target) if target.len() == bytes.len() => target.copy_from_slice(bytes),
-            _ => {}
-        }
+        self.extend(bytes);
     }
     fn clear(&mut self) {
         self.len = 0;
     }
-    fn limit(&self) -> usize {
+    fn max_len(&self) -> usize {
         self.memory.len()
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
-        if let Some(target) = self.take(bytes.len()) {
-            mask::copy(bytes, key, target);
-        }
+        mask::xor(self.extend(bytes), key);
     }
 }
 
-/// An inbox on the heap that keeps text as text, so that a text message which spans several reads is validated once,
-/// piece by piece, and not a second time at its end.
+/// An inbox on the heap that stores text as text. A text message that spans several reads is then
+/// validated once, part by part, and not again when it is complete.
 #[cfg(feature = "alloc")]
 pub type Inbox = TextInbox<alloc::string::String>;
 
-/// An inbox of `N` bytes that keeps text as text, so that a text message which spans several reads is validated once,
-/// piece by piece, and not a second time at its end.
+/// An inbox of `N` bytes that stores text as text. A text message that spans several reads is then
+/// validated once, part by part, and not again when it is complete.
 ///
-/// Between one [`clear`](Buffer::clear) and the next it takes bytes, or text: behind text, bytes that are not UTF-8 are
-/// not appended, nor are masked ones. (The machine never mixes them.)
+/// Between two calls of [`clear`](Buffer::clear) it takes either bytes or text, as the machine does
+/// it. After text it appends only bytes that are UTF-8, and no masked bytes.
 pub type FixedInbox<const N: usize> = TextInbox<heapless::String<N>>;
 
-/// What [`FixedInbox`] and `Inbox` are: bytes or text, whichever came first into the empty buffer.
-#[derive(Debug)]
-pub struct TextInbox<T: Text>(Kept<T>);
+/// The type behind [`FixedInbox`] and `Inbox`: it stores bytes, or text if text is the first thing
+/// appended.
+#[derive(Clone, Debug)]
+pub struct TextInbox<T: Text>(Content<T>);
 
-#[derive(Debug)]
-enum Kept<T: Text> {
+#[derive(Clone, Debug)]
+enum Content<T: Text> {
     Bytes(T::Bytes),
+    /// Never empty.
     Text(T),
 }
 
 #[cfg(feature = "alloc")]
 impl Inbox {
-    /// An empty inbox; it allocates with the first bytes that it takes.
+    /// An empty inbox. It allocates when the first bytes are appended.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Kept::Bytes(alloc::vec::Vec::new()))
+        Self(Content::Bytes(alloc::vec::Vec::new()))
     }
 }
 
@@ -217,31 +242,28 @@ impl<const N: usize> FixedInbox<N> {
     /// An empty inbox.
     #[must_use]
     pub const fn new() -> Self {
-        Self(Kept::Bytes(heapless::Vec::new()))
+        Self(Content::Bytes(heapless::Vec::new()))
     }
 }
 
 impl<T: Text> Default for TextInbox<T> {
     fn default() -> Self {
-        Self(Kept::Bytes(T::Bytes::default()))
+        Self(Content::Bytes(T::Bytes::default()))
     }
 }
 
 impl<T: Text> TextInbox<T> {
-    /// What it keeps, as bytes; or the text, where it cannot become bytes without being moved.
+    /// Its content as bytes, or the text if it cannot become bytes without being moved.
     #[inline]
     fn bytes_mut(&mut self) -> Result<&mut T::Bytes, &mut T> {
-        // Empty memory changes its kind where it lies: moved, it would take as much stack.
-        if let Kept::Text(text) = &mut self.0 {
-            if text.as_str().is_empty() {
-                self.0 = Kept::Bytes(T::empty_bytes(text));
-            } else if let Some(bytes) = T::into_bytes(text) {
-                self.0 = Kept::Bytes(bytes);
-            }
+        if let Content::Text(text) = &mut self.0
+            && let Some(bytes) = T::into_bytes(text)
+        {
+            self.0 = Content::Bytes(bytes);
         }
         match &mut self.0 {
-            Kept::Bytes(bytes) => Ok(bytes),
-            Kept::Text(text) => Err(text),
+            Content::Bytes(bytes) => Ok(bytes),
+            Content::Text(text) => Err(text),
         }
     }
 }
@@ -249,133 +271,111 @@ impl<T: Text> TextInbox<T> {
 impl<T: Text> Buffer for TextInbox<T> {
     fn bytes(&self) -> &[u8] {
         match &self.0 {
-            Kept::Bytes(bytes) => bytes.bytes(),
-            Kept::Text(text) => text.as_str().as_bytes(),
+            Content::Bytes(bytes) => bytes.bytes(),
+            Content::Text(text) => text.as_ref().as_bytes(),
         }
     }
-    fn room(&self) -> usize {
-        match &self.0 {
-            Kept::Bytes(bytes) => bytes.room(),
-            Kept::Text(text) => text.room(),
-        }
+    fn remaining(&self) -> usize {
+        T::MAX_LEN - self.bytes().len()
     }
     fn append(&mut self, bytes: &[u8]) {
         match self.bytes_mut() {
-            Ok(kept) => kept.append(bytes),
-            Err(text) => text.append(core::str::from_utf8(bytes).unwrap_or_default()),
-        }
-    }
-    fn limit(&self) -> usize {
-        match &self.0 {
-            Kept::Bytes(bytes) => bytes.limit(),
-            Kept::Text(text) => text.limit(),
-        }
-    }
-    fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
-        if let Ok(kept) = self.bytes_mut() {
-            kept.append_masked(bytes, key);
+            Ok(content) => content.append(bytes),
+            Err(text) => append(core::str::from_utf8(bytes).unwrap_or_default(), text),
         }
     }
     fn clear(&mut self) {
         match &mut self.0 {
-            Kept::Bytes(bytes) => bytes.clear(),
-            Kept::Text(text) => text.clear(),
+            Content::Bytes(bytes) => bytes.clear(),
+            Content::Text(text) => self.0 = Content::Bytes(T::cleared(text)),
+        }
+    }
+    fn max_len(&self) -> usize {
+        T::MAX_LEN
+    }
+    fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
+        if let Ok(content) = self.bytes_mut() {
+            content.append_masked(bytes, key);
         }
     }
     fn append_text(&mut self, text: &str) {
-        if let Kept::Bytes(bytes) = &mut self.0
+        if let Content::Bytes(bytes) = &mut self.0
             && bytes.bytes().is_empty()
+            && !text.is_empty()
+            && text.len() <= T::MAX_LEN
         {
-            self.0 = Kept::Text(T::empty_text(bytes));
+            self.0 = Content::Text(T::from_empty(bytes));
         }
         match &mut self.0 {
-            Kept::Bytes(bytes) => bytes.append(text.as_bytes()),
-            Kept::Text(kept) => kept.append(text),
+            Content::Bytes(bytes) => bytes.append(text.as_bytes()),
+            Content::Text(content) => append(text, content),
         }
     }
     fn text(&self) -> Result<&str, Utf8Error> {
         match &self.0 {
-            Kept::Bytes(bytes) => bytes.text(),
-            Kept::Text(text) => Ok(text.as_str()),
+            Content::Bytes(bytes) => bytes.text(),
+            Content::Text(text) => Ok(text.as_ref()),
         }
     }
+}
+
+fn append<T: Text>(text: &str, content: &mut T) {
+    // On error it has appended nothing.
+    let _ = content.write_str(text);
 }
 
 use text::Text;
 
 mod text {
     use super::Buffer;
+    use core::fmt::{Debug, Write};
 
-    /// What keeps text, and what keeps bytes in the same memory.
-    pub trait Text: Default + core::fmt::Debug {
-        type Bytes: Buffer + Default + core::fmt::Debug;
-        /// Empty text, with the memory of `bytes`, which are empty.
-        fn empty_text(bytes: &mut Self::Bytes) -> Self;
-        /// No bytes, with the memory of `text`, which is empty.
-        fn empty_bytes(text: &mut Self) -> Self::Bytes;
-        /// The bytes of `text`, in its memory, if that goes without moving them.
+    /// A string, and the vector of bytes that can take its place in the same memory.
+    ///
+    /// The conversions that `heapless` uses are inlined: a large array is then not moved over the
+    /// stack.
+    pub trait Text: Clone + Default + Debug + AsRef<str> + Write {
+        type Bytes: Buffer + Clone + Default + Debug;
+        /// The capacity of either, in bytes.
+        const MAX_LEN: usize;
+        /// Empty text in the memory of `bytes`, which are empty.
+        fn from_empty(bytes: &mut Self::Bytes) -> Self;
+        /// No bytes, in the memory of `text`.
+        fn cleared(text: &mut Self) -> Self::Bytes;
+        /// The bytes of `text` in its memory; `None` if they would have to be moved.
         fn into_bytes(text: &mut Self) -> Option<Self::Bytes>;
-        fn as_str(&self) -> &str;
-        fn limit(&self) -> usize;
-        fn room(&self) -> usize {
-            self.limit() - self.as_str().len()
-        }
-        fn append(&mut self, text: &str);
-        fn clear(&mut self);
     }
 
     #[cfg(feature = "alloc")]
     impl Text for alloc::string::String {
         type Bytes = alloc::vec::Vec<u8>;
-        fn empty_text(bytes: &mut Self::Bytes) -> Self {
+        const MAX_LEN: usize = isize::MAX.unsigned_abs();
+        fn from_empty(bytes: &mut Self::Bytes) -> Self {
             Self::from_utf8(core::mem::take(bytes)).unwrap_or_default()
         }
-        fn empty_bytes(text: &mut Self) -> Self::Bytes {
+        fn cleared(text: &mut Self) -> Self::Bytes {
+            text.clear();
             core::mem::take(text).into_bytes()
         }
         fn into_bytes(text: &mut Self) -> Option<Self::Bytes> {
             Some(core::mem::take(text).into_bytes())
         }
-        fn as_str(&self) -> &str {
-            self
-        }
-        fn limit(&self) -> usize {
-            isize::MAX.unsigned_abs()
-        }
-        fn append(&mut self, text: &str) {
-            self.push_str(text);
-        }
-        fn clear(&mut self) {
-            self.clear();
-        }
     }
 
     impl<const N: usize> Text for heapless::String<N> {
         type Bytes = heapless::Vec<u8, N>;
+        const MAX_LEN: usize = N;
         #[inline(always)]
-        fn empty_text(_: &mut Self::Bytes) -> Self {
+        fn from_empty(_: &mut Self::Bytes) -> Self {
             Self::new()
         }
         #[inline(always)]
-        fn empty_bytes(_: &mut Self) -> Self::Bytes {
+        fn cleared(_: &mut Self) -> Self::Bytes {
             Self::Bytes::new()
         }
         #[inline(always)]
         fn into_bytes(_: &mut Self) -> Option<Self::Bytes> {
             None
-        }
-        fn as_str(&self) -> &str {
-            self
-        }
-        fn limit(&self) -> usize {
-            N
-        }
-        fn append(&mut self, text: &str) {
-            // Its error is that nothing was appended.
-            let _ = self.push_str(text);
-        }
-        fn clear(&mut self) {
-            self.clear();
         }
     }
 }
@@ -384,19 +384,28 @@ mod text {
 mod tests {
     use super::*;
 
-    /// What every buffer of eight bytes does.
+    /// Checks a buffer, of eight bytes if its capacity is fixed.
     fn check(buffer: &mut dyn Buffer, fixed: bool) {
         buffer.append(b"ab");
         assert_eq!((buffer.bytes(), buffer.text()), (&b"ab"[..], Ok("ab")));
         buffer.append_text("é");
         assert_eq!(buffer.text(), Ok("abé"));
         if fixed {
-            assert_eq!(buffer.room(), 4);
+            assert_eq!((buffer.remaining(), buffer.max_len()), (4, 8));
             buffer.append(b"12345");
-            assert_eq!(buffer.bytes(), "abé".as_bytes(), "what does not fit is not appended in part");
+            buffer.append_masked(b"12345", [0; 4]);
+            buffer.append_text("12345");
+            assert_eq!(buffer.bytes(), "abé".as_bytes(), "bytes that do not fit are not appended in part");
         }
         buffer.clear();
         assert_eq!(buffer.bytes(), b"");
+        if fixed {
+            buffer.append_text("longer than all memory");
+        }
+        buffer.append_text("");
+        buffer.append_masked(b"\xFFabcd", [1, 2, 3, 4]);
+        assert_eq!(buffer.bytes(), [0xFE, b'a' ^ 2, b'b' ^ 3, b'c' ^ 4, b'd' ^ 1]);
+        buffer.clear();
         buffer.append_text("tex");
         buffer.append_text("t€");
         assert_eq!(buffer.text(), Ok("text€"));
@@ -410,16 +419,41 @@ mod tests {
     }
 
     #[test]
-    fn every_buffer_keeps_what_it_is_given() {
+    fn a_buffer_of_fixed_capacity_holds_what_is_appended() {
         check(&mut heapless::Vec::<u8, 8>::new(), true);
         check(&mut Slice::new(&mut [0; 8]), true);
         check(&mut FixedInbox::<8>::new(), true);
         check(&mut &mut FixedInbox::<8>::default(), true);
     }
 
+    /// The default of `append_masked`.
+    #[test]
+    fn a_buffer_that_only_appends_can_append_masked_bytes() {
+        struct Plain(heapless::Vec<u8, 100>);
+        impl Buffer for Plain {
+            fn bytes(&self) -> &[u8] {
+                &self.0
+            }
+            fn remaining(&self) -> usize {
+                self.0.remaining()
+            }
+            fn append(&mut self, bytes: &[u8]) {
+                self.0.append(bytes);
+            }
+            fn clear(&mut self) {
+                self.0.clear();
+            }
+        }
+        let mut plain = Plain(heapless::Vec::new());
+        plain.append_masked(&[0; 101], [1, 2, 3, 4]);
+        assert_eq!((plain.bytes(), plain.max_len()), (&[][..], 100));
+        plain.append_masked(&[0; 99], [1, 2, 3, 4]);
+        assert!(plain.bytes().iter().eq([1, 2, 3, 4].iter().cycle().take(99)));
+    }
+
     #[cfg(feature = "alloc")]
     #[test]
-    fn every_buffer_on_the_heap_keeps_what_it_is_given() {
+    fn a_buffer_on_the_heap_holds_what_is_appended() {
         check(&mut alloc::vec::Vec::new(), false);
         check(&mut Inbox::new(), false);
     }

@@ -1,23 +1,36 @@
-//! Limits, timeouts and choices of a connection, each with a default.
+//! The limits, timeouts and options of a connection, each with a default.
 
 use core::time::Duration;
 
-/// How messages are handed over.
+/// How received messages are delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Delivery {
-    /// Each message whole, as [`Event::Message`](crate::Event::Message): in place where it lies in one slice of the
-    /// input, else from the inbox.
+    /// Whole messages, as [`Event::Message`](crate::Event::Message). A message in one frame that
+    /// lies whole in one slice of input points into that slice; any other is collected in the inbox
+    /// and points into it.
     #[default]
     Whole,
-    /// Each message piece by piece, as [`Event::Piece`](crate::Event::Piece), in place, in constant memory. The inbox
-    /// serves the opening handshake alone. For messages of any size, raise [`Config::max_frame`] and
-    /// [`Config::max_message`] too: they stay bounded by default.
+    /// Messages in pieces, as [`Event::Piece`](crate::Event::Piece): each points into the input,
+    /// and memory use is constant. The inbox is used by the opening handshake only. The limits
+    /// [`Config::max_frame`] and [`Config::max_message`] still apply: raise them for longer
+    /// messages.
+    #[doc(alias = "streaming")]
     Pieces,
 }
 
-/// What a connection allows and waits for. Everything that a peer can make grow has a limit.
+/// The limits, timeouts and options of a connection.
+///
+/// Everything that a peer can make grow has a limit. The setters take the configuration by value
+/// and return it changed:
+///
+/// ```
+/// use core::time::Duration;
+/// use sansocket::Config;
+///
+/// let config = Config::new().max_message(64 * 1024).idle_ping(Some(Duration::from_secs(60)));
+/// ```
 ///
 /// | | default |
 /// |---|---|
@@ -25,13 +38,20 @@ pub enum Delivery {
 /// | [`max_headers`](Self::max_headers) | 100 |
 /// | [`max_frame`](Self::max_frame), [`max_message`](Self::max_message) | 16 MiB |
 /// | [`max_empty_fragments`](Self::max_empty_fragments) | 1,024 |
+/// | [`delivery`](Self::delivery) | [`Delivery::Whole`] |
+/// | [`plain_requests`](Self::plain_requests) | `false` |
 /// | [`handshake_timeout`](Self::handshake_timeout) | 10 s |
 /// | [`idle_ping`](Self::idle_ping) | 30 s |
 /// | [`pong_timeout`](Self::pong_timeout) | 20 s |
 /// | [`closing_timeout`](Self::closing_timeout) | 5 s |
 ///
-/// A message, and a head, must also fit into the inbox. Timeouts work only for who calls
-/// [`handle_timeout`](crate::WebSocket::handle_timeout); they are kept in whole milliseconds, rounded up, to 49 days.
+/// A head, and a message that is delivered whole, must also fit into the inbox: its
+/// [`max_len`](crate::Buffer::max_len) is a limit too. Timeouts need a caller that calls
+/// [`handle_timeout`](crate::WebSocket::handle_timeout). They are stored in whole milliseconds,
+/// rounded up, and are at most 49 days.
+#[doc(alias = "settings")]
+#[doc(alias = "options")]
+#[doc(alias = "limits")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
     pub(crate) max_frame: u64,
@@ -48,7 +68,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The defaults.
+    /// The defaults, as in the table above.
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -66,72 +86,104 @@ impl Config {
         }
     }
 
-    /// The longest head of a request, or of a response and the interim responses before it, in bytes.
+    /// Sets the largest head of a request, in bytes, or of a response together with the interim
+    /// responses before it. The empty line at its end counts.
+    ///
+    /// A longer request is refused with status 431; a longer response fails the connection.
     #[must_use]
+    #[doc(alias = "header size")]
     pub const fn max_head(self, bytes: u16) -> Self {
         Self { max_head: bytes, ..self }
     }
 
-    /// The most header lines in a head.
+    /// Sets the largest number of header lines in a head.
+    ///
+    /// A request with more is refused with status 431; a response with more fails the connection.
     #[must_use]
     pub const fn max_headers(self, lines: u16) -> Self {
         Self { max_headers: lines, ..self }
     }
 
-    /// The longest payload of a frame, in bytes (RFC 6455 section 10.4).
+    /// Sets the largest payload of a data frame, in bytes (RFC 6455 section 10.4). A larger one
+    /// fails the connection with close code 1009, as soon as its header is received.
     #[must_use]
+    #[doc(alias = "max_frame_size")]
+    #[doc(alias = "max_payload")]
     pub const fn max_frame(self, bytes: u64) -> Self {
         Self { max_frame: bytes, ..self }
     }
 
-    /// The longest message, in bytes (RFC 6455 section 10.4); judged at the header of each of its frames.
+    /// Sets the largest message, in bytes (RFC 6455 section 10.4): the payloads of all its frames.
+    /// A larger one fails the connection with close code 1009, as soon as the header of the frame
+    /// that exceeds the limit is received.
     #[must_use]
+    #[doc(alias = "max_message_size")]
     pub const fn max_message(self, bytes: u64) -> Self {
         Self { max_message: bytes, ..self }
     }
 
-    /// The most empty fragments in one message, its last frame not counted.
+    /// Sets how many fragments of one message may be empty, not counting its last frame (RFC 6455
+    /// section 5.4). One more fails the connection with close code 1008.
     #[must_use]
     pub const fn max_empty_fragments(self, frames: u16) -> Self {
         Self { max_empty_fragments: frames, ..self }
     }
 
-    /// Whole messages or pieces.
+    /// Sets whether received messages are delivered whole or in pieces.
     #[must_use]
+    #[doc(alias = "streaming")]
     pub const fn delivery(self, delivery: Delivery) -> Self {
         Self { delivery, ..self }
     }
 
-    /// Server: whether a GET that asks for no upgrade is lent as a [`Request`](crate::Request) too, one of HTTP/1.0
-    /// included, to be answered by [`reject`](crate::WebSocket::reject) with any status and body, 200 included. Otherwise
-    /// the machine refuses it with 426. (A HEAD gets 405 either way.)
+    /// Server: sets whether a GET without an upgrade, HTTP/1.0 included, is delivered as a
+    /// [`Request`](crate::Request) too.
+    ///
+    /// If it is, the caller answers it with [`reject`](crate::WebSocket::reject), with any status
+    /// and body, 200 included. If not, the machine refuses it with status 426. A HEAD is refused
+    /// with 405 in both cases.
     #[must_use]
-    pub const fn plain_requests(self, lend: bool) -> Self {
-        Self { plain_requests: lend, ..self }
+    #[doc(alias = "http")]
+    pub const fn plain_requests(self, deliver: bool) -> Self {
+        Self { plain_requests: deliver, ..self }
     }
 
-    /// How long the peer's part of the opening handshake may take; `None` for ever.
+    /// Sets how long the peer's part of the opening handshake may take; `None`: for ever. Then the
+    /// connection fails with [`Error::HandshakeTimeout`](crate::Error::HandshakeTimeout).
     #[must_use]
+    #[doc(alias = "connect timeout")]
     pub const fn handshake_timeout(self, timeout: Option<Duration>) -> Self {
         Self { handshake_timeout: Millis::new(timeout), ..self }
     }
 
-    /// How long nothing may come from the peer of an open connection before a Ping is sent; `None` for ever.
+    /// Sets after how long without a byte from the peer a Ping is sent on an open connection (RFC
+    /// 6455 section 5.5.2); `None`: never.
     #[must_use]
+    #[doc(alias = "ping interval")]
+    #[doc(alias = "heartbeat")]
+    #[doc(alias = "keepalive")]
     pub const fn idle_ping(self, timeout: Option<Duration>) -> Self {
         Self { idle_ping: Millis::new(timeout), ..self }
     }
 
-    /// How long nothing may come from the peer after an idle Ping before the connection fails; `None` for ever. Any
-    /// byte counts: a Pong may have to wait behind a large message.
+    /// Sets how long the peer may stay silent after an idle Ping is due. Then the connection fails
+    /// with [`Error::PongTimeout`](crate::Error::PongTimeout). `None`: for ever; idle Pings are
+    /// repeated.
+    ///
+    /// Any byte from the peer ends the silence, not only a Pong: a Pong may wait behind a large
+    /// message.
     #[must_use]
+    #[doc(alias = "idle timeout")]
+    #[doc(alias = "heartbeat")]
     pub const fn pong_timeout(self, timeout: Option<Duration>) -> Self {
         Self { pong_timeout: Millis::new(timeout), ..self }
     }
 
-    /// How long closing may take: the peer's Close frame, our own, and for a client the end of the stream; `None` for
-    /// ever.
+    /// Sets how long the closing handshake may take, and for a client also the end of the stream
+    /// after it (RFC 6455 sections 7.1.1 and 7.1.2); `None`: for ever. Then the connection is
+    /// closed.
     #[must_use]
+    #[doc(alias = "close timeout")]
     pub const fn closing_timeout(self, timeout: Option<Duration>) -> Self {
         Self { closing_timeout: Millis::new(timeout), ..self }
     }
@@ -150,12 +202,13 @@ pub(crate) struct Millis(u32);
 impl Millis {
     pub(crate) const NEVER: Self = Self(u32::MAX);
 
+    /// Rounds up to whole milliseconds, so that only zero becomes zero. A longer timeout than fits
+    /// becomes the longest.
     const fn new(timeout: Option<Duration>) -> Self {
         match timeout {
             None => Self::NEVER,
             Some(timeout) => {
-                // Rounded up: some time is not none. More than fits is the most that fits.
-                // In 64 bits: a division of 128 would be linked into firmware.
+                // 64 bits, not `as_millis`: benches/README.md, "Library code that is avoided".
                 let fraction = timeout.subsec_nanos().div_ceil(1_000_000) as u64;
                 let millis = timeout.as_secs().saturating_mul(1000).saturating_add(fraction);
                 Self(if millis < u32::MAX as u64 { millis as u32 } else { u32::MAX - 1 })
@@ -163,8 +216,13 @@ impl Millis {
         }
     }
 
+    pub(crate) const fn is_never(self) -> bool {
+        self.0 == Self::NEVER.0
+    }
+
+    /// `None`: never.
     pub(crate) fn get(self) -> Option<Duration> {
-        // In 32 bits: `from_millis` would link a division of 64 into firmware.
+        // 32 bits, not `from_millis`: benches/README.md, "Library code that is avoided".
         (self != Self::NEVER).then(|| Duration::new((self.0 / 1000).into(), self.0 % 1000 * 1_000_000))
     }
 }
@@ -174,12 +232,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timeout_is_kept_in_milliseconds_and_never_wraps() {
-        let kept = |timeout| Millis::new(timeout).get();
-        assert_eq!(kept(None), None);
-        assert_eq!(kept(Some(Duration::ZERO)), Some(Duration::ZERO));
-        assert_eq!(kept(Some(Duration::from_micros(1_500))), Some(Duration::from_millis(2)));
-        assert_eq!(kept(Some(Duration::from_nanos(1))), Some(Duration::from_millis(1)));
-        assert_eq!(kept(Some(Duration::MAX)), Some(Duration::from_millis(u64::from(u32::MAX) - 1)));
+    fn a_timeout_is_stored_in_milliseconds_and_does_not_wrap() {
+        let stored = |timeout| Millis::new(timeout).get();
+        assert_eq!(stored(None), None);
+        assert_eq!(stored(Some(Duration::ZERO)), Some(Duration::ZERO));
+        assert_eq!(stored(Some(Duration::from_micros(1_500))), Some(Duration::from_millis(2)));
+        assert_eq!(stored(Some(Duration::from_nanos(1))), Some(Duration::from_millis(1)));
+        assert_eq!(stored(Some(Duration::MAX)), Some(Duration::from_millis(u64::from(u32::MAX) - 1)));
     }
 }

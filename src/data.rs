@@ -1,12 +1,17 @@
-//! Messages and parts of them, as they are received and sent (RFC 6455 sections 5.4 and 5.6).
+//! Messages, their parts and the payloads of control frames (RFC 6455 sections 5.4 to 5.6).
 
-/// The payload of a Ping or a Pong: at most 125 bytes.
+/// The payload of a Ping or a Pong: 0 to 125 bytes, by value (RFC 6455 section 5.5).
+#[doc(alias = "ping payload")]
+#[doc(alias = "pong payload")]
 pub type ControlPayload = heapless::Vec<u8, 125, u8>;
 
-/// The reason of a Close frame: at most 123 bytes.
+/// The reason of a Close frame: 0 to 123 bytes of UTF-8, by value (RFC 6455 section 5.5.1).
+#[doc(alias = "close reason")]
 pub type CloseReason = heapless::String<123, u8>;
 
-/// What a message is: text or binary.
+/// The kind of a message (RFC 6455 section 5.6).
+#[doc(alias = "opcode")]
+#[doc(alias = "message type")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Kind {
@@ -16,7 +21,12 @@ pub enum Kind {
     Binary,
 }
 
-/// A whole message, received or to be sent.
+/// A whole message, received or to send (RFC 6455 section 5.6). It borrows its payload.
+///
+/// Made from `&str`, `&[u8]`, `&[u8; N]`, and with the feature `alloc` from `&String` and
+/// `&Vec<u8>`.
+#[doc(alias = "text")]
+#[doc(alias = "binary")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Message<'m> {
@@ -27,7 +37,7 @@ pub enum Message<'m> {
 }
 
 impl<'m> Message<'m> {
-    /// Text or binary.
+    /// The kind of the message.
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
@@ -36,7 +46,8 @@ impl<'m> Message<'m> {
         }
     }
 
-    /// The payload, whatever its kind.
+    /// The payload as bytes, of a text message too.
+    #[doc(alias = "payload")]
     #[must_use]
     pub const fn as_bytes(&self) -> &'m [u8] {
         match self {
@@ -78,17 +89,21 @@ impl<'m> From<&'m alloc::vec::Vec<u8>> for Message<'m> {
     }
 }
 
-/// A part of a message, lent before the message, or even its frame, is complete.
+/// A part of a received message, delivered with [`Delivery::Pieces`](crate::Delivery::Pieces)
+/// before the message, or even its frame, is complete.
 ///
-/// Where the parts lie depends on how the stream was cut; joined, they are the message. The last one may be empty.
+/// The sizes of the parts depend on the frames and on the reads. Joined, the parts are the message.
+/// The last one may be empty.
+#[doc(alias = "chunk")]
+#[doc(alias = "streaming")]
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Piece<'p> {
-    /// The part itself.
+    /// The payload of the part.
     pub part: Part<'p>,
-    /// Whether a message begins with it.
+    /// Whether it is the first part of a message.
     pub first: bool,
-    /// Whether the message ends with it.
+    /// Whether it is the last part of the message.
     pub last: bool,
 }
 
@@ -96,19 +111,22 @@ pub struct Piece<'p> {
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Part<'p> {
-    /// A part of a text message, which ends on a character's boundary.
+    /// A part of a text message: whole characters, `lead` and then `text`.
     Text {
-        /// A character that two slices of the input shared: it comes ahead of `text`.
+        /// The character that the previous slice of input began and this one completes.
         lead: Option<char>,
-        /// What lies in place.
+        /// The text after it, in the input.
         text: &'p str,
     },
-    /// A part of a binary message, in place: it may be changed there.
+    /// A part of a binary message, in the input. The caller may change it there.
     Binary(&'p mut [u8]),
 }
 
-/// A fragment to be sent: one frame of a message (RFC 6455 section 5.4). A received [`Piece`] becomes one by
-/// reference, so that it can be sent on as it is.
+/// A fragment to send: the content of one frame of a message (RFC 6455 section 5.4).
+///
+/// A received `&`[`Piece`] converts into one, to forward a message while it is received.
+#[doc(alias = "continuation")]
+#[doc(alias = "frame")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fragment<'f> {
     pub(crate) lead: Option<char>,
@@ -117,7 +135,7 @@ pub struct Fragment<'f> {
 }
 
 impl<'f> Fragment<'f> {
-    /// A fragment of a text message or of a binary one; `last` ends the message.
+    /// A fragment of a text or a binary message. `last`: the message ends with it.
     pub fn new(part: impl Into<Message<'f>>, last: bool) -> Self {
         Self { lead: None, message: part.into(), last }
     }

@@ -1,4 +1,4 @@
-//! The callback face: a handler is told of each event and replies through a [`Sender`].
+//! Callbacks: a [`Handler`] has a method for each event, and replies through a [`Sender`].
 
 use crate::data::{ControlPayload, Fragment, Message, Piece};
 use crate::event::{Close, Error, Event};
@@ -7,9 +7,11 @@ use crate::role::Role;
 use crate::{AnswerError, Buffer, CloseCode, CloseError, OutboxFull, SendError, State, WebSocket};
 use core::fmt;
 
-/// Told of each event by [`WebSocket::dispatch`]. Every method has a default that does nothing.
+/// Callbacks for events: [`WebSocket::dispatch`] calls one method per event. Each method does
+/// nothing by default.
 ///
-/// A tuple of handlers is a handler: each sees every event, in order. So is a `&mut` to one, `dyn Handler` included.
+/// A tuple of two to four handlers is a handler that passes every event to each of them, in order.
+/// `&mut H` and `&mut dyn Handler` are handlers too, and so is `()`, which ignores every event.
 ///
 /// ```
 /// use sansocket::{Handler, Message, Sender};
@@ -24,42 +26,50 @@ use core::fmt;
 ///     }
 /// }
 /// ```
+#[doc(alias = "onmessage")]
+#[doc(alias = "callback")]
+#[doc(alias = "listener")]
+#[doc(alias = "addEventListener")]
 #[allow(unused_variables)]
 pub trait Handler {
-    /// A client asks for a WebSocket. A request that no handler accepts, rejects or [defers](Sender::defer) is accepted,
-    /// without a subprotocol, and one that asks for no upgrade is refused with status 426. One whose answer has failed, and
-    /// that nobody has answered since, is refused with status 500.
+    /// Server: a client sent a request.
+    ///
+    /// If no handler accepts, rejects or [defers](Sender::defer) it,
+    /// [`dispatch`](WebSocket::dispatch) answers it:
+    /// - with status 500 if a handler tried to answer it and failed;
+    /// - with status 426 if it is not an upgrade;
+    /// - else it is accepted, without a subprotocol.
     fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {}
-    /// The opening handshake is complete.
+    /// The opening handshake is complete: messages can be sent.
     fn on_open(&mut self, open: Open<'_>, sender: &mut Sender<'_>) {}
-    /// A whole message.
+    /// A whole message was received.
     fn on_message(&mut self, message: Message<'_>, sender: &mut Sender<'_>) {}
-    /// A part of a message.
+    /// A part of a message was received, with [`Delivery::Pieces`](crate::Delivery::Pieces).
     fn on_piece(&mut self, piece: &Piece<'_>, sender: &mut Sender<'_>) {}
-    /// A Ping, whose Pong is owed already.
+    /// A Ping was received. Its Pong is already pending.
     fn on_ping(&mut self, payload: &ControlPayload, sender: &mut Sender<'_>) {}
-    /// A Pong.
+    /// A Pong was received.
     fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Sender<'_>) {}
-    /// Client: the server refused the opening handshake; an error is next.
+    /// Client: the server refused the opening handshake. `on_error` is next.
     fn on_refused(&mut self, response: Response<'_>) {}
-    /// The connection failed; `on_close` is next.
+    /// The connection failed. `on_close` is next.
     fn on_error(&mut self, error: Error) {}
-    /// The end.
+    /// The connection ended. This is the last event.
     fn on_close(&mut self, close: &Close) {}
 }
 
-/// What a [`Handler`] replies with. It names neither the role nor the buffer.
+/// Sends from within a [`Handler`]: the connection and its outbox, without their types.
 pub struct Sender<'s> {
     machine: &'s mut dyn Machine,
     answer: Answer,
 }
 
-/// What has become of a request.
+/// What the handlers did with a request.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Answer {
-    /// It has been answered, or nobody has tried.
+    /// They answered it, or did not try.
     Untried,
-    /// An answer was tried and could not be written.
+    /// They tried to answer it and failed.
     Failed,
     Deferred,
 }
@@ -129,18 +139,19 @@ impl Sender<'_> {
         self.note(answered)
     }
 
-    /// Leaves the request unanswered: the caller will call [`WebSocket::accept`] or [`WebSocket::reject`] later.
+    /// Leaves the request unanswered. The caller must call [`WebSocket::accept`] or
+    /// [`WebSocket::reject`] later; until then no input is taken.
     pub fn defer(&mut self) {
         self.answer = Answer::Deferred;
     }
 
-    /// Where the connection stands.
+    /// The state of the connection, as [`WebSocket::state`].
     #[must_use]
     pub fn state(&self) -> State {
         self.machine.state()
     }
 
-    /// An answer that fails must not end in the opposite one.
+    /// Notes a failure, so that a request whose rejection failed is not accepted.
     fn note(&mut self, answered: Result<(), AnswerError>) -> Result<(), AnswerError> {
         if answered.is_err_and(|error| error != AnswerError::NoRequest) {
             self.answer = Answer::Failed;
@@ -149,33 +160,34 @@ impl Sender<'_> {
     }
 }
 
-/// Room for the answer to a request that no handler answers.
+/// The capacity for the answer to a request that no handler answers, in bytes.
 const ANSWER: usize = 160;
 
 impl<R: Role> WebSocket<R> {
-    /// Transmits what is owed, then receives one event and tells `handler` of it: `Ok(true)`. `Ok(false)` once the input is
-    /// used up, as [`receive`](Self::receive) defines it, and nothing is owed.
+    /// Appends pending frames to `outbox`, takes one event from `input`, and calls the method of
+    /// `handler` for it.
     ///
-    /// The caller can flush the outbox after each call.
+    /// Returns `true` if there was an event: call again. Returns `false` if there was none: the
+    /// input is used up, or the connection [awaits the caller](Self::awaits_caller). `input` and
+    /// `inbox` are those of [`receive`](Self::receive). The caller may flush the outbox after each
+    /// call, and must flush it after the last one.
     ///
     /// # Errors
-    /// [`OutboxFull`] where what is owed does not fit, or, while a request may come, an answer to it would not: 160 bytes, the
-    /// least that an outbox must take. No event has been taken. Flush the outbox and call again.
-    pub fn dispatch<I, O, H>(
+    /// [`OutboxFull`]; no event was taken. Flush the outbox and call again. The outbox needs
+    /// capacity for the pending frames. As long as a server may receive a request, it also needs
+    /// 160 bytes for the answer.
+    #[doc(alias = "onmessage")]
+    #[doc(alias = "callback")]
+    pub fn dispatch<I: Buffer + ?Sized, O: Buffer + ?Sized, H: Handler + ?Sized>(
         &mut self,
         input: &mut &mut [u8],
         inbox: &mut I,
         outbox: &mut O,
         handler: &mut H,
-    ) -> Result<bool, OutboxFull>
-    where
-        I: Buffer + ?Sized,
-        O: Buffer + ?Sized,
-        H: Handler + ?Sized,
-    {
+    ) -> Result<bool, OutboxFull> {
         self.transmit(outbox)?;
         let may_ask = R::ANSWERS && self.state() == State::Connecting && !self.awaits_caller();
-        if may_ask && outbox.room() < ANSWER {
+        if may_ask && outbox.remaining() < ANSWER {
             return Err(OutboxFull { needed: ANSWER });
         }
         let Some(event) = self.receive(input, inbox) else { return Ok(false) };
@@ -184,7 +196,7 @@ impl<R: Role> WebSocket<R> {
         match event {
             Event::Request(request) => {
                 handler.on_request(request, &mut sender);
-                // Where a handler has answered, these find no request. There is room for each.
+                // If a handler has answered, these fail with `NoRequest`. The capacity was checked.
                 let _ = match sender.answer {
                     Answer::Deferred => Ok(()),
                     Answer::Failed => sender.machine.reject(Reject::status(500)),
@@ -205,7 +217,7 @@ impl<R: Role> WebSocket<R> {
     }
 }
 
-/// What a [`Sender`] does, without the types of the role and of the buffer.
+/// A connection and its outbox behind a `dyn`, so that a [`Sender`] has no type parameters.
 trait Machine {
     fn send(&mut self, message: Message<'_>) -> Result<(), SendError>;
     fn send_piece(&mut self, fragment: Fragment<'_>) -> Result<(), SendError>;
@@ -249,74 +261,46 @@ impl<R: Role, B: Buffer + ?Sized> Machine for Connection<'_, R, B> {
     }
 }
 
-impl<H: Handler + ?Sized> Handler for &mut H {
-    fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {
-        (**self).on_request(request, sender);
-    }
-    fn on_open(&mut self, open: Open<'_>, sender: &mut Sender<'_>) {
-        (**self).on_open(open, sender);
-    }
-    fn on_message(&mut self, message: Message<'_>, sender: &mut Sender<'_>) {
-        (**self).on_message(message, sender);
-    }
-    fn on_piece(&mut self, piece: &Piece<'_>, sender: &mut Sender<'_>) {
-        (**self).on_piece(piece, sender);
-    }
-    fn on_ping(&mut self, payload: &ControlPayload, sender: &mut Sender<'_>) {
-        (**self).on_ping(payload, sender);
-    }
-    fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Sender<'_>) {
-        (**self).on_pong(payload, sender);
-    }
-    fn on_refused(&mut self, response: Response<'_>) {
-        (**self).on_refused(response);
-    }
-    fn on_error(&mut self, error: Error) {
-        (**self).on_error(error);
-    }
-    fn on_close(&mut self, close: &Close) {
-        (**self).on_close(close);
-    }
-}
-
-/// Nobody is told.
+/// Ignores every event.
 impl Handler for () {}
 
-/// Tuples of handlers: each is told, in order.
-macro_rules! tuple {
-    ($($handler:ident $index:tt),+) => {
-        impl<$($handler: Handler),+> Handler for ($($handler,)+) {
-            fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {
-                $(self.$index.on_request(request, sender);)+
+/// Implements [`Handler`] for a type: each method calls the same method of each listed handler, in
+/// order.
+macro_rules! forward {
+    ([$($generics:tt)+] $type:ty, $self:ident => $($handler:expr),+) => {
+        impl<$($generics)+> Handler for $type {
+            fn on_request(&mut $self, request: Request<'_>, sender: &mut Sender<'_>) {
+                $($handler.on_request(request, sender);)+
             }
-            fn on_open(&mut self, open: Open<'_>, sender: &mut Sender<'_>) {
-                $(self.$index.on_open(open, sender);)+
+            fn on_open(&mut $self, open: Open<'_>, sender: &mut Sender<'_>) {
+                $($handler.on_open(open, sender);)+
             }
-            fn on_message(&mut self, message: Message<'_>, sender: &mut Sender<'_>) {
-                $(self.$index.on_message(message, sender);)+
+            fn on_message(&mut $self, message: Message<'_>, sender: &mut Sender<'_>) {
+                $($handler.on_message(message, sender);)+
             }
-            fn on_piece(&mut self, piece: &Piece<'_>, sender: &mut Sender<'_>) {
-                $(self.$index.on_piece(piece, sender);)+
+            fn on_piece(&mut $self, piece: &Piece<'_>, sender: &mut Sender<'_>) {
+                $($handler.on_piece(piece, sender);)+
             }
-            fn on_ping(&mut self, payload: &ControlPayload, sender: &mut Sender<'_>) {
-                $(self.$index.on_ping(payload, sender);)+
+            fn on_ping(&mut $self, payload: &ControlPayload, sender: &mut Sender<'_>) {
+                $($handler.on_ping(payload, sender);)+
             }
-            fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Sender<'_>) {
-                $(self.$index.on_pong(payload, sender);)+
+            fn on_pong(&mut $self, payload: &ControlPayload, sender: &mut Sender<'_>) {
+                $($handler.on_pong(payload, sender);)+
             }
-            fn on_refused(&mut self, response: Response<'_>) {
-                $(self.$index.on_refused(response);)+
+            fn on_refused(&mut $self, response: Response<'_>) {
+                $($handler.on_refused(response);)+
             }
-            fn on_error(&mut self, error: Error) {
-                $(self.$index.on_error(error);)+
+            fn on_error(&mut $self, error: Error) {
+                $($handler.on_error(error);)+
             }
-            fn on_close(&mut self, close: &Close) {
-                $(self.$index.on_close(close);)+
+            fn on_close(&mut $self, close: &Close) {
+                $($handler.on_close(close);)+
             }
         }
     };
 }
 
-tuple!(A 0, B 1);
-tuple!(A 0, B 1, C 2);
-tuple!(A 0, B 1, C 2, D 3);
+forward!([H: Handler + ?Sized] &mut H, self => (**self));
+forward!([A: Handler, B: Handler] (A, B), self => self.0, self.1);
+forward!([A: Handler, B: Handler, C: Handler] (A, B, C), self => self.0, self.1, self.2);
+forward!([A: Handler, B: Handler, C: Handler, D: Handler] (A, B, C, D), self => self.0, self.1, self.2, self.3);

@@ -1,7 +1,7 @@
 #![no_std]
 #![forbid(unsafe_code)]
 #![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
-// No reachable panic: what could panic on input is not used.
+// No reachable panic: nothing that can panic on input is used.
 #![warn(
     clippy::indexing_slicing,
     clippy::string_slice,
@@ -13,23 +13,38 @@
     clippy::unimplemented
 )]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, clippy::panic))]
-//! A WebSocket without the socket: bytes in, events out, bytes to send out.
+//! The WebSocket protocol (RFC 6455) without the socket: you move the bytes, this crate does the rest.
 //!
-//! The protocol of RFC 6455, opening handshake to close, both roles, as one machine that does no I/O, reads no clock,
-//! has no randomness and no heap of its own. The same machine runs in firmware without an allocator and under any
-//! runtime on a server, and every run of it can be replayed.
+//! Most WebSocket libraries own the connection: they read from it, write to it and wait for it.
+//! This one does not. A [`WebSocket`] is a plain value, client or server, that you use like this:
+//!
+//! 1. Read bytes from your connection, and pass them to [`receive`](WebSocket::receive).
+//! 2. Match on the [`Event`]s that it returns: a request, a message, a Ping, an error, the close.
+//! 3. Call [`send`](WebSocket::send), [`ping`](WebSocket::ping) or [`close`](WebSocket::close). They
+//!    append bytes to a buffer of yours, the outbox.
+//! 4. Write the outbox to your connection.
+//!
+//! The crate handles the opening handshake, masking, fragments, UTF-8, Pings, timeouts and the
+//! closing handshake. It does no I/O and reads no clock, so the same code runs in firmware, under
+//! any async runtime, and in a test that replays recorded bytes. (This design is called *sans-IO*.)
+//! It is `no_std`, needs no heap, and contains no unsafe code.
 //!
 //! # The loop
 //!
+//! A blocking echo server:
+//!
 //! ```no_run
 //! # use std::io::{Read, Write};
-//! use sansocket::{Config, Event, WebSocket};
+//! use sansocket::{Config, Event, WebSocket, heapless};
 //!
 //! # fn serve(mut stream: std::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
 //! let mut ws = WebSocket::server(Config::default());
-//! let mut buffer = [0; 1024]; // what one read brings
-//! let mut inbox = heapless::Vec::<u8, 4096>::new(); // a message of several reads; its capacity bounds every message
-//! let mut outbox = heapless::Vec::<u8, 5280>::new(); // bytes to send: largest message + header + a read's worth of replies
+//! // For the bytes of one read.
+//! let mut buffer = [0; 1024];
+//! // For a message that spans several reads. Its capacity limits the size of every message.
+//! let mut inbox = heapless::Vec::<u8, 4096>::new();
+//! // For the bytes to send: the largest message, its header, and the replies to one read.
+//! let mut outbox = heapless::Vec::<u8, 5280>::new();
 //! loop {
 //!     let n = stream.read(&mut buffer)?;
 //!     let mut input = &mut buffer[..n];
@@ -41,13 +56,14 @@
 //!             Event::Request(request) => ws.accept(request.accept(), &mut outbox)?,
 //!             Event::Open(_) => {}
 //!             Event::Message(message) => ws.send(message, &mut outbox)?,
-//!             Event::Piece(_) => {} // with Delivery::Pieces
-//!             Event::Ping(_) | Event::Pong(_) => {} // already answered; for whoever wants to see them
-//!             Event::Refused(_) => {} // a client's: the response
-//!             Event::Error(error) => eprintln!("{error}"),
-//!             Event::Close(close) => println!("{close}"),
+//!             Event::Piece(_) => {}                 // only with `Delivery::Pieces`
+//!             Event::Ping(_) | Event::Pong(_) => {} // the Pong for a Ping is already pending
+//!             // Client only: the response that refused the upgrade. `Error` follows.
+//!             Event::Refused(response) => eprintln!("status {}", response.status()),
+//!             Event::Error(error) => eprintln!("{error}"), // `Close` follows
+//!             Event::Close(close) => println!("{close}"),  // the last event
 //!         }
-//!         ws.transmit(&mut outbox)?; // what the machine owes: a Pong, a Close, a refusal
+//!         ws.transmit(&mut outbox)?; // pending output: a Pong, a Close frame, a refusal
 //!     }
 //!     ws.transmit(&mut outbox)?;
 //!     stream.write_all(&outbox)?;
@@ -59,25 +75,45 @@
 //! # }
 //! ```
 //!
-//! A client differs in two lines: it is made with a source of masking keys, and asks.
+//! A client differs in two lines: its constructor takes a random number generator for the masking
+//! keys, and it sends the request.
 //!
 //! ```
-//! # use sansocket::{Config, Connect, WebSocket};
-//! # let rng = rand::rng();
+//! use sansocket::{Config, Connect, WebSocket};
 //! # let mut outbox = Vec::new();
+//! // Unlike `rand::rng()`, a `StdRng` is `Send`: the connection can move to another thread.
+//! let rng = rand::make_rng::<rand::rngs::StdRng>();
 //! let mut ws = WebSocket::client(Config::default(), rng);
 //! ws.connect(Connect::new("example.com", "/chat").protocol("chat"), &mut outbox)?;
+//! # std::thread::spawn(move || drop(ws)).join().unwrap();
 //! # Ok::<_, sansocket::ConnectError>(())
 //! ```
 //!
-//! Once it is closed, a good server shuts its sending side down, reads and discards until the end of the stream or a
-//! deadline, and then drops the socket: dropping one with unread input makes the kernel reset the connection, and the
-//! peer may lose the Close frame.
+//! For callbacks instead of a match, implement [`Handler`] and call
+//! [`dispatch`](WebSocket::dispatch).
 //!
-//! # What borrows what
+//! Do not drop the socket of a closed connection at once. Shut down its sending side, read and
+//! discard until the end of the stream or a deadline, then drop it. If unread input is left, the
+//! kernel resets the connection, and the peer may lose the Close frame.
 //!
-//! Events borrow the input or the inbox, never the machine: replying inside the match arm compiles, as above. An event
-//! cannot be kept past the next `receive`:
+//! # What `receive` takes
+//!
+//! The input can be cut anywhere, even after every byte: the events are the same. `receive` uses up
+//! all of the input before it returns `None`, so the next read can overwrite the buffer.
+//!
+//! There is one exception. While a request waits for its answer
+//! ([`awaits_caller`](WebSocket::awaits_caller)), `receive` takes nothing and returns `None`. The
+//! loop above answers in the match arm, so it never sees this. A server that answers later keeps
+//! `request.accept()`, which borrows nothing, and the rest of `input`, and passes that rest to
+//! `receive` after the answer.
+//!
+//! # Borrowing
+//!
+//! A message that lies whole in the input is unmasked there, and the event points into the input.
+//! Only a message that spans several inputs is copied to the inbox; then the event points there.
+//!
+//! No event borrows the `WebSocket`, so you can reply inside the match arm. An event cannot be kept
+//! past the next `receive`:
 //!
 //! ```compile_fail,E0499
 //! # use sansocket::{Config, Server, WebSocket};
@@ -90,13 +126,11 @@
 //! println!("{first:?}");
 //! ```
 //!
-//! Every slice of input is used up: nothing need be handed in again. Where a message lies whole in the input it is lent from
-//! there, unmasked in place; only one that spans slices is collected in the inbox. A caller may stop between two events.
+//! # Large messages without a copy
 //!
-//! # Large messages, in place
-//!
-//! A frame that is cut by the end of a read costs a copy into the inbox. Who has a large buffer may wait instead: ask
-//! [`missing`](WebSocket::missing) before `receive`, leave the cut frame where it is, and read what it lacks behind it.
+//! A frame that is cut by the end of a read is copied to the inbox. With a large buffer you can
+//! avoid the copy: before `receive`, ask [`missing`](WebSocket::missing) how many bytes of the frame
+//! are still to come, and read them behind the bytes that you have.
 //!
 //! ```no_run
 //! # use sansocket::{Config, Event, WebSocket};
@@ -105,20 +139,24 @@
 //! # let mut ws = WebSocket::server(Config::default());
 //! # let mut inbox = Vec::new();
 //! let mut buffer = vec![0; 64 * 1024];
-//! let (mut kept, mut next) = (0, 16 * 1024); // what of a cut frame is at the buffer's front; what the next read asks for
+//! let mut kept = 0; // bytes at the front of the buffer that `receive` has not taken
+//! let mut next = 16 * 1024; // size of the next read
 //! # while !ws.is_closed() {
-//! let end = kept + stream.read(&mut buffer[kept..kept + next])?;
-//! let room = buffer.len();
+//! let n = stream.read(&mut buffer[kept..kept + next])?;
+//! if n == 0 {
+//!     ws.receive_eof();
+//! }
+//! let (capacity, end) = (buffer.len(), kept + n);
 //! let mut input = &mut buffer[..end];
 //! next = 16 * 1024;
 //! loop {
 //!     let missing = ws.missing(input, &inbox);
-//!     if missing > 0 && missing <= (room - input.len()) as u64 {
+//!     if missing > 0 && missing <= (capacity - input.len()) as u64 {
 //!         next = missing as usize;
-//!         break; // to read the rest
+//!         break; // read the rest of the frame
 //!     }
 //!     let Some(event) = ws.receive(&mut input, &mut inbox) else { break };
-//!     // … as above
+//!     // Handle the event, as above. Answer a request here, or do not read until it is answered.
 //! }
 //! kept = input.len();
 //! buffer.copy_within(end - kept..end, 0);
@@ -127,77 +165,109 @@
 //! # }
 //! ```
 //!
-//! # Bytes to send
-//!
-//! What is sent is appended to an outbox, whole frames or nothing. A full outbox is an [`Err`] that says how many bytes
-//! are needed, and that changed nothing: flush it and call again. What the machine owes (one slot: the latest Pong, or a
-//! Close frame, or a refusal) is appended by [`transmit`](WebSocket::transmit), or ahead of the next
-//! [`send`](WebSocket::send).
-//!
-//! There are three ways to send: [`send`](WebSocket::send) a whole message, [`send_piece`](WebSocket::send_piece) a
-//! fragment, [`send_header`](WebSocket::send_header) and then the payload from where it lies. And, outside any connection,
-//! [`frame::encode`] for a broadcast.
-//!
 //! # Messages larger than memory
 //!
-//! With [`Delivery::Pieces`], a message is lent piece by piece, in place, as it comes. Text stays text: a character that
-//! two slices share comes by value ahead of the next piece.
+//! With [`Delivery::Pieces`], a message arrives as a series of [`Event::Piece`], in constant memory.
+//! Each piece points into the input. A piece of text is a `&str`; if the input ends inside a
+//! character, the next piece carries that character by value, ahead of its text.
+//!
+//! # Sending
+//!
+//! | | appends |
+//! |---|---|
+//! | [`send`](WebSocket::send) | a whole message |
+//! | [`send_piece`](WebSocket::send_piece) | a fragment of a message |
+//! | [`send_header`](WebSocket::send_header) | a frame header; you send the payload from your own memory |
+//! | [`transmit`](WebSocket::transmit) | pending output: the latest Pong, an idle Ping, a Close frame or a refusal |
+//! | [`frame::encode`] | a frame for many connections, made once |
+//!
+//! Every call appends whole frames or nothing. If the outbox is full, the call returns an [`Err`]
+//! with the number of bytes that it needs, and changes nothing: flush the outbox and call again.
+//! Only the latest Pong is kept pending, and `send` appends it ahead of its message.
 //!
 //! # Time
 //!
-//! Time is data: [`handle_timeout`](WebSocket::handle_timeout) tells it, [`poll_timeout`](WebSocket::poll_timeout) asks
-//! for it. Whoever calls neither has no timeouts.
+//! The crate reads no clock. Pass the time to [`handle_timeout`](WebSocket::handle_timeout), and ask
+//! [`poll_timeout`](WebSocket::poll_timeout) when to do so next. Without these calls there are no
+//! timeouts.
 //!
 //! ```
-//! # use sansocket::{Config, Event, Server, State, WebSocket};
+//! # use sansocket::{Config, Event, Server, WebSocket};
 //! # use core::time::Duration;
-//! let config = Config::default().idle_ping(Some(Duration::from_secs(30))).pong_timeout(Some(Duration::from_secs(20)));
+//! let config = Config::default()
+//!     .idle_ping(Some(Duration::from_secs(30)))
+//!     .pong_timeout(Some(Duration::from_secs(20)));
 //! let mut ws = WebSocket::<Server>::open(config);
 //! let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
 //!
-//! assert_eq!(ws.poll_timeout(), Some(Duration::ZERO)); // armed: call at once
+//! assert_eq!(ws.poll_timeout(), Some(Duration::ZERO)); // call at once
 //! ws.handle_timeout(Duration::from_secs(1000));
 //! assert_eq!(ws.poll_timeout(), Some(Duration::from_secs(1030)));
 //! ws.handle_timeout(Duration::from_secs(1030));
 //! ws.transmit(&mut outbox)?;
-//! assert_eq!(outbox, [0x89, 0x00]); // an idle Ping
+//! assert_eq!(outbox, [0x89, 0x00]); // a Ping
 //! ws.handle_timeout(Duration::from_secs(1050));
-//! assert!(ws.is_closed()); // a dead peer noticed
+//! assert!(ws.is_closed()); // the peer is dead
 //! assert!(matches!(ws.receive(&mut &mut [][..], &mut inbox), Some(Event::Error(_))));
 //! # Ok::<_, sansocket::OutboxFull>(())
 //! ```
 //!
 //! # How a connection ends
 //!
-//! | what happens | events | [`is_closed`](WebSocket::is_closed) becomes true |
+//! | cause | events | [`is_closed`](WebSocket::is_closed) becomes true |
 //! |---|---|---|
-//! | the peer breaks the protocol | Error, Close 1006 not clean | when our Close frame is transmitted |
-//! | the peer's Close frame arrives | Close with its code, or 1005; clean | server: when the reply is transmitted; client: then at the end of the stream or the closing timeout |
-//! | [`close`](WebSocket::close) was called | messages are still delivered until the peer's Close frame arrives | as above |
-//! | end of the stream without a Close frame from the peer | Error, Close 1006 | at once |
-//! | end of the stream after it | none | at once |
-//! | closing timeout without a Close frame from the peer | Close 1006 | at once |
-//! | closing timeout after it, or after a fault | none more | at once |
-//! | handshake timeout, missing Pong | Error, Close 1006 | at once: a silent peer is told nothing |
-//! | [`reject`](WebSocket::reject) | Close 1006 | with the response |
-//! | the machine refuses a bad request | Error, Close 1006 | when the refusal is transmitted |
-//! | a client refuses a response, or is refused | Error, Close 1006 | at once |
+//! | the peer breaks the protocol | Error, Close 1006 (not clean) | when our Close frame is transmitted |
+//! | the peer's Close frame arrives | Close with its code, or 1005 (clean) | server: when the reply is transmitted; client: then at the end of the stream or the closing timeout |
+//! | you call [`close`](WebSocket::close) | messages, until the peer's Close frame arrives | as above |
+//! | the stream ends without the peer's Close frame | Error, Close 1006 | at once |
+//! | the stream ends after it | none | at once |
+//! | closing timeout without the peer's Close frame | Close 1006 | at once |
+//! | closing timeout after it, or after a failure | none | at once |
+//! | handshake timeout, Pong timeout | Error, Close 1006 | at once; nothing is sent to a silent peer |
+//! | you call [`reject`](WebSocket::reject) | Close 1006 | when the response is appended |
+//! | the server receives a bad request | Error, Close 1006 | when the refusal is transmitted |
+//! | the client receives a bad response | Error, Close 1006 | at once |
+//! | the client's request is refused | Refused, Error, Close 1006 | at once |
 //!
-//! Close is the last event of every connection and comes exactly once. A browser fires `close` only when TCP ends, and
-//! drops messages after it has called `close()`.
+//! Close is the last event of every connection, and there is exactly one. (A browser differs: it
+//! fires `close` only when TCP ends, and drops messages that arrive after its own `close()`.)
+//!
+//! # Connections that are already open
+//!
+//! If other software does the opening handshake (a web framework, or a stack for HTTP/2 or HTTP/3),
+//! use one of the four constructors named `open`. [`check_request`](handshake::check_request) and
+//! [`check_response`](handshake::check_response) check HTTP/1.1 headers that it has parsed. There is
+//! no [`Event::Open`]; pass every byte after the handshake to `receive`.
+//!
+//! | constructor | for |
+//! |---|---|
+//! | `WebSocket::<Server>::open(config)` | a server that also does handshakes of its own: both kinds have one type |
+//! | `WebSocket::<Client<R>>::open(config, rng)` | the same for a client |
+//! | `WebSocket::<Established<Server>>::open(config)` | firmware: this type does no handshakes, so the HTTP code is not linked |
+//! | `WebSocket::<Established<Client<R>>>::open(config, rng)` | the same for a client |
 //!
 //! # Runtimes
 //!
-//! A wrapper that owns its buffers cannot return the event of [`receive`](WebSocket::receive) from a loop: today's borrow
-//! checker extends the conditionally returned borrow over the whole loop (E0499). [`poll`](WebSocket::poll) and
-//! [`event`](WebSocket::event) are the two halves of `receive`, and the first borrows nothing.
+//! An async `next()` that owns its buffers cannot return an event from a loop around
+//! [`receive`](WebSocket::receive): the borrow checker extends the borrow over the whole loop
+//! (E0499). Use the two halves of `receive` instead: [`poll`](WebSocket::poll) finds the next event
+//! and borrows nothing, [`event`](WebSocket::event) returns it.
 //!
 //! # Features
 //!
 //! - `alloc` (default): [`Buffer`] for `Vec<u8>`, and `Inbox`.
-//! - `simdutf8`: text is validated with the widest vector instructions that the processor has; needs `std`.
-//! - `simd`: so are payloads masked, and the handshake's SHA-1 is the processor's own where it has one; with `simdutf8`, and needs `std` too.
+//! - `sha1_smol` (default): the handshake's SHA-1 comes from the crate `sha1_smol`. Without this
+//!   feature it comes from a compact function of this crate, which takes less flash.
+//! - `simdutf8`: UTF-8 is validated with the widest vector instructions of the processor. Needs `std`.
+//! - `simd`: the same for masking. SHA-1 uses the processor's own instructions where it has them.
+//!   Includes `simdutf8`. Needs `std`.
 //! - `defmt`: events, errors and states derive `defmt::Format`.
+//!
+//! `base64ct` encodes the handshake's keys; it is always a dependency.
+//!
+//! [`heapless`] and [`rand_core`] are re-exported, because their types and traits are part of this
+//! API: `sansocket::heapless::Vec` and `sansocket::rand_core::CryptoRng` have the version that
+//! [`Buffer`] and [`Client`] need.
 
 #[cfg(feature = "alloc")]
 extern crate alloc;
@@ -212,7 +282,7 @@ mod event;
 pub mod frame;
 mod handler;
 pub mod handshake;
-mod mask;
+use frame::mask;
 mod message;
 mod receiver;
 mod role;

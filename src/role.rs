@@ -1,50 +1,58 @@
-//! The two roles, as types: what only one of them has lives in its type.
+//! The roles as types: the state and the code of one role exist only in its type.
 
 use crate::Error;
+use crate::frame::mask::{Mask, Masking, MaskingKey};
 use crate::handshake::{ClientOpening, NoOpening, Opening, ServerOpening};
-use crate::mask::{Mask, Masking, MaskingKey};
 use rand_core::CryptoRng;
 
-/// [`Server`] or [`Client`], or one of them [`Established`]; there is no other.
+/// The side of a connection: [`Server`], [`Client`], or [`Established`] around one of them.
+///
+/// The trait is sealed: no other type can implement it.
 ///
 /// ```compile_fail,E0277
 /// struct Proxy;
 /// impl sansocket::Role for Proxy {}
 /// ```
 ///
-/// `Role::Mask` is what [`send_header`](crate::WebSocket::send_header) hands out: a client's [`Mask`], and `()` for a
-/// server. Both are [`Masking`].
+/// `Role::Mask` is what [`send_header`](crate::WebSocket::send_header) returns: a [`Mask`] for a
+/// client, `()` for a server. Both implement [`Masking`].
 pub trait Role: sealed::Role {}
 
-/// The server's role: its frames are not masked, and it has no source of randomness.
-#[derive(Debug)]
+/// The server: its frames are not masked (RFC 6455 section 5.1), and it needs no random numbers.
+#[derive(Clone, Debug)]
 pub struct Server;
 
-/// The client's role, with the source of its masking keys.
+/// The client, with the random number generator for its masking keys and its `Sec-WebSocket-Key`.
 ///
-/// "The masking key MUST be derived from a strong source of entropy" (RFC 6455 section 5.3): only a
-/// [`CryptoRng`] will do.
+/// "The masking key MUST be derived from a strong source of entropy" (RFC 6455 section 5.3): the
+/// generator must be a [`CryptoRng`].
 ///
 /// ```compile_fail,E0277
 /// # use sansocket::{Config, WebSocket};
 /// struct AllZero; // no CryptoRng
 /// let ws = WebSocket::client(Config::default(), AllZero);
 /// ```
-#[derive(Debug)]
+///
+/// It can be cloned if the generator can. Two clones that both go on sending use the same masking
+/// keys: clone a client for tests and snapshots only.
+#[doc(alias = "masking key")]
+#[doc(alias = "random")]
+#[derive(Clone, Debug)]
 pub struct Client<R> {
     pub(crate) rng: R,
 }
 
-/// The role `R` where something else does the opening handshake: an HTTP stack. The connection is open from the start, and
-/// firmware holds no code for heads.
+/// The role `R` of a connection whose opening handshake another HTTP stack does. The connection is
+/// open from the start, and the code that parses heads is not linked.
 ///
 /// ```
 /// use sansocket::{Config, Established, Server, WebSocket};
 /// let ws = WebSocket::<Established<Server>>::open(Config::default());
 /// ```
 ///
-/// `WebSocket::<Server>::open` does the same, in the type of the connections that shake hands themselves.
-#[derive(Debug)]
+/// `WebSocket::<Server>::open` does the same, in the type that can also do the handshake.
+#[doc(alias = "upgrade")]
+#[derive(Clone, Debug)]
 pub struct Established<R> {
     pub(crate) role: R,
 }
@@ -58,18 +66,21 @@ impl<R: CryptoRng> Role for Client<R> {}
 pub(crate) mod sealed {
     use super::*;
 
-    /// What the machine asks of a role.
+    /// The differences between the roles. It is `pub` in a private module, so that only this crate
+    /// can implement it.
     pub trait Role {
-        /// What is known of the peer's part of the opening handshake.
-        type Opening: Opening<Error: Into<Error>>;
-        /// What a frame is masked with.
+        /// The state of the opening handshake while the peer's head is received.
+        type Opening: Opening<Error: Into<Error>> + Clone + core::fmt::Debug;
+        /// The mask of one frame: [`Mask`], or `()` for frames that are not masked.
         type Mask: Masking;
+        /// Whether it is the server's side. A server receives masked frames, and ends the stream
+        /// (RFC 6455 sections 5.1 and 7.1.1).
         const IS_SERVER: bool;
-        /// Whether requests come to it, to be answered.
+        /// Whether it receives and answers requests.
         const ANSWERS: bool;
-        /// What the next frame is masked with.
+        /// Makes the mask of the next frame. A client draws a new key.
         fn mask(&mut self) -> Self::Mask;
-        /// Its key; `None` where frames are not masked.
+        /// The key of a mask; `None` if frames are not masked.
         fn key(mask: &Self::Mask) -> Option<MaskingKey>;
     }
 

@@ -1,291 +1,253 @@
-//! The sending half of a connection: messages to frames, and the pending answers to the peer (RFC 6455 sections 5.1, 5.4,
-//! 5.5 and 6.1).
+//! The sending half of a connection: messages to frames, and the answers to the peer that are pending (RFC 6455 sections 5.1,
+//! 5.4, 5.5 and 6.1).
 //!
 //! | state | entered by | left by |
 //! |---|---|---|
 //! | `Connecting` | a new connection | the end of the handshake |
-//! | `Open` | the handshake; a message's last frame | `send_piece`, `send_header`, any end |
+//! | `Open` | the handshake; the last frame of a message | `send_piece`, `send_header`, any end |
 //! | `Fragmented` | a fragment that is not the last | the last fragment, any end |
-//! | `Payload` | `send_header` | `payload_sent` of all of it, to the state that it holds |
-//! | `LastPending` | the peer's Close frame or error, a bad request | `transmit` |
-//! | `Ended` | `close`, `transmit` of what was pending, the end of the connection | |
+//! | `Payload` | `send_header` | `payload_sent` of all of it, to the state in `then` |
+//! | `LastPending` | the peer's Close frame, an error that the peer is informed of | `transmit` |
+//! | `Ended` | `close`, `transmit` of what was pending, any other end | never |
 //!
-//! A Close is only ever queued by leaving the open states, and only those let data frames begin: so none follows a Close.
+//! No data frame can follow a Close frame: a Close frame is sent or queued only by leaving `Open` and `Fragmented`, nothing
+//! leads back to them, and a data frame begins only there.
 
 use crate::data::{ControlPayload, Fragment, Kind};
-use crate::frame::{self, Header, MAX_CONTROL, Mask, Opcode, header_size};
+use crate::frame::{self, Header, MAX_CONTROL, Mask, Opcode};
 use crate::{Buffer, CloseCode, OutboxFull, Reject, Role, SendError};
+use core::fmt;
 
-#[derive(Debug)]
-pub(crate) struct Sender {
+#[derive(Clone)]
+pub(crate) struct Sender<R> {
+    /// It makes the masking keys.
+    pub(crate) role: R,
     state: State,
+    /// The number of payload bytes that the caller still sends of the frame whose header was sent last. Until it is 0, nothing
+    /// else may be sent.
+    payload: u64,
     /// The payload of a pending Pong. "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to
     /// previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame"
-    /// (section 5.5.3): a later one replaces an earlier one, and the end of the connection removes it. (After our own Close
-    /// frame, Pings are still answered until the peer's.)
+    /// (section 5.5.3): a new one replaces it, and the end of the connection removes it.
     pong: Option<ControlPayload>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 enum State {
     /// The opening handshake is not complete.
     Connecting,
     /// Between messages.
     Open,
-    /// Inside a fragmented message of this kind.
+    /// Between the fragments of a message of this kind.
     Fragmented(Kind),
-    /// Inside a frame: the caller sends this many bytes of payload, and nothing else may be sent.
-    Payload { remaining: u64, then: Then },
-    /// A last one is pending.
-    LastPending(Last),
-    /// Our Close frame, or a refusal, has been sent, or nothing is to be sent any more.
+    /// `transmit` appends a Close frame with this code, an empty one for 1005.
+    ClosePending(CloseCode),
+    /// `transmit` appends the HTTP response with this status that refuses a request.
+    RefusalPending(u16),
+    /// Nothing more is sent. After our own Close frame, a Pong still is, until the peer's Close frame arrives.
     Ended,
 }
 
-/// What follows a payload.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
-    Open,
-    Close(CloseCode),
-    Ended,
-}
-
-/// What is sent last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Last {
-    /// A Close frame with this code; an empty one for 1005.
-    Close(CloseCode),
-    /// An HTTP response with this status.
-    Refusal(u16),
-}
-
-/// Where frames go: what masks them, and the outbox. They travel together.
-pub(crate) struct Output<'o, R, B: ?Sized> {
-    pub(crate) role: &'o mut R,
-    pub(crate) outbox: &'o mut B,
-}
-
-impl<R: Role, B: Buffer + ?Sized> Output<'_, R, B> {
-    fn size(len: usize) -> usize {
-        frame::size(len, !R::IS_SERVER)
-    }
-
-    /// Appends a frame whose payload comes in two parts. There must be capacity for it.
-    #[inline(never)]
-    fn append(&mut self, fin: bool, opcode: Opcode, lead: &[u8], rest: &[u8]) {
-        let key = R::key(&self.role.mask());
-        Header { fin, opcode, len: (lead.len() + rest.len()) as u64, mask: key }.append(self.outbox);
-        match key {
-            None => {
-                self.outbox.append(lead);
-                self.outbox.append(rest);
-            }
-            Some(key) => {
-                let mut mask = Mask::new(key);
-                self.outbox.append_masked(lead, key);
-                mask.advance(lead.len());
-                self.outbox.append_masked(rest, mask.key());
-            }
-        }
+/// All but the role.
+impl<R> fmt::Debug for Sender<R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sender").field("state", &self.state).field("pong", &self.pong).finish_non_exhaustive()
     }
 }
 
-impl Sender {
-    const fn new(state: State) -> Self {
-        Self { state, pong: None }
+impl<R> Sender<R> {
+    pub(crate) const fn connecting(role: R) -> Self {
+        Self { role, state: State::Connecting, payload: 0, pong: None }
     }
 
-    pub(crate) const fn connecting() -> Self {
-        Self::new(State::Connecting)
+    pub(crate) const fn open(role: R) -> Self {
+        Self { role, state: State::Open, payload: 0, pong: None }
     }
 
-    pub(crate) const fn open() -> Self {
-        Self::new(State::Open)
+    /// Opens it: the handshake is complete.
+    pub(crate) fn start(&mut self) {
+        self.state = State::Open;
     }
 
-    pub(crate) const fn ended() -> Self {
-        Self::new(State::Ended)
-    }
-
-    /// The response that refuses a request is pending.
-    pub(crate) const fn refusing(status: u16) -> Self {
-        Self::new(State::LastPending(Last::Refusal(status)))
-    }
-
-    /// Whether neither side has closed and nothing has failed.
+    /// Whether neither endpoint has closed, and nothing has failed.
     pub(crate) const fn is_open(&self) -> bool {
-        matches!(self.state, State::Open | State::Fragmented(_) | State::Payload { then: Then::Open, .. })
+        matches!(self.state, State::Open | State::Fragmented(_))
     }
 
-    /// Whether nothing is pending, and nothing but Pongs will be.
     pub(crate) const fn is_ended(&self) -> bool {
-        matches!(self.state, State::Ended | State::Payload { then: Then::Ended, .. })
+        matches!(self.state, State::Ended)
     }
 
-    /// Answers a Ping.
-    pub(crate) fn queue_pong(&mut self, payload: &[u8]) {
-        let pong = self.pong.insert(ControlPayload::new());
-        // A Ping's payload fits.
-        let _ = pong.extend_from_slice(payload);
-    }
-
-    /// Sends a Close frame with this code as soon as possible, unless one has been sent, and then nothing.
-    pub(crate) fn queue_close(&mut self, code: CloseCode) {
-        self.pong = None;
-        match &mut self.state {
-            State::Payload { then, .. } => *then = Then::Close(code),
-            State::Ended => {}
-            state => *state = State::LastPending(Last::Close(code)),
-        }
-    }
-
-    /// Sends nothing any more. (The caller may still report the payload that it is sending.)
-    pub(crate) fn end(&mut self) {
-        self.pong = None;
-        match &mut self.state {
-            State::Payload { then, .. } => *then = Then::Ended,
-            state => *state = State::Ended,
-        }
-    }
-
-    /// Whether it is open between messages with no Pong pending: nothing to transmit.
+    /// Whether it is open between messages and no Pong is pending.
     #[inline]
     pub(crate) const fn is_idle(&self) -> bool {
         matches!(self.state, State::Open) && self.pong.is_none()
     }
 
-    /// Appends what is pending, all of it or nothing. `false` inside a frame: nothing may be sent there.
-    pub(crate) fn transmit<R: Role, B: Buffer + ?Sized>(
-        &mut self,
-        idle_ping: bool,
-        mut output: Output<'_, R, B>,
-    ) -> Result<bool, OutboxFull> {
+    /// Queues the answer to a Ping.
+    pub(crate) fn queue_pong(&mut self, payload: &[u8]) {
+        let pong = self.pong.insert(ControlPayload::new());
+        // It fits: a Ping has at most 125 bytes too.
+        let _ = pong.extend_from_slice(payload);
+    }
+
+    /// Queues a Close frame with this code, unless one has been sent. Nothing else is sent any more.
+    pub(crate) fn queue_close(&mut self, code: CloseCode) {
+        self.pong = None;
+        if !self.is_ended() {
+            self.state = State::ClosePending(code);
+        }
+    }
+
+    /// Queues the response that refuses a request.
+    pub(crate) fn queue_refusal(&mut self, status: u16) {
+        self.state = State::RefusalPending(status);
+    }
+
+    /// Ends it: nothing is sent any more, but for a payload that the caller is sending.
+    pub(crate) fn end(&mut self) {
+        self.pong = None;
+        self.state = State::Ended;
+    }
+
+    /// Notes that the caller has sent `len` bytes of payload.
+    pub(crate) fn payload_sent(&mut self, len: u64) -> Result<(), SendError> {
+        self.payload = self.payload.checked_sub(len).ok_or(SendError::PayloadExceeded)?;
+        Ok(())
+    }
+
+    /// Whether a frame may begin: "an endpoint MUST ensure the WebSocket connection is in an OPEN state" (section 6.1), and the
+    /// frame before must be complete.
+    fn check_between_frames(&self) -> Result<(), SendError> {
         match self.state {
-            // No client has it: there it is not even linked.
-            State::LastPending(Last::Refusal(status)) if R::ANSWERS => {
-                Reject::status(status).append(output.outbox)?;
-            }
-            State::LastPending(Last::Close(code)) => {
-                let bytes = code.0.to_be_bytes();
-                let payload = if code == CloseCode::NO_STATUS { &[][..] } else { &bytes };
-                self.append(Opcode::Close, payload, &[], &mut output)?;
-            }
-            State::Payload { .. } => return Ok(false),
-            _ if idle_ping => self.append(Opcode::Ping, &[], &[], &mut output)?,
-            _ => self.reserve(0, &mut output)?,
+            State::Open | State::Fragmented(_) if self.payload > 0 => Err(SendError::PayloadOwed),
+            State::Open | State::Fragmented(_) => Ok(()),
+            _ => Err(SendError::NotOpen),
         }
-        if let State::LastPending(_) = self.state {
-            self.state = State::Ended;
+    }
+
+    /// Whether a message may begin: not inside another one (section 5.4).
+    #[inline]
+    pub(crate) fn check_between_messages(&self) -> Result<(), SendError> {
+        match self.state {
+            State::Open if self.payload == 0 => Ok(()),
+            _ => self.check_between_frames().and(Err(SendError::InsideMessage)),
         }
-        Ok(true)
+    }
+}
+
+impl<R: Role> Sender<R> {
+    fn frame_size(len: usize) -> usize {
+        frame::size(len, !R::IS_SERVER)
     }
 
     /// Checks that `size` bytes fit behind a pending Pong, which it appends.
     #[inline]
-    fn reserve<R: Role, B: Buffer + ?Sized>(
-        &mut self,
-        size: usize,
-        output: &mut Output<'_, R, B>,
-    ) -> Result<(), OutboxFull> {
-        let pong = self.pong.as_ref().map_or(0, |pong| Output::<R, B>::size(pong.len()));
+    fn reserve<B: Buffer + ?Sized>(&mut self, size: usize, outbox: &mut B) -> Result<(), OutboxFull> {
+        let pong = self.pong.as_ref().map_or(0, |pong| Self::frame_size(pong.len()));
         let needed = size.saturating_add(pong);
-        if output.outbox.room() < needed {
+        if outbox.remaining() < needed {
             return Err(OutboxFull { needed });
         }
         if let Some(pong) = &self.pong {
-            output.append(true, Opcode::Pong, &[], pong);
+            append(true, Opcode::Pong, &[], pong, &mut self.role, outbox);
             self.pong = None;
         }
         Ok(())
     }
 
-    /// Appends a control frame behind a pending Pong: both or neither.
-    fn append<R: Role, B: Buffer + ?Sized>(
+    /// Appends a frame, whose payload comes in two parts, behind a pending Pong: both or neither.
+    #[inline(never)]
+    fn append<B: Buffer + ?Sized>(
         &mut self,
+        fin: bool,
         opcode: Opcode,
         lead: &[u8],
         rest: &[u8],
-        output: &mut Output<'_, R, B>,
+        outbox: &mut B,
     ) -> Result<(), OutboxFull> {
-        self.reserve(Output::<R, B>::size(lead.len() + rest.len()), output)?;
-        output.append(true, opcode, lead, rest);
+        self.reserve(Self::frame_size(lead.len() + rest.len()), outbox)?;
+        append(fin, opcode, lead, rest, &mut self.role, outbox);
         Ok(())
+    }
+
+    /// Appends what is pending, all of it or nothing: the last frame or response, or an idle Ping, or a Pong. Nothing is
+    /// appended inside a frame. Whether the idle Ping was sent.
+    pub(crate) fn transmit<B: Buffer + ?Sized>(
+        &mut self,
+        idle_ping: bool,
+        outbox: &mut B,
+    ) -> Result<bool, OutboxFull> {
+        let code_bytes;
+        let (opcode, payload) = match self.state {
+            _ if self.payload > 0 => return Ok(false),
+            // `ANSWERS` keeps the response out of a client's code.
+            State::RefusalPending(status) if R::ANSWERS => {
+                Reject::status(status).append(outbox)?;
+                self.state = State::Ended;
+                return Ok(false);
+            }
+            State::ClosePending(code) => {
+                code_bytes = code.0.to_be_bytes();
+                (Opcode::Close, if code == CloseCode::NO_STATUS { &[][..] } else { &code_bytes })
+            }
+            _ if idle_ping => (Opcode::Ping, &[][..]),
+            _ => {
+                self.reserve(0, outbox)?;
+                return Ok(false);
+            }
+        };
+        self.append(true, opcode, payload, &[], outbox)?;
+        if opcode == Opcode::Close {
+            self.state = State::Ended;
+        }
+        Ok(opcode == Opcode::Ping)
     }
 
     /// Appends a message in one frame.
     #[inline]
-    pub(crate) fn send<R: Role, B: Buffer + ?Sized>(
+    pub(crate) fn send<B: Buffer + ?Sized>(
         &mut self,
         kind: Kind,
         payload: &[u8],
-        mut output: Output<'_, R, B>,
+        outbox: &mut B,
     ) -> Result<(), SendError> {
         self.check_between_messages()?;
         if self.pong.is_some() {
-            return self.send_after_pong(kind, payload, output);
+            return Ok(self.append(true, kind.into(), payload, &[], outbox)?);
         }
-        self.reserve(Output::<R, B>::size(payload.len()), &mut output)?;
-        frame::append_message(kind, payload, R::key(&output.role.mask()), output.outbox);
+        let needed = Self::frame_size(payload.len());
+        if outbox.remaining() < needed {
+            return Err(OutboxFull { needed }.into());
+        }
+        frame::append_message(kind, payload, R::key(&self.role.mask()), outbox);
         Ok(())
     }
 
-    /// Outlined: passing the outbox to a call forces its length out of a register on the hot path.
-    #[cold]
-    #[inline(never)]
-    fn send_after_pong<R: Role, B: Buffer + ?Sized>(
-        &mut self,
-        kind: Kind,
-        payload: &[u8],
-        mut output: Output<'_, R, B>,
-    ) -> Result<(), SendError> {
-        self.reserve(Output::<R, B>::size(payload.len()), &mut output)?;
-        self.send(kind, payload, output)
-    }
-
     /// Appends the header of a message in one frame, whose payload the caller then sends.
-    pub(crate) fn send_header<R: Role, B: Buffer + ?Sized>(
+    pub(crate) fn send_header<B: Buffer + ?Sized>(
         &mut self,
         kind: Kind,
         len: u64,
-        mut output: Output<'_, R, B>,
+        outbox: &mut B,
     ) -> Result<R::Mask, SendError> {
         self.check_between_messages()?;
+        // "the most significant bit MUST be 0" (section 5.2)
         if len > i64::MAX.unsigned_abs() {
             return Err(SendError::TooLong);
         }
-        self.reserve(header_size(len, !R::IS_SERVER), &mut output)?;
-        let mask = output.role.mask();
-        Header { fin: true, opcode: kind.into(), len, mask: R::key(&mask) }.append(output.outbox);
-        if len > 0 {
-            self.state = State::Payload { remaining: len, then: Then::Open };
-        }
+        self.reserve(Header::size(len, !R::IS_SERVER), outbox)?;
+        let mask = self.role.mask();
+        Header { fin: true, opcode: kind.into(), len, key: R::key(&mask) }.append(outbox);
+        self.payload = len;
         Ok(mask)
     }
 
-    /// Notes that the caller has sent payload.
-    pub(crate) fn payload_sent(&mut self, len: u64) -> Result<(), SendError> {
-        match &mut self.state {
-            State::Payload { remaining, then } => {
-                *remaining = remaining.checked_sub(len).ok_or(SendError::PayloadExceeded)?;
-                if *remaining == 0 {
-                    self.state = match *then {
-                        Then::Open => State::Open,
-                        Then::Close(code) => State::LastPending(Last::Close(code)),
-                        Then::Ended => State::Ended,
-                    };
-                }
-                Ok(())
-            }
-            _ if len == 0 => Ok(()),
-            _ => Err(SendError::PayloadExceeded),
-        }
-    }
-
     /// Appends a fragment of a message.
-    pub(crate) fn send_piece<R: Role, B: Buffer + ?Sized>(
+    pub(crate) fn send_piece<B: Buffer + ?Sized>(
         &mut self,
         fragment: Fragment<'_>,
-        mut output: Output<'_, R, B>,
+        outbox: &mut B,
     ) -> Result<(), SendError> {
         let Fragment { lead, message, last } = fragment;
         let kind = message.kind();
@@ -297,60 +259,53 @@ impl Sender {
         };
         let mut memory = [0; 4];
         let lead = lead.map_or("", |lead| lead.encode_utf8(&mut memory)).as_bytes();
-        let rest = message.as_bytes();
-        self.reserve(Output::<R, B>::size(lead.len() + rest.len()), &mut output)?;
-        output.append(last, opcode, lead, rest);
+        self.append(last, opcode, lead, message.as_bytes(), outbox)?;
         self.state = if last { State::Open } else { State::Fragmented(kind) };
         Ok(())
     }
 
-    /// Appends the caller's Ping.
-    pub(crate) fn ping<R: Role, B: Buffer + ?Sized>(
+    /// Appends the caller's Ping or Close frame. After a Close frame, nothing but Pongs is sent.
+    pub(crate) fn send_control<B: Buffer + ?Sized>(
         &mut self,
-        payload: &[u8],
-        mut output: Output<'_, R, B>,
+        opcode: Opcode,
+        lead: &[u8],
+        rest: &[u8],
+        outbox: &mut B,
     ) -> Result<(), SendError> {
         self.check_between_frames()?;
-        if payload.len() > MAX_CONTROL {
+        if lead.len() + rest.len() > MAX_CONTROL {
             return Err(SendError::TooLong);
         }
-        Ok(self.append(Opcode::Ping, &[], payload, &mut output)?)
-    }
-
-    /// Appends the caller's Close frame, after which nothing but Pongs is sent.
-    pub(crate) fn close<R: Role, B: Buffer + ?Sized>(
-        &mut self,
-        code: &[u8],
-        reason: &[u8],
-        mut output: Output<'_, R, B>,
-    ) -> Result<(), SendError> {
-        self.check_between_frames()?;
-        if code.len() + reason.len() > MAX_CONTROL {
-            return Err(SendError::TooLong);
+        self.append(true, opcode, lead, rest, outbox)?;
+        if opcode == Opcode::Close {
+            self.state = State::Ended;
         }
-        self.append(Opcode::Close, code, reason, &mut output)?;
-        self.state = State::Ended;
         Ok(())
     }
+}
 
-    /// Whether a frame may begin now: "an endpoint MUST ensure the WebSocket connection is in an OPEN state"
-    /// (section 6.1).
-    fn check_between_frames(&self) -> Result<(), SendError> {
-        match self.state {
-            State::Open | State::Fragmented(_) => Ok(()),
-            State::Payload { then: Then::Open, .. } => Err(SendError::PayloadOwed),
-            _ => Err(SendError::NotOpen),
+/// Appends a frame whose payload comes in two parts. There must be capacity for it.
+#[inline(never)]
+fn append<R: Role, B: Buffer + ?Sized>(
+    fin: bool,
+    opcode: Opcode,
+    lead: &[u8],
+    rest: &[u8],
+    role: &mut R,
+    outbox: &mut B,
+) {
+    let key = R::key(&role.mask());
+    Header { fin, opcode, len: (lead.len() + rest.len()) as u64, key }.append(outbox);
+    match key {
+        None => {
+            outbox.append(lead);
+            outbox.append(rest);
         }
-    }
-
-    /// Whether a whole message may be sent now: not inside another one (section 5.4).
-    #[inline]
-    pub(crate) fn check_between_messages(&self) -> Result<(), SendError> {
-        // One comparison on the hot path.
-        if let State::Open = self.state {
-            Ok(())
-        } else {
-            self.check_between_frames().and(Err(SendError::InsideMessage))
+        Some(key) => {
+            outbox.append_masked(lead, key);
+            let mut mask = Mask::new(key);
+            mask.advance(lead.len());
+            outbox.append_masked(rest, mask.key());
         }
     }
 }

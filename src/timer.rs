@@ -1,58 +1,71 @@
-//! The one timer of a connection: it limits the handshake and the closing, and watches that an open peer is alive.
+//! The one timer of a connection: it limits the handshake and the closing, and checks that the peer of an open connection is
+//! alive.
 
 use crate::config::Millis;
 use core::time::Duration;
 
-/// What happens when time passes. Each running state has its deadline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) enum Timer {
     Off,
-    /// Starts with the next call of `handle_timeout`.
+    /// It starts with the next `handle_timeout`, with the timeout of the connection's state.
     Armed,
-    /// The handshake, or the closing, must be complete by then.
-    Limit(Duration),
-    /// Open: where the peer sends nothing until then, an idle Ping follows.
-    Idle(Duration),
-    /// Open: an idle Ping is pending, and the peer must send something by then.
-    PingPending(Duration),
-    /// Open: an idle Ping is sent, and the peer must send something by then.
-    PingSent(Duration),
+    /// It runs until this deadline.
+    Running(WaitsFor, Duration),
+}
+
+/// What should happen before the deadline.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum WaitsFor {
+    /// The end of the opening handshake.
+    Handshake,
+    /// Open: any input. Otherwise an idle Ping becomes pending.
+    Input,
+    /// Open, with an idle Ping pending: any input.
+    TransmitOfPing,
+    /// Open, with an idle Ping sent: any input.
+    Pong,
+    /// The end of the connection.
+    Closing,
 }
 
 impl Timer {
-    /// Armed, unless the timeout is for ever.
-    pub(crate) fn armed(timeout: Millis) -> Self {
-        if timeout == Millis::NEVER { Self::Off } else { Self::Armed }
+    /// Armed, unless the timeout is never.
+    pub(crate) const fn armed(timeout: Millis) -> Self {
+        if timeout.is_never() { Self::Off } else { Self::Armed }
     }
 
-    /// Runs from `now` on in the state that `running` makes of the deadline.
-    pub(crate) fn start(timeout: Millis, now: Duration, running: fn(Duration) -> Self) -> Self {
-        timeout.get().map_or(Self::Off, |timeout| running(now.saturating_add(timeout)))
+    pub(crate) fn start(timeout: Millis, now: Duration, waits_for: WaitsFor) -> Self {
+        match timeout.get() {
+            Some(timeout) => Self::Running(waits_for, now.saturating_add(timeout)),
+            None => Self::Off,
+        }
     }
 
+    /// When it acts: `ZERO` for at once.
     pub(crate) const fn deadline(self) -> Option<Duration> {
         match self {
             Self::Off => None,
             Self::Armed => Some(Duration::ZERO),
-            Self::Limit(at) | Self::Idle(at) | Self::PingPending(at) | Self::PingSent(at) => Some(at),
+            Self::Running(_, deadline) => Some(deadline),
         }
     }
 
-    /// The peer has sent something: an open connection's silence begins anew.
+    /// Notes that the peer is alive: on an open connection it begins anew.
     #[inline(always)]
     pub(crate) fn note_activity(&mut self) {
-        if let Self::Idle(_) | Self::PingPending(_) | Self::PingSent(_) = self {
+        if let Self::Running(WaitsFor::Input | WaitsFor::TransmitOfPing | WaitsFor::Pong, _) = self {
             *self = Self::Armed;
         }
     }
 
     pub(crate) const fn is_ping_pending(self) -> bool {
-        matches!(self, Self::PingPending(_))
+        matches!(self, Self::Running(WaitsFor::TransmitOfPing, _))
     }
 
-    pub(crate) fn ping_sent(&mut self) {
-        if let Self::PingPending(deadline) = *self {
-            *self = Self::PingSent(deadline);
+    /// Notes that the pending idle Ping, if there is one, has been sent.
+    pub(crate) fn note_ping_sent(&mut self) {
+        if let Self::Running(waits_for @ WaitsFor::TransmitOfPing, _) = self {
+            *waits_for = WaitsFor::Pong;
         }
     }
 }

@@ -1,54 +1,57 @@
-//! Streaming UTF-8 validation, exact to the octet (RFC 6455 section 8.1, RFC 3629).
+//! Incremental UTF-8 validation: invalid text is found on its first invalid byte (RFC 6455 section
+//! 8.1, RFC 3629).
 //!
-//! Whole stretches go through `from_utf8`; the only state is the character that a slice leaves unfinished.
+//! The text is validated slice by slice. The only state is the character that one slice begins and
+//! the next one ends.
 
-/// The character that a slice leaves unfinished: at most three bytes, a prefix of valid UTF-8.
-#[derive(Clone, Copy, Debug, Default)]
+/// An incomplete character at the end of a slice: at most three bytes, a prefix of valid UTF-8.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Unfinished {
     bytes: [u8; 4],
     len: u8,
 }
 
 impl Unfinished {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; 4], len: 0 }
+    }
+
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0
     }
 
     /// Continues the unfinished character, if there is one, with the front of `bytes`: how many bytes it takes, and the
-    /// character once it is complete. `None` on the byte that makes it invalid.
-    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Option<(usize, Option<char>)> {
-        if self.is_empty() {
-            return Some((0, None));
-        }
-        for (index, &byte) in bytes.iter().enumerate() {
-            *self.bytes.get_mut(usize::from(self.len))? = byte;
+    /// character once it is complete, else "". `None` on the byte that makes it invalid.
+    pub(crate) fn finish(&mut self, bytes: &[u8]) -> Option<(usize, &str)> {
+        let (mut taken, mut complete) = (0, 0);
+        while self.len > 0
+            && let Some(byte) = bytes.get(taken)
+        {
+            *self.bytes.get_mut(usize::from(self.len))? = *byte;
             self.len += 1;
+            taken += 1;
             match core::str::from_utf8(self.bytes.get(..usize::from(self.len))?) {
-                Ok(text) => {
-                    let finished = text.chars().next();
-                    self.len = 0;
-                    return Some((index + 1, finished));
-                }
+                Ok(_) => (complete, self.len) = (self.len, 0),
                 Err(error) if error.error_len().is_some() => return None,
                 Err(_) => {}
             }
         }
-        Some((bytes.len(), None))
+        let character = self.bytes.get(..usize::from(complete))?;
+        Some((taken, core::str::from_utf8(character).ok()?))
     }
 
-    /// Stores the character that `bytes` leave unfinished at their end: how many bytes it has.
-    pub(crate) fn store(&mut self, bytes: &[u8]) -> usize {
-        let len = unfinished_len(bytes);
-        let tail = bytes.get(bytes.len() - len..).unwrap_or_default();
+    /// Splits an unfinished character off the end of `bytes`, and stores it. The rest is not validated.
+    pub(crate) fn split_off<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
+        let (rest, tail) = bytes.split_at_checked(bytes.len() - unfinished_len(bytes)).unwrap_or_default();
         for (slot, byte) in self.bytes.iter_mut().zip(tail) {
             *slot = *byte;
         }
-        self.len = len as u8;
-        len
+        self.len = tail.len() as u8;
+        rest
     }
 }
 
-/// The text that `bytes` are.
+/// `bytes` as text; `None` if they are not UTF-8.
 #[inline]
 pub(crate) fn validate(bytes: &[u8]) -> Option<&str> {
     #[cfg(feature = "simdutf8")]
@@ -57,7 +60,7 @@ pub(crate) fn validate(bytes: &[u8]) -> Option<&str> {
     core::str::from_utf8(bytes).ok()
 }
 
-/// The longest text that `bytes` begin with.
+/// The longest prefix of `bytes` that is text.
 #[cold]
 pub(crate) fn valid_prefix(bytes: &[u8]) -> &str {
     match core::str::from_utf8(bytes) {
@@ -66,15 +69,15 @@ pub(crate) fn valid_prefix(bytes: &[u8]) -> &str {
     }
 }
 
-/// How many bytes at the end of `bytes` are the beginning of a character: 0 to 3.
+/// The length of the incomplete character at the end of `bytes`: 0 to 3.
 fn unfinished_len(bytes: &[u8]) -> usize {
     let mut tail = bytes.get(bytes.len().saturating_sub(3)..).unwrap_or_default();
-    // The end of a character that began before.
+    // Skips the end of a character that begins before the tail.
     while let [0x80..0xC0, rest @ ..] = tail {
         tail = rest;
     }
     match core::str::from_utf8(tail) {
-        // A prefix of a character is what `from_utf8` finds no fault in but the missing rest.
+        // No `error_len`: nothing is wrong except that the text ends inside a character.
         Err(error) if error.error_len().is_none() => tail.len() - error.valid_up_to(),
         _ => 0,
     }
@@ -84,22 +87,23 @@ fn unfinished_len(bytes: &[u8]) -> usize {
 mod tests {
     use super::*;
 
-    /// Whether `bytes`, handed in one by one, are a prefix of valid UTF-8; else the index of the invalid byte.
+    /// Validates `bytes` one by one: the state after them if they are a prefix of valid UTF-8, or
+    /// the index of the first invalid byte.
     fn one_by_one(bytes: &[u8]) -> Result<Unfinished, usize> {
-        let mut state = Unfinished::default();
+        let mut state = Unfinished::new();
         for (at, byte) in bytes.iter().enumerate() {
             let slice = core::slice::from_ref(byte);
             let (taken, _) = state.finish(slice).ok_or(at)?;
             if taken == 0 {
-                let tail = state.store(slice);
-                validate(&slice[..1 - tail]).ok_or(at)?;
+                validate(state.split_off(slice)).ok_or(at)?;
             }
         }
         Ok(state)
     }
 
+    /// Proves: T3, T6.
     #[test]
-    fn t3_t6_every_sequence_of_four_bytes_is_judged_on_its_octet_as_the_standard_library_judges_it() {
+    fn every_four_bytes_fail_at_the_byte_where_the_standard_library_fails() {
         // Every first and second byte; third and fourth on both sides of each boundary.
         let edges = [0x7F, 0x80, 0x8F, 0x90, 0xBF, 0xC2];
         for first in 0..=255u8 {
@@ -110,7 +114,7 @@ mod tests {
                         let expected = match core::str::from_utf8(&bytes) {
                             Ok(_) => Ok(true),
                             Err(error) if error.error_len().is_none() => Ok(false),
-                            // The octet that makes it wrong: the first that no valid text continues with.
+                            // The first byte that makes the prefix invalid.
                             Err(error) => Err((error.valid_up_to()..4)
                                 .find(|&end| {
                                     core::str::from_utf8(&bytes[..=end])
@@ -125,24 +129,24 @@ mod tests {
         }
     }
 
+    /// Proves: T2.
     #[test]
-    fn t2_a_character_is_put_together_over_any_cut() {
+    fn a_character_is_completed_across_any_cut() {
         for text in ["é", "€", "😀", "\u{10FFFF}", "\u{800}", "\u{D7FF}", "\u{E000}"] {
             let bytes = text.as_bytes();
             for cut in 1..bytes.len() {
-                let mut state = Unfinished::default();
-                assert_eq!(state.store(&bytes[..cut]), cut);
-                assert_eq!(state.finish(&bytes[cut..]), Some((bytes.len() - cut, text.chars().next())));
+                let mut state = Unfinished::new();
+                assert_eq!(state.split_off(&bytes[..cut]), b"");
+                assert_eq!(state.finish(&bytes[cut..]), Some((bytes.len() - cut, text)));
                 assert!(state.is_empty());
             }
         }
     }
 
     #[test]
-    fn a_wrong_end_is_not_taken_for_an_unfinished_character() {
+    fn an_invalid_end_is_not_an_unfinished_character() {
         for wrong in [&b"a\xE0\x80"[..], b"a\xED\xA0", b"a\xF4\x90", b"a\xC0", b"a\xF5", b"a\x80\x80\x80"] {
-            let tail = Unfinished::default().store(wrong);
-            assert_eq!(validate(&wrong[..wrong.len() - tail]), None, "{wrong:x?}");
+            assert_eq!(validate(Unfinished::new().split_off(wrong)), None, "{wrong:x?}");
             assert_eq!(valid_prefix(wrong), "a", "{wrong:x?}");
         }
     }

@@ -1,27 +1,27 @@
-//! The connection as its users see it: the opening handshake, then a receiver and a sender; and time (RFC 6455 sections 4 to
-//! 7).
+//! A connection as its users see it: the opening handshake, then a receiver and a sender; and time (RFC 6455 sections 4 to 7).
 //!
-//! `State` and `is_closed` are not stored: they follow from the two halves.
+//! [`State`] and [`is_closed`](WebSocket::is_closed) are not stored. They follow from the parts:
 //!
-//! | `Receiver` | `Sender` | state |
+//! | receiving part | sender | state |
 //! |---|---|---|
-//! | any but the below | open | `Open` |
-//! | receiving | ended: our Close frame is sent | `Closing` |
-//! | peer closed, or ended | last one pending | `Closing` |
-//! | peer closed | ended | server: `Closed`; client: `Closing` until the stream ends |
-//! | ended | ended | `Closed` |
+//! | handshake | any | `Connecting` |
+//! | receiver | open | `Open` |
+//! | receiver, the peer's Close frame has not arrived | ended: our Close frame is sent | `Closing` |
+//! | receiver, ended or after the peer's Close frame | last frame or response pending | `Closing` |
+//! | receiver, after the peer's Close frame | ended | server: `Closed`; client: `Closing`, until the stream ends |
+//! | receiver, ended | ended | `Closed` |
 
 use crate::config::Millis;
 use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Piece};
 use crate::event::{Close, Data, Error, Event, Found, Ready, State};
-use crate::frame;
+use crate::frame::{self, Opcode};
 use crate::handshake::{
     self, Accept, Connect, Handshake, Open, Outcome, Reject, Request, Response, ServerOpening,
 };
 use crate::receiver::{self, End, Receiver, Rules};
-use crate::role::{Client, Established, Role, Server, sealed};
-use crate::sender::{Output, Sender};
-use crate::timer::Timer;
+use crate::role::{Client, Established, Role, Server};
+use crate::sender::Sender;
+use crate::timer::{Timer, WaitsFor};
 use crate::{
     AnswerError, Buffer, CloseCode, CloseError, Config, ConnectError, Delivery, OutboxFull, ProtocolError,
     SendError, utf8,
@@ -29,96 +29,104 @@ use crate::{
 use core::{fmt, mem, ops::Range, time::Duration};
 use rand_core::CryptoRng;
 
-/// One WebSocket connection, as a machine without I/O: bytes in ([`receive`](Self::receive)), events out, bytes to
-/// send out ([`transmit`](Self::transmit), [`send`](Self::send) and their kin).
+/// One WebSocket connection, as a machine without I/O: bytes in ([`receive`](Self::receive)), events out, bytes to send out
+/// ([`transmit`](Self::transmit), [`send`](Self::send) and the like).
 ///
 /// See the [crate's documentation](crate) for the loop, and for how a connection ends.
+#[derive(Clone)]
 pub struct WebSocket<R: Role> {
-    role: R,
     config: Config,
     timer: Timer,
-    receiving: Receiving<R>,
-    sender: Sender,
+    receiving: Receiving<R::Opening>,
+    sender: Sender<R>,
 }
 
-/// The receiving half.
-enum Receiving<R: sealed::Role> {
-    Handshake(Handshake<R::Opening>),
+/// The part of a connection that takes the input.
+#[derive(Clone, Debug)]
+enum Receiving<O> {
+    Handshake(Handshake<O>),
     Frames(Receiver),
 }
 
 impl WebSocket<Server> {
-    /// A server's side of a connection, before the client's request.
+    /// A server's end of a connection, before the client's request.
     #[must_use]
+    #[doc(alias = "upgrade")]
     pub fn server(config: Config) -> Self {
         let handshake = Handshake::head(ServerOpening::default());
-        Self::new(Server, config, handshake, Timer::armed(config.handshake_timeout))
+        Self::connecting(Server, config, handshake, Timer::armed(config.handshake_timeout))
     }
 
-    /// A server's side of a connection that is open already: something else has done the opening handshake, an HTTP/1.1
-    /// stack (see [`check_request`](crate::handshake::check_request)) or one for HTTP/2 or HTTP/3. There is no
-    /// [`Event::Open`].
+    /// A server's end of a connection whose opening handshake other software has done: an HTTP/1.1 stack (see
+    /// [`check_request`](crate::handshake::check_request)), or one for HTTP/2 or HTTP/3. There is no [`Event::Open`].
+    ///
+    /// For connections in the same variable or collection as those of [`server`](Self::server). If all connections start
+    /// like this, [`WebSocket::<Established<Server>>::open`](WebSocket::open) leaves the HTTP code out of the program.
     #[must_use]
-    pub fn open(config: Config) -> Self {
-        Self::new_open(Server, config)
+    pub const fn open(config: Config) -> Self {
+        Self::established(Server, config)
     }
 
     /// Accepts the request: appends the response with status 101. [`Event::Open`] is next, and messages can be sent.
     ///
-    /// It need not be called while the [`Request`] is at hand: until the answer, no input is taken.
+    /// The [`Request`] need not be at hand any more: no input is taken until the answer.
     ///
     /// # Errors
-    /// [`AnswerError`]; nothing has changed, and the request can still be answered.
-    pub fn accept<B>(&mut self, accept: Accept<'_>, outbox: &mut B) -> Result<(), AnswerError>
-    where
-        B: Buffer + ?Sized,
-    {
+    /// [`AnswerError`]. Nothing has changed, and the request can still be answered.
+    pub fn accept<B: Buffer + ?Sized>(
+        &mut self,
+        accept: Accept<'_>,
+        outbox: &mut B,
+    ) -> Result<(), AnswerError> {
         self.accept_request(accept, outbox)
     }
 
     /// Refuses the request, or answers one that asks for no upgrade: appends the response. [`Event::Close`] is next.
     ///
     /// # Errors
-    /// [`AnswerError`]; nothing has changed, and the request can still be answered.
-    pub fn reject<B>(&mut self, reject: Reject<'_>, outbox: &mut B) -> Result<(), AnswerError>
-    where
-        B: Buffer + ?Sized,
-    {
+    /// [`AnswerError`]. Nothing has changed, and the request can still be answered.
+    pub fn reject<B: Buffer + ?Sized>(
+        &mut self,
+        reject: Reject<'_>,
+        outbox: &mut B,
+    ) -> Result<(), AnswerError> {
         self.reject_request(reject, outbox)
     }
 }
 
 impl<G: CryptoRng> WebSocket<Client<G>> {
-    /// A client's side of a connection, before its request; its masking keys and its `Sec-WebSocket-Key` come from
-    /// `rng`.
+    /// A client's end of a connection, before its request. `rng` makes the masking keys and the `Sec-WebSocket-Key`.
     #[must_use]
-    pub fn client(config: Config, rng: G) -> Self {
-        let handshake = Handshake::AwaitsCaller { key: None };
-        Self::new(Client { rng }, config, handshake, Timer::Off)
+    pub const fn client(config: Config, rng: G) -> Self {
+        Self::connecting(Client { rng }, config, Handshake::AwaitsCaller { key: None }, Timer::Off)
     }
 
-    /// A client's side of a connection that is open already: something else has done the opening handshake, an HTTP/1.1
-    /// stack (see [`check_response`](crate::handshake::check_response)) or one for HTTP/2 or HTTP/3. There is no
-    /// [`Event::Open`].
+    /// A client's end of a connection whose opening handshake other software has done: an HTTP/1.1 stack (see
+    /// [`check_response`](crate::handshake::check_response)), or one for HTTP/2 or HTTP/3. There is no [`Event::Open`].
+    ///
+    /// For connections in the same variable or collection as those of [`client`](Self::client). If all connections start
+    /// like this, `WebSocket::<Established<Client<_>>>::open` leaves the HTTP code out of the program.
     #[must_use]
-    pub fn open(config: Config, rng: G) -> Self {
-        Self::new_open(Client { rng }, config)
+    pub const fn open(config: Config, rng: G) -> Self {
+        Self::established(Client { rng }, config)
     }
 
     /// Appends the request for a WebSocket. [`Event::Open`] comes with the response.
     ///
     /// # Errors
-    /// [`ConnectError`]; nothing has changed.
-    pub fn connect<B>(&mut self, connect: Connect<'_>, outbox: &mut B) -> Result<(), ConnectError>
-    where
-        B: Buffer + ?Sized,
-    {
+    /// [`ConnectError`]. Nothing has changed.
+    #[doc(alias = "upgrade")]
+    pub fn connect<B: Buffer + ?Sized>(
+        &mut self,
+        connect: Connect<'_>,
+        outbox: &mut B,
+    ) -> Result<(), ConnectError> {
         if !self.awaits_caller() {
             return Err(ConnectError::AlreadySent);
         }
         let mut opening = connect.check()?;
         let mut random = [0; 16];
-        self.role.rng.fill_bytes(&mut random);
+        self.sender.role.rng.fill_bytes(&mut random);
         let key = handshake::key_value(&random);
         connect.append(&key, &opening, outbox)?;
         opening.key = Some(key);
@@ -129,114 +137,111 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
 }
 
 impl WebSocket<Established<Server>> {
-    /// A server's side of a connection that is open already, as [`WebSocket::<Server>::open`](WebSocket::open), in a type of its
-    /// own.
+    /// A server's end of a connection whose opening handshake other software has done, in a type that holds no HTTP code.
+    ///
+    /// It behaves as [`WebSocket::<Server>::open`](WebSocket::open).
     #[must_use]
-    pub fn open(config: Config) -> Self {
-        Self::new_open(Established { role: Server }, config)
+    pub const fn open(config: Config) -> Self {
+        Self::established(Established { role: Server }, config)
     }
 }
 
 impl<G: CryptoRng> WebSocket<Established<Client<G>>> {
-    /// A client's side of a connection that is open already, as `WebSocket::<Client<_>>::open`, in a type of its own.
+    /// A client's end of a connection whose opening handshake other software has done, in a type that holds no HTTP code.
+    ///
+    /// It behaves as `WebSocket::<Client<_>>::open`.
     #[must_use]
-    pub fn open(config: Config, rng: G) -> Self {
-        Self::new_open(Established { role: Client { rng } }, config)
+    pub const fn open(config: Config, rng: G) -> Self {
+        Self::established(Established { role: Client { rng } }, config)
     }
 }
 
 impl<R: Role> WebSocket<R> {
-    fn new(role: R, config: Config, handshake: Handshake<R::Opening>, timer: Timer) -> Self {
-        Self { role, config, timer, receiving: Receiving::Handshake(handshake), sender: Sender::connecting() }
+    const fn connecting(role: R, config: Config, handshake: Handshake<R::Opening>, timer: Timer) -> Self {
+        Self { config, timer, receiving: Receiving::Handshake(handshake), sender: Sender::connecting(role) }
     }
 
-    fn new_open(role: R, config: Config) -> Self {
+    const fn established(role: R, config: Config) -> Self {
         let receiving = Receiving::Frames(Receiver::open());
-        Self { role, config, timer: Timer::armed(config.idle_ping), receiving, sender: Sender::open() }
+        Self { config, timer: Timer::armed(config.idle_ping), receiving, sender: Sender::open(role) }
     }
 
-    /// The handshake is over.
-    fn start(&mut self, receiver: Receiver, sender: Sender) {
-        self.receiving = Receiving::Frames(receiver);
-        self.sender = sender;
-        self.arm();
-    }
-
-    pub(crate) fn accept_request<B>(&mut self, accept: Accept<'_>, outbox: &mut B) -> Result<(), AnswerError>
-    where
-        B: Buffer + ?Sized,
-    {
+    pub(crate) fn accept_request<B: Buffer + ?Sized>(
+        &mut self,
+        accept: Accept<'_>,
+        outbox: &mut B,
+    ) -> Result<(), AnswerError> {
         match self.receiving {
-            _ if !R::ANSWERS => return Err(AnswerError::NoRequest),
-            Receiving::Handshake(Handshake::AwaitsCaller { key: Some(key) }) if key == accept.key() => {}
-            Receiving::Handshake(Handshake::AwaitsCaller { key: Some(_) }) => {
-                return Err(AnswerError::OtherRequest);
-            }
-            Receiving::Handshake(Handshake::AwaitsCaller { key: None }) => {
-                return Err(AnswerError::NotAnUpgrade);
-            }
+            Receiving::Handshake(Handshake::AwaitsCaller { key }) if R::ANSWERS => match key {
+                Some(key) if key == accept.key() => {}
+                Some(_) => return Err(AnswerError::OtherRequest),
+                None => return Err(AnswerError::NotAnUpgrade),
+            },
             _ => return Err(AnswerError::NoRequest),
         }
         accept.check()?;
         accept.append(outbox)?;
-        self.start(Receiver::accepted(accept.chosen()), Sender::open());
+        self.start(Receiver::accepted(accept.chosen()));
         Ok(())
     }
 
-    pub(crate) fn reject_request<B>(&mut self, reject: Reject<'_>, outbox: &mut B) -> Result<(), AnswerError>
-    where
-        B: Buffer + ?Sized,
-    {
+    pub(crate) fn reject_request<B: Buffer + ?Sized>(
+        &mut self,
+        reject: Reject<'_>,
+        outbox: &mut B,
+    ) -> Result<(), AnswerError> {
         if !R::ANSWERS || !self.awaits_caller() {
             return Err(AnswerError::NoRequest);
         }
         reject.check()?;
         reject.append(outbox)?;
-        self.start(Receiver::ended(End::Close), Sender::ended());
+        self.end(End::Close);
         Ok(())
     }
 
-    /// Takes bytes from the front of `input` up to the next event, which borrows the input or `inbox`. `None` once the
-    /// input is used up: nothing of it must be kept or handed in again.
-    ///
-    /// The payload is unmasked in place. A message that lies whole in the input is lent from there; one that spans
-    /// several calls is collected in the inbox, which the machine clears when it needs to, and which must stay the same
-    /// from call to call; after a message it may be another one, so that a large one's memory need not be kept. The caller
-    /// may stop between two events and hand in the rest later.
-    ///
-    /// It cannot fail: what the peer does wrong is an [`Event::Error`], then an [`Event::Close`]; later input is
-    /// dropped. The one case in which `None` leaves input behind: while [`awaits_caller`](Self::awaits_caller), none is
-    /// taken.
-    ///
-    /// Call [`transmit`](Self::transmit) after each event, and once more at the end of the input.
-    #[inline(always)]
-    pub fn receive<'i: 'e, 'b: 'e, 'e, B>(
-        &mut self,
-        input: &mut &'i mut [u8],
-        inbox: &'b mut B,
-    ) -> Option<Event<'e>>
-    where
-        B: Buffer + ?Sized,
-    {
-        if let Some((kind, payload)) = self.whole_message(input, inbox) {
-            let (taken, rest) = mem::take(input).split_at_mut_checked(payload.end)?;
-            *input = rest;
-            return self.deliver(Data::InPlace(kind), taken.get_mut(payload.start..)?, inbox);
-        }
-        self.receive_next(input, inbox)
+    /// The opening handshake is complete.
+    fn start(&mut self, receiver: Receiver) {
+        self.receiving = Receiving::Frames(receiver);
+        self.sender.start();
+        self.arm();
     }
 
-    /// Everything but the fast path.
-    #[inline(never)]
-    fn receive_next<'i: 'e, 'b: 'e, 'e, B>(
+    /// Takes bytes from the front of `input` up to the next event. The event borrows from the input or from `inbox`. `None` once
+    /// the input is used up: none of it needs to be kept or passed in again.
+    ///
+    /// The payload is unmasked in place. A message that lies whole in the input is borrowed from there. A message that spans
+    /// several calls is collected in the inbox, which must stay the same from call to call, and which the machine clears when
+    /// it needs to. After a message the caller may pass another inbox, for example to free the memory of a large one. It may
+    /// also stop between two events, and pass in the rest later.
+    ///
+    /// It cannot fail: an error of the peer is an [`Event::Error`], then an [`Event::Close`], and later input is discarded. The
+    /// one case where `None` leaves input behind: while [`awaits_caller`](Self::awaits_caller), no input is taken.
+    ///
+    /// Call [`transmit`](Self::transmit) after each event, and once more at the end of the input.
+    #[doc(alias = "onmessage")]
+    #[doc(alias = "read")]
+    #[inline(always)]
+    pub fn receive<'i: 'e, 'b: 'e, 'e, B: Buffer + ?Sized>(
         &mut self,
         input: &mut &'i mut [u8],
         inbox: &'b mut B,
-    ) -> Option<Event<'e>>
-    where
-        B: Buffer + ?Sized,
-    {
-        let Some(ready) = self.poll_next(input, inbox) else {
+    ) -> Option<Event<'e>> {
+        if let Some((kind, payload)) = self.poll_unfragmented(input, inbox) {
+            let (taken, rest) = mem::take(input).split_at_mut_checked(payload.end)?;
+            *input = rest;
+            return self.message_in_place(kind, taken.get(payload.start..)?);
+        }
+        self.receive_any(input, inbox)
+    }
+
+    /// Every event but that of the fast path.
+    #[inline(never)]
+    fn receive_any<'i: 'e, 'b: 'e, 'e, B: Buffer + ?Sized>(
+        &mut self,
+        input: &mut &'i mut [u8],
+        inbox: &'b mut B,
+    ) -> Option<Event<'e>> {
+        let Some(ready) = self.poll_any(input, inbox) else {
             if !self.awaits_caller() {
                 *input = &mut [];
             }
@@ -247,78 +252,114 @@ impl<R: Role> WebSocket<R> {
         self.event(ready, taken, inbox)
     }
 
-    /// The first half of [`receive`](Self::receive), for a wrapper that owns its buffers: takes bytes from the front of
-    /// `input` up to the next event, and says how many those are, without borrowing. `None`: all used up, or
-    /// [`awaits_caller`](Self::awaits_caller).
+    /// The first half of [`receive`](Self::receive), for a wrapper that owns its buffers: takes bytes from the front of `input`
+    /// up to the next event, and returns where the event lies, without borrowing. `None`: the input is used up, or no input is
+    /// taken while [`awaits_caller`](Self::awaits_caller).
     ///
-    /// Hand a `Ready` to [`event`](Self::event), with the same `input` and inbox, before any other call.
+    /// Pass a `Ready` to [`event`](Self::event), with the same `input` and inbox, before any other call.
     #[inline]
-    pub fn poll<B>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready>
-    where
-        B: Buffer + ?Sized,
-    {
-        match self.whole_message(input, inbox) {
+    pub fn poll<B: Buffer + ?Sized>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready> {
+        match self.poll_unfragmented(input, inbox) {
             Some((kind, payload)) => {
                 let found = Found::Data(Data::InPlace(kind));
                 Some(Ready { consumed: payload.end, start: payload.start, found })
             }
-            None => self.poll_next(input, inbox),
+            None => self.poll_any(input, inbox),
         }
     }
 
-    /// The fast path to a message that is delivered whole and lies in the input: its kind, and where its payload lies.
+    /// The fast path: an unfragmented message that lies whole in the input and is delivered whole. Its kind, and where its
+    /// payload lies.
     #[inline(always)]
-    fn whole_message<B>(&mut self, input: &mut [u8], inbox: &B) -> Option<(Kind, Range<usize>)>
-    where
-        B: Buffer + ?Sized,
-    {
+    fn poll_unfragmented<B: Buffer + ?Sized>(
+        &mut self,
+        input: &mut [u8],
+        inbox: &B,
+    ) -> Option<(Kind, Range<usize>)> {
         let Receiving::Frames(receiver) = &self.receiving else { return None };
         if !receiver.is_at_boundary() || self.config.delivery != Delivery::Whole {
             return None;
         }
-        let found = receiver::whole_message(input, &Rules::new(R::IS_SERVER, &self.config, inbox))?;
+        let rules = Rules::new(R::IS_SERVER, &self.config, inbox);
+        let found = receiver::unfragmented_message(input, &rules)?;
         self.timer.note_activity();
         Some(found)
     }
 
     /// The way to every event.
     #[inline(never)]
-    fn poll_next<B>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready>
-    where
-        B: Buffer + ?Sized,
-    {
+    fn poll_any<B: Buffer + ?Sized>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready> {
         match self.receiving {
             Receiving::Handshake(_) => self.poll_handshake(input, inbox),
             Receiving::Frames(_) => self.poll_frames(input, inbox),
         }
     }
 
-    /// How many bytes behind `input` still belong to the frame that it ends in: an optional question, ahead of
-    /// [`receive`](Self::receive) or [`poll`](Self::poll), for who has a large buffer.
+    // Outlined like the next: benches/README.md, "Outlined functions".
+    #[inline(never)]
+    fn poll_handshake<B: Buffer + ?Sized>(&mut self, input: &[u8], inbox: &mut B) -> Option<Ready> {
+        let Receiving::Handshake(handshake) = &mut self.receiving else { return None };
+        let (outcome, consumed) = match handshake.read(input, inbox, &self.config) {
+            Ok(read) => read?,
+            Err(error) => return self.fail_now(error.into(), 0),
+        };
+        match outcome {
+            // The time that the caller takes for its answer is not the peer's.
+            Outcome::Request(_) => self.timer = Timer::Off,
+            Outcome::Open(_) => self.start(Receiver::open()),
+            Outcome::Refused(status) => self.fail_later(Error::Refused(status)),
+        }
+        Some(Ready { consumed, start: 0, found: Found::Handshake(outcome) })
+    }
+
+    #[inline(never)]
+    fn poll_frames<B: Buffer + ?Sized>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready> {
+        let Receiving::Frames(receiver) = &mut self.receiving else { return None };
+        if let Some(found) = receiver.pending() {
+            return Some(Ready { consumed: 0, start: 0, found });
+        }
+        if !input.is_empty() {
+            self.timer.note_activity();
+        }
+        let rules = Rules::new(R::IS_SERVER, &self.config, inbox);
+        let mut at = 0..0;
+        let found = match receiver.poll(input, &mut at, &rules, inbox) {
+            Ok(found) => found?,
+            Err(error) => return self.fail_now(error.into(), at.end),
+        };
+        match found {
+            Found::Ping => self.sender.queue_pong(receiver.control()),
+            // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close
+            // frame in response" (section 5.5.1). It echoes the code.
+            Found::PeerClosed(code) => {
+                self.sender.queue_close(code);
+                self.arm();
+            }
+            _ => {}
+        }
+        Some(Ready { consumed: at.end, start: at.start, found })
+    }
+
+    /// How many bytes behind `input` belong to the frame that `input` ends in: an optional question before
+    /// [`receive`](Self::receive) or [`poll`](Self::poll), for a caller with a large buffer.
     ///
-    /// A message that lies whole in the input is lent from there; one that does not is collected in the inbox, which is a
-    /// copy. Where the answer is not 0 and the buffer has as much room, the caller may leave `input` as it is, read that
-    /// many bytes behind it, and receive then. (Where not even the header of the frame is complete, it may ask again.) 0
-    /// says that there is nothing to wait for.
+    /// A message that does not lie whole in the input costs a copy into the inbox. If the answer is not 0, and the buffer has
+    /// that much capacity left, the caller may leave `input` as it is, read that many bytes behind it, and receive then. (If
+    /// the frame's header is not complete, the answer is the least that is missing: ask again after the read.) 0: there is
+    /// nothing to wait for.
     ///
-    /// The answer is what the peer has declared: it is to be compared with the room that there is, never allocated.
+    /// The answer is what the peer has declared. Compare it with the capacity; never allocate by it.
     #[must_use]
     #[inline(always)]
-    pub fn missing<B>(&self, input: &[u8], inbox: &B) -> u64
-    where
-        B: Buffer + ?Sized,
-    {
+    pub fn missing<B: Buffer + ?Sized>(&self, input: &[u8], inbox: &B) -> u64 {
         match &self.receiving {
             Receiving::Frames(receiver) if receiver.is_at_boundary() && frame::looks_uncut(input) => 0,
-            _ => self.missing_beyond(input, inbox),
+            _ => self.missing_of_cut(input, inbox),
         }
     }
 
     #[inline(never)]
-    fn missing_beyond<B>(&self, input: &[u8], inbox: &B) -> u64
-    where
-        B: Buffer + ?Sized,
-    {
+    fn missing_of_cut<B: Buffer + ?Sized>(&self, input: &[u8], inbox: &B) -> u64 {
         match &self.receiving {
             Receiving::Frames(receiver) => {
                 receiver.missing(input, &Rules::new(R::IS_SERVER, &self.config, inbox))
@@ -327,15 +368,17 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    /// The second half of [`receive`](Self::receive): the event that [`poll`](Self::poll) has found in `input`, whose
-    /// first [`Ready::consumed`] bytes belong to it.
+    /// The second half of [`receive`](Self::receive): the event that [`poll`](Self::poll) has found in `input`, whose first
+    /// [`Ready::consumed`] bytes belong to it.
     ///
-    /// With another input or inbox than `poll` had it is nonsense or `None`, never a panic.
+    /// With another input or inbox than `poll` had, the result is meaningless or `None`, but it never panics.
     #[inline]
-    pub fn event<'e, B>(&mut self, ready: Ready, input: &'e mut [u8], inbox: &'e mut B) -> Option<Event<'e>>
-    where
-        B: Buffer + ?Sized,
-    {
+    pub fn event<'e, B: Buffer + ?Sized>(
+        &mut self,
+        ready: Ready,
+        input: &'e mut [u8],
+        inbox: &'e mut B,
+    ) -> Option<Event<'e>> {
         let Ready { consumed, start, found } = ready;
         match found {
             Found::Data(data) => self.deliver(data, input.get_mut(start..consumed)?, inbox),
@@ -343,55 +386,61 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
+    /// A message in place.
+    #[inline]
+    fn message_in_place<'e>(&mut self, kind: Kind, payload: &'e [u8]) -> Option<Event<'e>> {
+        match kind {
+            Kind::Binary => Some(Event::Message(Message::Binary(payload))),
+            Kind::Text => match utf8::validate(payload) {
+                Some(text) => Some(Event::Message(Message::Text(text))),
+                None => self.fail_text(),
+            },
+        }
+    }
+
     /// The one way out for messages: whole in place, collected, or in pieces.
     ///
-    /// `poll` has changed all state. What is left is to see that bytes are text, once, where the `&str` is made; only where
-    /// they are not, the connection fails here.
-    #[inline(always)]
-    fn deliver<'e, B>(&mut self, data: Data, payload: &'e mut [u8], inbox: &'e B) -> Option<Event<'e>>
-    where
-        B: Buffer + ?Sized,
-    {
-        Some(match data {
-            Data::InPlace(Kind::Binary) => Event::Message(Message::Binary(payload)),
-            Data::InPlace(Kind::Text) => match utf8::validate(payload) {
-                Some(text) => Event::Message(Message::Text(text)),
-                None => return self.fail_text(),
-            },
-            Data::Collected(Kind::Binary) => Event::Message(Message::Binary(inbox.bytes())),
-            Data::Collected(Kind::Text) => Event::Message(Message::Text(inbox.text().ok()?)),
+    /// `poll` has changed all state already. What is left is to validate text, once, where the `&str` is made. Only if it is
+    /// invalid, the state changes here: the connection fails.
+    fn deliver<'e, B: Buffer + ?Sized>(
+        &mut self,
+        data: Data,
+        payload: &'e mut [u8],
+        inbox: &'e B,
+    ) -> Option<Event<'e>> {
+        match data {
+            Data::InPlace(kind) => self.message_in_place(kind, payload),
+            Data::Collected(Kind::Binary) => Some(Event::Message(Message::Binary(inbox.bytes()))),
+            Data::Collected(Kind::Text) => Some(Event::Message(Message::Text(inbox.text().ok()?))),
             Data::Piece { kind: Kind::Binary, first, last, .. } => {
-                Event::Piece(Piece { part: Part::Binary(payload), first, last })
+                Some(Event::Piece(Piece { part: Part::Binary(payload), first, last }))
             }
             Data::Piece { kind: Kind::Text, lead, tail, first, last } => {
-                let whole = payload.len().checked_sub(tail.into())?;
-                let payload = payload.get(..whole)?;
+                let complete = payload.len().checked_sub(tail.into())?;
+                let payload = payload.get(..complete)?;
                 let (text, last) = match utf8::validate(payload) {
                     Some(text) => (text, last),
                     None => match utf8::valid_prefix(payload) {
                         "" if lead.is_none() => return self.fail_text(),
-                        // What precedes the invalid bytes is delivered first.
+                        // The text before the invalid bytes is delivered first.
                         text => {
-                            self.receiving()?.fail_on_next_poll();
+                            self.receiver()?.fail_on_next_poll();
                             (text, false)
                         }
                     },
                 };
-                Event::Piece(Piece { part: Part::Text { lead, text }, first, last })
+                Some(Event::Piece(Piece { part: Part::Text { lead, text }, first, last }))
             }
-        })
+        }
     }
 
     /// Every event but a message.
-    fn other_event<'e, B>(&mut self, found: Found, inbox: &'e B) -> Option<Event<'e>>
-    where
-        B: Buffer + ?Sized,
-    {
-        // Each arm says `Some`: an event that is wrapped behind the match is on the stack twice.
+    // Each arm says `Some`: benches/README.md, "Events on the stack".
+    fn other_event<'e, B: Buffer + ?Sized>(&mut self, found: Found, inbox: &'e B) -> Option<Event<'e>> {
         match found {
             Found::Data(_) => None,
-            Found::Ping => Some(Event::Ping(control_payload(self.control()))),
-            Found::Pong => Some(Event::Pong(control_payload(self.control()))),
+            Found::Ping => control_event(Opcode::Ping, self.control()),
+            Found::Pong => control_event(Opcode::Pong, self.control()),
             Found::Handshake(Outcome::Request(asked)) => {
                 Some(Event::Request(Request::new(inbox.bytes(), asked)))
             }
@@ -406,18 +455,6 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    /// Fails on text that `poll` has found: its event is the Error instead.
-    #[cold]
-    fn fail_text<'e>(&mut self) -> Option<Event<'e>> {
-        // `None`: the connection has ended since `poll`, or the same `Ready` has failed it before.
-        self.receiving()?;
-        self.fail(ProtocolError::InvalidUtf8.into());
-        match self.pending_event()? {
-            Found::Error(error) => Some(Event::Error(error)),
-            _ => None,
-        }
-    }
-
     /// The payload of the last control frame.
     fn control(&self) -> &[u8] {
         match &self.receiving {
@@ -426,107 +463,63 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    /// The receiver, while it looks at frames.
-    fn receiving(&mut self) -> Option<&mut Receiver> {
+    /// The receiver, while input still matters to it.
+    fn receiver(&mut self) -> Option<&mut Receiver> {
         match &mut self.receiving {
             Receiving::Frames(receiver) if receiver.is_receiving() => Some(receiver),
             _ => None,
         }
     }
 
-    /// The next event that no input causes.
-    fn pending_event(&mut self) -> Option<Found> {
-        match &mut self.receiving {
-            Receiving::Frames(receiver) => receiver.pending(),
-            Receiving::Handshake(_) => None,
-        }
-    }
-
-    /// Outlined like the next, so that the two frames don't share peak stack.
-    #[inline(never)]
-    fn poll_handshake<B>(&mut self, input: &[u8], inbox: &mut B) -> Option<Ready>
-    where
-        B: Buffer + ?Sized,
-    {
-        let Receiving::Handshake(handshake) = &mut self.receiving else { return None };
-        let (outcome, consumed) = match handshake.read(input, inbox, &self.config) {
-            Ok(read) => read?,
-            Err(error) => {
-                self.fail(error.into());
-                return Some(Ready { consumed: 0, start: 0, found: self.pending_event()? });
-            }
-        };
-        match outcome {
-            // The time that the caller takes is not the peer's.
-            Outcome::Request(_) => self.timer = Timer::Off,
-            Outcome::Open(_) => {
-                self.start(Receiver::open(), Sender::open());
-            }
-            Outcome::Refused(status) => self.fail(Error::Refused(status)),
-        }
-        Some(Ready { consumed, start: 0, found: Found::Handshake(outcome) })
-    }
-
-    #[inline(never)]
-    fn poll_frames<B>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready>
-    where
-        B: Buffer + ?Sized,
-    {
-        let Receiving::Frames(receiver) = &mut self.receiving else { return None };
-        if let Some(found) = receiver.pending() {
-            return Some(Ready { consumed: 0, start: 0, found });
-        }
-        if !input.is_empty() {
-            self.timer.note_activity();
-        }
-        let rules = Rules::new(R::IS_SERVER, &self.config, inbox);
-        let mut at = 0..0;
-        let found = match receiver.poll(input, &mut at, &rules, inbox) {
-            Ok(found) => found?,
-            Err(error) => {
-                self.fail(error.into());
-                return Some(Ready { consumed: at.end, start: at.end, found: self.pending_event()? });
-            }
-        };
-        match found {
-            // "unless it already received a Close frame" (section 5.5.2): then no frame would be looked at.
-            Found::Ping => self.sender.queue_pong(receiver.control()),
-            // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close
-            // frame in response", which echoes the code (section 5.5.1).
-            Found::PeerClosed(code) => {
-                self.sender.queue_close(code);
-                self.arm();
-            }
-            _ => {}
-        }
-        Some(Ready { consumed: at.end, start: at.start, found })
-    }
-
-    /// Fails the connection (section 7.1.7): an Error and a Close event are pending, and where the peer is to know, a Close frame
-    /// or a refusal.
+    /// Fails on a text that `poll` has found: the Error is reported in place of its event. `None` if the connection has ended
+    /// since `poll`, or the same `Ready` has failed it before.
     #[cold]
-    fn fail(&mut self, error: Error) {
-        match &mut self.receiving {
-            Receiving::Frames(receiver) => {
-                receiver.end(End::Error(error));
-                match error.close_code() {
-                    Some(code) => self.sender.queue_close(code),
-                    None => self.sender.end(),
-                }
-            }
-            Receiving::Handshake(_) => {
-                let sender = match error.status() {
-                    Some(status) if R::ANSWERS => Sender::refusing(status),
-                    _ => Sender::ended(),
-                };
-                self.receiving = Receiving::Frames(Receiver::ended(End::Error(error)));
-                self.sender = sender;
-            }
+    fn fail_text<'e>(&mut self) -> Option<Event<'e>> {
+        self.receiver()?;
+        let error = ProtocolError::InvalidUtf8.into();
+        self.fail(error, End::Close);
+        Some(Event::Error(error))
+    }
+
+    /// Fails the connection with an Error that is reported now.
+    fn fail_now(&mut self, error: Error, consumed: usize) -> Option<Ready> {
+        self.fail(error, End::Close);
+        Some(Ready { consumed, start: consumed, found: Found::Error(error) })
+    }
+
+    /// Fails the connection (section 7.1.7). The events in `pending` are still to be reported, and a Close frame or a response is
+    /// queued for an error that the peer is informed of.
+    #[cold]
+    fn fail(&mut self, error: Error, pending: End) {
+        self.end_receiving(pending);
+        match error {
+            Error::Protocol(error) => self.sender.queue_close(error.close_code()),
+            Error::Request(error) if R::ANSWERS => self.sender.queue_refusal(error.status()),
+            _ => self.sender.end(),
         }
         self.arm();
     }
 
-    /// Arms the timer for the state that the connection has come to.
+    /// Fails the connection with an Error that the next poll reports.
+    fn fail_later(&mut self, error: Error) {
+        self.fail(error, End::Error(error));
+    }
+
+    /// Ends the connection at once, without an Error.
+    fn end(&mut self, end: End) {
+        self.end_receiving(end);
+        self.sender.end();
+        self.arm();
+    }
+
+    fn end_receiving(&mut self, end: End) {
+        match &mut self.receiving {
+            Receiving::Frames(receiver) => receiver.end(end),
+            handshake => *handshake = Receiving::Frames(Receiver::ended(end)),
+        }
+    }
+
+    /// Arms the timer for the state that the connection is in now.
     fn arm(&mut self) {
         self.timer = Timer::armed(match self.state() {
             State::Connecting => self.config.handshake_timeout,
@@ -536,88 +529,71 @@ impl<R: Role> WebSocket<R> {
         });
     }
 
-    /// Notes that the stream has ended: the peer will send nothing more. Call it once all input has been received.
+    /// Notes that the stream has ended: the peer sends nothing more. Call it once all input has been received.
     ///
-    /// Without a Close frame from the peer that is an [`Error::EndOfStream`] and a [`Close`] with 1006, taken with the next
-    /// [`receive`](Self::receive); after it, nothing. Either way the connection is closed.
+    /// Without a Close frame from the peer, an [`Error::EndOfStream`] and a [`Close`] with 1006 follow from the next
+    /// [`receive`](Self::receive). After the peer's Close frame nothing follows. Either way the connection is closed.
+    #[doc(alias = "disconnect")]
     pub fn receive_eof(&mut self) {
-        match &mut self.receiving {
-            Receiving::Frames(receiver) if !receiver.is_receiving() => {
-                receiver.end(End::Nothing);
-                self.sender.end();
-                self.arm();
-            }
-            _ => self.fail(Error::EndOfStream),
+        if let Receiving::Frames(receiver) = &self.receiving
+            && !receiver.is_receiving()
+        {
+            self.end(End::Nothing);
+        } else {
+            self.fail_later(Error::EndOfStream);
         }
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) is to be called next, on the scale of its `now`:
-    /// [`Duration::ZERO`] for at once, `None` while nothing waits for time to pass.
+    /// When to call [`handle_timeout`](Self::handle_timeout) next, on the scale of its `now`. [`Duration::ZERO`]: at once.
+    /// `None`: no timeout is running.
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Duration> {
         self.timer.deadline()
     }
 
-    /// Tells the time, as the duration since any fixed moment: starts the timer that has been armed since the last call, or
-    /// acts on the one that has run out. Events that it causes are taken with the next [`receive`](Self::receive), whose
-    /// input may be empty; what it owes, an idle Ping, with the next [`transmit`](Self::transmit).
+    /// Advances the time to `now`, the duration since any fixed moment. It starts the timer that was armed since the last call,
+    /// or acts on the one that has run out. Events that follow are taken with the next [`receive`](Self::receive), whose input
+    /// may be empty; an idle Ping is sent by the next [`transmit`](Self::transmit).
     ///
-    /// Receive first what has come: the timers of an open connection measure the peer's silence, and bytes that have been
-    /// read but not received are none. A loop that reads, receives and then tells the time cannot go wrong, nor can one that
-    /// tells it only when a read has brought nothing, and always while [`state`](Self::state) is not `Open`: the handshakes
-    /// must end in time whatever comes. What has come arms the timer anew, so that [`poll_timeout`](Self::poll_timeout) says
-    /// "at once" after it. Whoever never calls it has no timeouts.
+    /// Receive the input that has arrived first: the timers of an open connection measure how long the peer is silent, and bytes
+    /// that have been read but not received do not count. A loop that reads, receives, and then calls this is right. So is one
+    /// that calls it only after a read that brought nothing, and always while [`state`](Self::state) is not `Open`, because the
+    /// handshakes must end in time whatever arrives. Received bytes arm the timer anew, so [`poll_timeout`](Self::poll_timeout)
+    /// then says "at once". A program that never calls this has no timeouts.
+    #[doc(alias = "ping interval")]
+    #[doc(alias = "keepalive")]
     pub fn handle_timeout(&mut self, now: Duration) {
-        let config = self.config;
-        let ping_again = config.pong_timeout == Millis::NEVER;
-        self.timer = match self.timer {
+        let Config { handshake_timeout, idle_ping, pong_timeout, closing_timeout, .. } = self.config;
+        if self.timer.deadline().is_none_or(|deadline| now < deadline) {
+            return;
+        }
+        let (timeout, waits_for) = match self.timer {
             Timer::Off => return,
             Timer::Armed => match self.state() {
-                State::Connecting => Timer::start(config.handshake_timeout, now, Timer::Limit),
-                State::Open => Timer::start(config.idle_ping, now, Timer::Idle),
-                State::Closing | State::Closed => Timer::start(config.closing_timeout, now, Timer::Limit),
+                State::Connecting => (handshake_timeout, WaitsFor::Handshake),
+                State::Open => (idle_ping, WaitsFor::Input),
+                State::Closing | State::Closed => (closing_timeout, WaitsFor::Closing),
             },
-            Timer::Limit(deadline)
-            | Timer::Idle(deadline)
-            | Timer::PingPending(deadline)
-            | Timer::PingSent(deadline)
-                if now < deadline =>
-            {
-                return;
-            }
-            Timer::Limit(_) => return self.give_up(),
+            Timer::Running(WaitsFor::Handshake, _) => return self.fail_later(Error::HandshakeTimeout),
+            Timer::Running(WaitsFor::Closing, _) => return self.end(End::Close),
             // Without a Pong timeout, silence leads to further Pings.
-            Timer::Idle(_) | Timer::PingPending(_) | Timer::PingSent(_) if ping_again => {
-                Timer::start(config.idle_ping, now, Timer::PingPending)
+            _ if pong_timeout == Millis::NEVER => (idle_ping, WaitsFor::TransmitOfPing),
+            Timer::Running(WaitsFor::Input, _) => (pong_timeout, WaitsFor::TransmitOfPing),
+            Timer::Running(WaitsFor::TransmitOfPing | WaitsFor::Pong, _) => {
+                return self.fail_later(Error::PongTimeout);
             }
-            Timer::Idle(_) => Timer::start(config.pong_timeout, now, Timer::PingPending),
-            Timer::PingPending(_) | Timer::PingSent(_) => return self.fail(Error::PongTimeout),
         };
+        self.timer = Timer::start(timeout, now, waits_for);
     }
 
-    /// The handshake, or the closing, has taken too long.
-    fn give_up(&mut self) {
-        match &mut self.receiving {
-            Receiving::Handshake(_) => self.fail(Error::HandshakeTimeout),
-            Receiving::Frames(receiver) => {
-                receiver.end(End::Close);
-                self.sender.end();
-                self.arm();
-            }
-        }
-    }
-
-    /// Appends what the machine owes, all of it or nothing: a Pong, an idle Ping, a Close frame, the refusal of a request.
+    /// Appends the output that is pending, all of it or nothing: a Pong, an idle Ping, a Close frame, the refusal of a request.
     ///
-    /// `Ok`, and nothing is appended, while the payload of a [`send_header`](Self::send_header) is owed.
+    /// `Ok`, and nothing is appended, while the payload of a [`send_header`](Self::send_header) is not complete.
     ///
     /// # Errors
-    /// [`OutboxFull`]; nothing has changed. Flush the outbox and call again.
+    /// [`OutboxFull`]. Nothing has changed. Flush the outbox and call again.
     #[inline]
-    pub fn transmit<B>(&mut self, outbox: &mut B) -> Result<(), OutboxFull>
-    where
-        B: Buffer + ?Sized,
-    {
+    pub fn transmit<B: Buffer + ?Sized>(&mut self, outbox: &mut B) -> Result<(), OutboxFull> {
         if self.sender.is_idle() && !self.timer.is_ping_pending() {
             return Ok(());
         }
@@ -625,12 +601,9 @@ impl<R: Role> WebSocket<R> {
     }
 
     #[inline(never)]
-    fn transmit_pending<B>(&mut self, outbox: &mut B) -> Result<(), OutboxFull>
-    where
-        B: Buffer + ?Sized,
-    {
-        if self.sender.transmit(self.timer.is_ping_pending(), Output { role: &mut self.role, outbox })? {
-            self.timer.ping_sent();
+    fn transmit_pending<B: Buffer + ?Sized>(&mut self, outbox: &mut B) -> Result<(), OutboxFull> {
+        if self.sender.transmit(self.timer.is_ping_pending(), outbox)? {
+            self.timer.note_ping_sent();
         }
         if self.is_closed() {
             self.timer = Timer::Off;
@@ -638,90 +611,89 @@ impl<R: Role> WebSocket<R> {
         Ok(())
     }
 
-    /// Appends a message as one frame, behind a Pong if one is owed: both or nothing.
+    /// Appends a message as one frame, behind a Pong if one is pending: both or nothing.
     ///
     /// # Errors
-    /// [`SendError`]; nothing has changed. Where the outbox is full, [`transmit`](Self::transmit), flush and call again.
+    /// [`SendError`]. Nothing has changed. If the outbox is full: [`transmit`](Self::transmit), flush, and call again.
+    #[doc(alias = "write")]
     #[inline(always)]
-    pub fn send<'m, B>(&mut self, message: impl Into<Message<'m>>, outbox: &mut B) -> Result<(), SendError>
-    where
-        B: Buffer + ?Sized,
-    {
+    pub fn send<'m, B: Buffer + ?Sized>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+        outbox: &mut B,
+    ) -> Result<(), SendError> {
         let message = message.into();
-        let output = Output { role: &mut self.role, outbox };
-        // In registers: as a `Message` it would go through memory.
-        self.sender.send(message.kind(), message.as_bytes(), output)
+        self.sender.send(message.kind(), message.as_bytes(), outbox)
     }
 
-    /// Appends a fragment of a message as one frame (RFC 6455 section 5.4): the first one begins the message, the one that is
-    /// the last ends it. A received piece can be sent on as `&piece`.
+    /// Appends a fragment of a message as one frame (RFC 6455 section 5.4): the first fragment begins the message, and the one
+    /// that is marked as the last ends it. A received piece can be sent on as `&piece`.
     ///
     /// # Errors
-    /// [`SendError`]; nothing has changed. Where the outbox is full, [`transmit`](Self::transmit), flush and call again.
-    pub fn send_piece<'f, B>(
+    /// [`SendError`]. Nothing has changed. If the outbox is full: [`transmit`](Self::transmit), flush, and call again.
+    #[doc(alias = "fragment")]
+    #[doc(alias = "continuation")]
+    pub fn send_piece<'f, B: Buffer + ?Sized>(
         &mut self,
         fragment: impl Into<Fragment<'f>>,
         outbox: &mut B,
-    ) -> Result<(), SendError>
-    where
-        B: Buffer + ?Sized,
-    {
-        let output = Output { role: &mut self.role, outbox };
-        self.sender.send_piece(fragment.into(), output)
+    ) -> Result<(), SendError> {
+        self.sender.send_piece(fragment.into(), outbox)
     }
 
-    /// Appends the header of a message in one frame of `len` bytes, whose payload the caller sends from where it lies: a
-    /// server as it is, a client after applying the [`Mask`](crate::frame::Mask) that comes back to it.
+    /// Appends the header of a message in one frame of `len` bytes. The caller sends the payload from where it lies: a server
+    /// as it is, a client after it has applied the [`Mask`](crate::frame::Mask) that is returned.
     ///
-    /// Until [`payload_sent`](Self::payload_sent) has reported all of it, nothing else may go into the stream, and the
-    /// machine appends nothing. That a text is UTF-8 is the caller's word.
+    /// Until [`payload_sent`](Self::payload_sent) has reported all of it, nothing else may go into the stream, and the machine
+    /// appends nothing. The caller guarantees that a text is UTF-8.
     ///
     /// # Errors
-    /// [`SendError`]; nothing has changed. Where the outbox is full, [`transmit`](Self::transmit), flush and call again.
-    pub fn send_header<B>(&mut self, kind: Kind, len: u64, outbox: &mut B) -> Result<R::Mask, SendError>
-    where
-        B: Buffer + ?Sized,
-    {
-        let output = Output { role: &mut self.role, outbox };
-        self.sender.send_header(kind, len, output)
+    /// [`SendError`]. Nothing has changed. If the outbox is full: [`transmit`](Self::transmit), flush, and call again.
+    pub fn send_header<B: Buffer + ?Sized>(
+        &mut self,
+        kind: Kind,
+        len: u64,
+        outbox: &mut B,
+    ) -> Result<R::Mask, SendError> {
+        self.sender.send_header(kind, len, outbox)
     }
 
     /// Reports that `len` bytes of the payload that [`send_header`](Self::send_header) announced have been sent.
     ///
     /// # Errors
-    /// [`SendError::PayloadExceeded`] where that is more than is owed; nothing has changed.
+    /// [`SendError::PayloadExceeded`] if that is more than remains. Nothing has changed.
     pub fn payload_sent(&mut self, len: u64) -> Result<(), SendError> {
         self.sender.payload_sent(len)?;
         if len > 0 {
-            // No Ping can be sent within a frame: while the peer takes what is sent, it is not silent.
+            // No Ping can be sent inside a frame. While the peer takes the payload, it is alive.
             self.timer.note_activity();
         }
         Ok(())
     }
 
-    /// Appends a Ping with up to 125 bytes of payload, which the peer's Pong brings back.
+    /// Appends a Ping with up to 125 bytes of payload. The peer's Pong brings the payload back.
     ///
     /// # Errors
-    /// [`SendError`]; nothing has changed.
-    pub fn ping<B>(&mut self, payload: &[u8], outbox: &mut B) -> Result<(), SendError>
-    where
-        B: Buffer + ?Sized,
-    {
-        let output = Output { role: &mut self.role, outbox };
-        self.sender.ping(payload, output)
+    /// [`SendError`]. Nothing has changed.
+    pub fn ping<B: Buffer + ?Sized>(&mut self, payload: &[u8], outbox: &mut B) -> Result<(), SendError> {
+        self.sender.send_control(Opcode::Ping, &[], payload, outbox)
     }
 
     /// Starts the closing handshake: appends a Close frame with a code and a reason of up to 123 bytes, which may be empty.
     ///
-    /// Messages that the peer sends until its own Close frame are still delivered (a browser drops them); none can be sent
-    /// any more, a reply to them neither. An unfinished fragmented message stays unfinished.
+    /// Messages that the peer sends before its own Close frame are still delivered (a browser drops them). None can be sent any
+    /// more, not even as a reply to them. An unfinished fragmented message stays unfinished.
     ///
     /// # Errors
-    /// [`CloseError`]; nothing has changed.
-    pub fn close<B>(&mut self, code: CloseCode, reason: &str, outbox: &mut B) -> Result<(), CloseError>
-    where
-        B: Buffer + ?Sized,
-    {
+    /// [`CloseError`]. Nothing has changed.
+    #[doc(alias = "close code")]
+    #[doc(alias = "disconnect")]
+    pub fn close<B: Buffer + ?Sized>(
+        &mut self,
+        code: CloseCode,
+        reason: &str,
+        outbox: &mut B,
+    ) -> Result<(), CloseError> {
         // "|Sec-WebSocket-Extensions|: this status code is not used by the server" (section 7.4.1)
         if !code.is_sendable() || R::IS_SERVER && code == CloseCode::MISSING_EXTENSION {
             return Err(CloseError::InvalidCode);
@@ -729,23 +701,21 @@ impl<R: Role> WebSocket<R> {
         self.send_close(&code.0.to_be_bytes(), reason.as_bytes(), outbox)
     }
 
-    /// Starts the closing handshake with an empty Close frame: the peer reads code 1005.
+    /// Starts the closing handshake with an empty Close frame: the peer reports the code 1005.
     ///
     /// # Errors
-    /// [`CloseError`]; nothing has changed.
-    pub fn close_without_code<B>(&mut self, outbox: &mut B) -> Result<(), CloseError>
-    where
-        B: Buffer + ?Sized,
-    {
+    /// [`CloseError`]. Nothing has changed.
+    pub fn close_without_code<B: Buffer + ?Sized>(&mut self, outbox: &mut B) -> Result<(), CloseError> {
         self.send_close(&[], &[], outbox)
     }
 
-    fn send_close<B>(&mut self, lead: &[u8], rest: &[u8], outbox: &mut B) -> Result<(), CloseError>
-    where
-        B: Buffer + ?Sized,
-    {
-        let output = Output { role: &mut self.role, outbox };
-        self.sender.close(lead, rest, output).map_err(|error| match error {
+    fn send_close<B: Buffer + ?Sized>(
+        &mut self,
+        code: &[u8],
+        reason: &[u8],
+        outbox: &mut B,
+    ) -> Result<(), CloseError> {
+        self.sender.send_control(Opcode::Close, code, reason, outbox).map_err(|error| match error {
             SendError::OutboxFull(full) => CloseError::OutboxFull(full),
             SendError::PayloadOwed => CloseError::PayloadOwed,
             SendError::TooLong => CloseError::ReasonTooLong,
@@ -755,68 +725,70 @@ impl<R: Role> WebSocket<R> {
         Ok(())
     }
 
-    /// Whether a message, or a broadcast's frame, can be sent now: the connection is open, no fragmented message is
-    /// unfinished and no payload owed.
+    /// Whether a message, or the frame of a broadcast, can be sent now: the connection is open, and neither a fragmented message
+    /// nor a payload is unfinished.
     #[must_use]
     pub fn can_send(&self) -> bool {
         self.sender.check_between_messages().is_ok()
     }
 
-    /// Where the connection stands.
+    /// The state of the connection.
     #[must_use]
+    #[doc(alias = "readyState")]
     pub const fn state(&self) -> State {
         match &self.receiving {
             Receiving::Handshake(_) => State::Connecting,
-            _ if self.sender.is_open() => State::Open,
-            _ if self.is_closed() => State::Closed,
-            _ => State::Closing,
+            Receiving::Frames(_) if self.sender.is_open() => State::Open,
+            // After both Close frames, a client waits for the server to end the stream (section 7.1.1).
+            Receiving::Frames(receiver)
+                if self.sender.is_ended() && receiver.is_ended(R::IS_SERVER) =>
+            {
+                State::Closed
+            }
+            Receiving::Frames(_) => State::Closing,
         }
     }
 
-    /// Whether the transport can go: nothing more is to be sent or expected. Events may still be due: take them first.
+    /// Whether the transport can be closed: nothing more is to be sent or expected. Take the events that are still pending
+    /// first.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
-        match &self.receiving {
-            // The server ends the stream (section 7.1.1): a client waits for it.
-            Receiving::Frames(receiver) => {
-                self.sender.is_ended()
-                    && !receiver.is_receiving()
-                    && (R::IS_SERVER || !receiver.is_peer_closed())
-            }
-            Receiving::Handshake(_) => false,
-        }
+        matches!(self.state(), State::Closed)
     }
 
     /// Whether it is the caller's turn: a server's to answer a [`Request`], a client's to [`connect`](WebSocket::connect).
-    /// Until then no input is taken.
+    /// Until then, no input is taken.
     #[must_use]
     pub const fn awaits_caller(&self) -> bool {
         matches!(self.receiving, Receiving::Handshake(Handshake::AwaitsCaller { .. }))
     }
 }
 
-/// Outlined, so that no other event has its payload on the stack.
+/// A Ping's or a Pong's event. Outlined like that of a Close frame: benches/README.md, "Events on the stack".
 #[inline(never)]
-fn control_payload(bytes: &[u8]) -> ControlPayload {
+fn control_event<'e>(opcode: Opcode, bytes: &[u8]) -> Option<Event<'e>> {
     let mut payload = ControlPayload::new();
     let _ = payload.extend_from_slice(bytes);
-    payload
+    if opcode == Opcode::Ping { Some(Event::Ping(payload)) } else { Some(Event::Pong(payload)) }
 }
 
-/// A Close event.
 #[inline(never)]
 fn close_event<'e>(code: CloseCode, reason: &str, clean: bool) -> Option<Event<'e>> {
     let mut close = Close { code, reason: CloseReason::new(), clean };
-    // A control payload of 125 octets leaves 123 for the reason: it fits.
+    // It fits: a control payload of 125 bytes leaves 123 for the reason.
     let _ = close.reason.push_str(reason);
     Some(Event::Close(close))
 }
 
+/// All state but the role, whose generator of masking keys is a secret.
 impl<R: Role> fmt::Debug for WebSocket<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WebSocket")
             .field("state", &self.state())
             .field("config", &self.config)
+            .field("timer", &self.timer)
+            .field("receiving", &self.receiving)
+            .field("sender", &self.sender)
             .finish_non_exhaustive()
     }
 }

@@ -340,7 +340,7 @@ fn s11_a_head_that_comes_byte_by_byte_is_scanned_once() {
             self.1.set(self.1.get() + 1);
             &self.0
         }
-        fn room(&self) -> usize {
+        fn remaining(&self) -> usize {
             1 << 20
         }
         fn append(&mut self, bytes: &[u8]) {

@@ -290,7 +290,7 @@ impl<R: Side> End<R> {
             assert!(self.outbox.bytes == before && self.ws.state() == state, "an Err that changed something");
             match error {
                 SendError::OutboxFull(full) => {
-                    assert!(full.needed > self.outbox.room());
+                    assert!(full.needed > self.outbox.remaining());
                     assert!(again || self.outbox.bytes.is_empty());
                 }
                 error => return Err(error),

@@ -80,18 +80,18 @@ impl Buffer for Checked<'_> {
     fn bytes(&self) -> &[u8] {
         self.0.bytes()
     }
-    fn room(&self) -> usize {
+    fn remaining(&self) -> usize {
         self.0.room()
     }
     fn append(&mut self, bytes: &[u8]) {
-        assert!(bytes.len() <= self.room(), "the machine appends more than there is room");
+        assert!(bytes.len() <= self.remaining(), "the machine appends more than there is room");
         self.0.append(bytes);
     }
     fn clear(&mut self) {
         self.0.clear();
     }
     fn append_text(&mut self, text: &str) {
-        assert!(text.len() <= self.room(), "the machine appends more than there is room");
+        assert!(text.len() <= self.remaining(), "the machine appends more than there is room");
         self.0.append_text(text);
     }
     fn text(&self) -> Result<&str, core::str::Utf8Error> {
@@ -122,11 +122,11 @@ impl Buffer for Bounded {
     fn bytes(&self) -> &[u8] {
         &self.bytes
     }
-    fn room(&self) -> usize {
+    fn remaining(&self) -> usize {
         self.capacity - self.bytes.len()
     }
     fn append(&mut self, bytes: &[u8]) {
-        assert!(bytes.len() <= self.room(), "the machine appends more than there is room");
+        assert!(bytes.len() <= self.remaining(), "the machine appends more than there is room");
         self.bytes.extend_from_slice(bytes);
     }
     fn clear(&mut self) {

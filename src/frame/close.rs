@@ -3,44 +3,51 @@
 use crate::ProtocolError;
 use core::fmt;
 
-/// A close code (RFC 6455 section 7.4): any number of 16 bits, with names for those that the RFC and IANA's registry
-/// define.
+/// The status code of a Close frame (RFC 6455 section 7.4): any 16-bit number.
+///
+/// The constants are the codes of the RFC and of IANA's registry. An application may use 4000 to
+/// 4999 for itself, as `CloseCode(4000)`; libraries and frameworks register 3000 to 3999 (section
+/// 7.4.2).
+#[doc(alias = "status code")]
+#[doc(alias = "close code")]
+#[doc(alias = "StatusCode")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct CloseCode(pub u16);
 
 impl CloseCode {
-    /// The purpose of the connection has been fulfilled.
+    /// The connection has done its work.
     pub const NORMAL: Self = Self(1000);
-    /// The endpoint goes away: a server shuts down, a browser leaves the page.
+    /// The server shuts down, or the browser leaves the page.
     pub const GOING_AWAY: Self = Self(1001);
     /// The peer broke the protocol.
     pub const PROTOCOL_ERROR: Self = Self(1002);
-    /// A message of a kind that the endpoint cannot accept.
+    /// The endpoint does not accept this kind of message: it takes text only, or binary only.
     pub const UNSUPPORTED_DATA: Self = Self(1003);
-    /// The peer's Close frame had no code. Never on the wire.
+    /// The peer's Close frame had no code. Only reported, never sent.
     pub const NO_STATUS: Self = Self(1005);
-    /// The connection ended without a Close frame from the peer. Never on the wire.
+    /// The connection ended without a Close frame from the peer. Only reported, never sent.
     pub const ABNORMAL: Self = Self(1006);
-    /// Data that does not fit the message's kind: text that is not UTF-8.
+    /// The data of a message does not match its kind: text that is not UTF-8.
     pub const INVALID_DATA: Self = Self(1007);
-    /// A message that breaks the endpoint's policy.
+    /// A message violates the endpoint's policy. It serves when no other code fits.
     pub const POLICY_VIOLATION: Self = Self(1008);
-    /// A message too big to process.
+    /// A message is too big.
     pub const TOO_BIG: Self = Self(1009);
-    /// A client expected extensions that the server did not agree to; its reason lists them. Servers do not use it.
+    /// The server did not agree to an extension that the client needs; the reason names it. Only
+    /// clients send it.
     pub const MISSING_EXTENSION: Self = Self(1010);
-    /// The server met an unexpected condition.
+    /// An unexpected condition keeps the server from going on.
     pub const INTERNAL_ERROR: Self = Self(1011);
-    /// The service restarts (IANA).
+    /// The service restarts; the client may reconnect (IANA).
     pub const SERVICE_RESTART: Self = Self(1012);
-    /// Try again later (IANA).
+    /// The service is overloaded; the client may try again later (IANA).
     pub const TRY_AGAIN_LATER: Self = Self(1013);
-    /// A gateway got an invalid response from upstream (IANA).
+    /// A gateway received an invalid response from its upstream server (IANA).
     pub const BAD_GATEWAY: Self = Self(1014);
 
-    /// Whether a Close frame may carry it: the codes of section 7.4.1 and of IANA's registry that are not reserved,
-    /// and 3000 to 4999 (section 7.4.2).
+    /// Whether it may stand in a Close frame: 1000 to 1003 and 1007 to 1011 (RFC 6455 section
+    /// 7.4.1), 1012 to 1014 (IANA), and 3000 to 4999 (section 7.4.2).
     #[must_use]
     pub const fn is_sendable(self) -> bool {
         matches!(self.0, 1000..=1003 | 1007..=1014 | 3000..=4999)
@@ -53,7 +60,8 @@ impl fmt::Display for CloseCode {
     }
 }
 
-/// What the payload of a received Close frame says: its code, 1005 where it has none, and its reason.
+/// The code and the reason in the payload of a received Close frame. The code is 1005 if the
+/// payload is empty.
 pub(crate) fn parse(payload: &[u8]) -> Result<(CloseCode, &str), ProtocolError> {
     let (code, reason) = match payload {
         [] => return Ok((CloseCode::NO_STATUS, "")),
@@ -71,8 +79,9 @@ pub(crate) fn parse(payload: &[u8]) -> Result<(CloseCode, &str), ProtocolError> 
 mod tests {
     use super::*;
 
+    /// Proves: X1, X2, X3, X4, X5.
     #[test]
-    fn x1_x2_x3_x4_x5_each_close_code_is_accepted_or_refused_as_section_7_4_says() {
+    fn a_close_code_is_valid_exactly_where_section_7_4_allows_it() {
         for code in 0..=u16::MAX {
             let valid = match code {
                 1000..=1003 | 1007..=1011 | 1012..=1014 => true, // 7.4.1 and IANA
@@ -85,8 +94,9 @@ mod tests {
         }
     }
 
+    /// Proves: L1, L2, L4.
     #[test]
-    fn l1_l2_l4_the_body_is_empty_or_a_code_and_a_reason_in_utf8() {
+    fn a_close_payload_is_empty_or_a_code_and_a_reason_in_utf8() {
         assert_eq!(parse(b""), Ok((CloseCode(1005), "")));
         assert_eq!(parse(b"\x03"), Err(ProtocolError::CloseOfOneOctet));
         assert_eq!(parse(b"\x03\xE8bye"), Ok((CloseCode(1000), "bye")));
@@ -94,8 +104,9 @@ mod tests {
         assert_eq!(parse(b"\x03\xE8\xC3"), Err(ProtocolError::InvalidCloseReason));
     }
 
+    /// Proves: L3.
     #[test]
-    fn l3_a_reason_of_123_octets_fits() {
+    fn a_reason_may_have_123_bytes() {
         let mut body = std::vec![0x03, 0xE8];
         body.resize(125, b'x');
         assert_eq!(parse(&body).unwrap().1.len(), 123);

@@ -2,14 +2,13 @@
 
 mod close;
 mod header;
+pub(crate) mod mask;
 
 pub(crate) use close::parse as parse_close;
-pub(crate) use header::{
-    Header, MAX_CONTROL, MAX_HEADER, Opcode, Plain, first, header_size, length, looks_uncut, missing, plain,
-};
+pub(crate) use header::{Completed, Header, HeaderDecoder, MAX_CONTROL, Opcode, looks_uncut, short_header};
 
-pub use crate::mask::{Mask, Masking};
 pub use close::CloseCode;
+pub use mask::{Mask, Masking};
 
 use crate::data::{Kind, Message};
 use crate::mask::MaskingKey;
@@ -29,37 +28,36 @@ use crate::{Buffer, OutboxFull};
 /// assert_eq!(outbox, b"\x81\x05Hello");
 /// # Ok::<_, sansocket::OutboxFull>(())
 /// ```
-pub fn encode<'m, B>(message: impl Into<Message<'m>>, outbox: &mut B) -> Result<(), OutboxFull>
-where
-    B: Buffer + ?Sized,
-{
+pub fn encode<'m, B: Buffer + ?Sized>(
+    message: impl Into<Message<'m>>,
+    outbox: &mut B,
+) -> Result<(), OutboxFull> {
     let message = message.into();
     let payload = message.as_bytes();
     let needed = size(payload.len(), false);
-    if outbox.room() < needed {
+    if outbox.remaining() < needed {
         return Err(OutboxFull { needed });
     }
     append_message(message.kind(), payload, None, outbox);
     Ok(())
 }
 
-/// How many octets a frame with `len` octets of payload takes.
+/// The size of a frame with `len` bytes of payload.
 #[inline]
 pub(crate) fn size(len: usize, masked: bool) -> usize {
-    header_size(len as u64, masked) + len
+    Header::size(len as u64, masked) + len
 }
 
-/// Appends a message as one frame; the caller has seen that there is room.
+/// Appends a message as one frame. There must be capacity for it.
 #[inline(always)]
 pub(crate) fn append_message<B: Buffer + ?Sized>(
     kind: Kind,
     payload: &[u8],
-    mask: Option<MaskingKey>,
+    key: Option<MaskingKey>,
     outbox: &mut B,
 ) {
-    let header = Header { fin: true, opcode: kind.into(), len: payload.len() as u64, mask };
-    header.append(outbox);
-    match mask {
+    Header { fin: true, opcode: kind.into(), len: payload.len() as u64, key }.append(outbox);
+    match key {
         None => outbox.append(payload),
         Some(key) => outbox.append_masked(payload, key),
     }

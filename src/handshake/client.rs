@@ -208,7 +208,7 @@ fn status_line(line: &[u8]) -> Option<((u8, u8), u16)> {
 }
 
 /// What a client must remember while it connects, and what it knows of the response so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ClientOpening {
     /// The key that was sent; `None` where it is none.
     pub(crate) key: Option<KeyValue>,

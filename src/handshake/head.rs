@@ -7,7 +7,7 @@ use core::fmt;
 /// Reads a head: finds its lines, looking at each octet once, and collects it in the inbox.
 ///
 /// Its places are counted from the first octet that has come, which may be in an earlier head that does not count.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Reader {
     /// Where the head begins.
     head: usize,
@@ -35,8 +35,8 @@ impl Reader {
             // The caller's inbox may hold anything.
             inbox.clear();
         }
-        let limit = usize::from(config.max_head).min(inbox.limit());
-        let mut most = limit.saturating_sub(self.end).min(inbox.room());
+        let limit = usize::from(config.max_head).min(inbox.max_len());
+        let mut most = limit.saturating_sub(self.end).min(inbox.remaining());
         if inbox.bytes().len() != self.end - self.head {
             // The caller has cleared the inbox, and the head with it.
             most = 0;

@@ -80,7 +80,7 @@ pub enum Outcome {
 }
 
 /// The opening handshake of a connection: it ends in a receiver and a sender, both open or both ended.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum Handshake<O> {
     /// No input is taken: a client has not called `connect`, or a server has not answered a request. The request's key; `None`
     /// where it asks for no upgrade.
@@ -133,7 +133,7 @@ mod opening {
     }
 
     /// That of a connection which is open from the start: there is none.
-    #[derive(Debug)]
+    #[derive(Clone, Debug)]
     pub enum NoOpening {}
 
     impl Opening for NoOpening {
@@ -178,7 +178,7 @@ fn append<B: Buffer + ?Sized>(
             needed = needed.saturating_add(len);
         }
     }
-    if outbox.room() < needed {
+    if outbox.remaining() < needed {
         return Err(OutboxFull { needed });
     }
     for part in front {

@@ -277,7 +277,7 @@ const STATUSES: &[u8] = b"200 OK,301 Moved Permanently,302 Found,303 See Other,3
     500 Internal Server Error,503 Service Unavailable";
 
 /// What a server knows of the request so far.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct ServerOpening {
     /// An empty line has come before it.
     blank: bool,

@@ -83,7 +83,7 @@ impl Session {
     /// Handles events while the outbox has room for a reply. Returns the number of bytes consumed.
     fn take(&mut self, mut input: &mut [u8]) -> usize {
         let len = input.len();
-        while self.outbox.room() >= REPLY
+        while self.outbox.remaining() >= REPLY
             && let Some(event) = self.ws.receive(&mut input, &mut self.inbox)
         {
             let step = self.step;

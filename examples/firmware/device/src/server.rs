@@ -98,7 +98,7 @@ impl Connection {
     /// Handles events while the outbox has room for a reply. Returns the number of bytes consumed.
     fn take(&mut self, mut input: &mut [u8], device: &mut Device, outbox: &mut Outbox) -> usize {
         let len = input.len();
-        while outbox.room() >= REPLY
+        while outbox.remaining() >= REPLY
             && let Some(event) = self.ws.receive(&mut input, &mut self.inbox)
         {
             match event {

@@ -110,7 +110,7 @@ async fn converse(socket: &mut TcpSocket<'_>) -> Result<(), Error> {
 /// Handles events while the outbox has room for a reply. Returns the number of bytes consumed.
 fn take(ws: &mut WebSocket<Server>, mut input: &mut [u8], inbox: &mut Inbox, outbox: &mut Outbox) -> usize {
     let len = input.len();
-    while outbox.room() >= REPLY
+    while outbox.remaining() >= REPLY
         && let Some(event) = ws.receive(&mut input, inbox)
     {
         // Ignore errors: they only occur while the connection is closing.
