@@ -1,4 +1,5 @@
-//! Sends back what the Autobahn TestSuite's fuzzing server sends, case by case: `autobahn_client URL AGENT [--pieces]`.
+//! Runs every case of the Autobahn TestSuite's fuzzing server and echoes its messages:
+//! `autobahn_client URL AGENT [--pieces]`.
 
 use sansocket::{Config, Connect, Delivery, Event, Inbox, Message, WebSocket};
 use std::io::{Read, Write};
@@ -14,7 +15,7 @@ fn main() -> Result<()> {
         _ => return Err("usage: autobahn_client URL AGENT [--pieces]".into()),
     };
     let cases = talk(&format!("{url}/getCaseCount"), Delivery::Whole)?;
-    let cases: u32 = cases.ok_or("the suite has not said how many cases there are")?.parse()?;
+    let cases: u32 = cases.ok_or("the suite did not report the number of cases")?.parse()?;
     for case in 1..=cases {
         talk(&format!("{url}/runCase?case={case}&agent={agent}"), delivery)?;
     }
@@ -22,7 +23,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// One connection, on which every message is sent back; the last short text comes back from here too.
+/// Runs one connection and echoes every message. Returns the last short text message.
 fn talk(uri: &str, delivery: Delivery) -> Result<Option<String>> {
     let connect = Connect::from_uri(uri)?;
     let mut stream = TcpStream::connect((connect.host(), connect.port()))?;
@@ -32,7 +33,7 @@ fn talk(uri: &str, delivery: Delivery) -> Result<Option<String>> {
     ws.connect(connect, &mut outbox)?;
     stream.write_all(&outbox)?;
     while !ws.is_closed() {
-        // The suite also tears connections down: that is the end of the stream.
+        // Some cases reset the connection: treat a read error as the end of the stream.
         let len = stream.read(&mut buffer).unwrap_or(0);
         let mut input = &mut buffer[..len];
         if len == 0 {

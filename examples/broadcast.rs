@@ -1,19 +1,20 @@
-//! One message to 1,000 peers: it is encoded once, and the same bytes go to each connection.
+//! Sends one message to 1,000 peers: the frame is encoded once, and each connection gets a copy of
+//! its bytes.
 
 use sansocket::{Client, Config, Event, Message, Server, WebSocket, frame};
 use std::mem::size_of;
 
 const PEERS: usize = 1_000;
-const NEWS: &str = "The same frame for everybody: a server's frames are not masked.";
+const NEWS: &str = "The same frame for every peer: a server does not mask its frames.";
 
-/// What a server keeps for each peer. Here the stream is left out: whatever is in the outbox has been sent.
+/// The state of one connection. There is no stream here: the bytes in the outbox count as sent.
 struct Peer {
     ws: WebSocket<Server>,
     outbox: Vec<u8>,
 }
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    // Their handshakes are done.
+    // Connections after the opening handshake.
     let mut peers: Vec<Peer> = (0..PEERS)
         .map(|_| Peer { ws: WebSocket::<Server>::open(Config::default()), outbox: Vec::new() })
         .collect();
@@ -21,12 +22,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut news = Vec::new();
     frame::encode(NEWS, &mut news)?;
     for (number, peer) in peers.iter_mut().enumerate() {
-        // Each connection goes on by itself: before the news …
+        // Each connection can send messages of its own before the broadcast …
         peer.ws.send(&*format!("You are peer {number}."), &mut peer.outbox)?;
-        // … which may go between any two of its frames. (Not where a message of its own is sent in fragments, nor where the
-        // payload behind a `send_header` is still to come: that is for the caller to know.)
+        // … which fits between any two frames. (Except inside a fragmented message, and between
+        // `send_header` and its payload: the caller must check that.)
         peer.outbox.extend_from_slice(&news);
-        // … and after them.
+        // … and after it.
         peer.ws.ping(b"read?", &mut peer.outbox)?;
     }
 
@@ -49,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     }
     println!("{received} of {PEERS} peers received {} bytes, encoded once", news.len());
     println!(
-        "bytes per connection: {} for the machine, {} for an outbox that is empty",
+        "bytes per connection: {} for the machine, {} for an empty outbox",
         size_of::<WebSocket<Server>>(),
         size_of::<Vec<u8>>()
     );

@@ -1,17 +1,17 @@
-//! A WebSocket on the terminal: lines of standard input become messages, events become lines of standard output.
+//! A WebSocket client for the terminal: sends lines of standard input as messages, prints events.
 //!
 //! ```text
 //! client URL [--protocol P]... [--header 'N: V']...
 //! ```
 //!
-//! A line is sent as a text message, except for these:
+//! A line is sent as a text message, unless it is a command:
 //!
 //! ```text
 //! /close [CODE [REASON]]    /ping [PAYLOAD]    /binary HEX    /file PATH    /fragments WORD...
 //! ```
 //!
-//! It exits with 0 after a clean close. One thread each reads lines, reads the socket and writes to it; the main thread
-//! owns the machine, and never waits for anything but the next of their reports.
+//! The exit code is 0 after a clean close. Three threads read lines, read the socket and write to
+//! the socket. The main thread owns the machine, and only waits for reports from those threads.
 
 use sansocket::{
     CloseCode, Config, Connect, ControlPayload, Event, Fragment, Inbox, Message, State, WebSocket,
@@ -26,13 +26,13 @@ use std::time::{Duration, Instant};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
-/// What one read takes, and the size of a file's fragments.
+/// The size of a read, and of the fragments of a file.
 const CHUNK: usize = 64 << 10;
-/// The largest message.
+/// The maximum message size.
 const LARGE: u64 = 64 << 20;
-/// A server that takes nothing for this long is given up.
+/// A server that reads nothing for this long is given up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// How long the server may take to end a stream that is of no more use.
+/// How long a closed connection waits for the server to end the stream.
 const LINGER: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether the connection was closed cleanly.
+/// Returns whether the connection was closed cleanly.
 fn run() -> Result<bool> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let usage = "usage: client URL [--protocol P]... [--header 'N: V']...";
@@ -65,21 +65,21 @@ fn run() -> Result<bool> {
     }
     let connect = Connect::from_uri(url)?.protocols(&protocols).headers(&headers);
     if connect.is_secure() {
-        return Err("wss: TLS is the transport's business, and this example has only TCP".into());
+        return Err("wss: TLS belongs to the transport, and this example only supports plain TCP".into());
     }
     let stream = TcpStream::connect((connect.host(), connect.port()))?;
     Terminal::start(stream, connect)?.talk()
 }
 
-/// What the main thread waits for.
+/// What the other threads report to the main thread.
 enum Report {
-    /// A line that it has asked for; `None` at the end of the input.
+    /// The requested line; `None` at the end of the input.
     Line(Option<io::Result<String>>),
-    /// What has come from the server.
+    /// Bytes from the server.
     Read(Vec<u8>),
-    /// The stream has ended, or failed.
+    /// The stream ended or failed.
     End(io::Result<()>),
-    /// All that it has handed over is written.
+    /// The outbox was written.
     Written,
 }
 
@@ -91,13 +91,13 @@ struct Terminal {
     reports: Receiver<Report>,
     lines: Sender<()>,
     writes: Sender<Vec<u8>>,
-    /// A line has been asked for, and has not come.
+    /// A line was requested and has not arrived.
     reading_line: bool,
-    /// The outbox has been handed over, and has not come back.
+    /// The writer has not finished the last outbox.
     writing: bool,
-    /// The server has ended the stream.
+    /// The server ended the stream.
     ended: bool,
-    /// A file that is being sent.
+    /// The file being sent.
     file: Option<File>,
 }
 
@@ -109,7 +109,7 @@ impl Terminal {
         let mut outbox = Vec::new();
         ws.connect(connect, &mut outbox)?;
 
-        // It is bounded, so that a server which sends faster than we print is slowed down by TCP.
+        // Bounded, so that TCP slows down a server that sends faster than we print.
         let (reporter, reports) = mpsc::sync_channel(4);
         let (lines, wanted_lines) = mpsc::channel();
         let (writes, wanted_writes) = mpsc::channel();
@@ -123,7 +123,7 @@ impl Terminal {
         Ok(Self { ws, stream, started, outbox, reports, lines, writes, reading_line, writing, ended, file })
     }
 
-    /// Whether the connection was closed cleanly.
+    /// Runs the connection. Returns whether it was closed cleanly.
     fn talk(mut self) -> Result<bool> {
         let mut inbox = Inbox::new();
         let mut received = Vec::new();
@@ -136,8 +136,8 @@ impl Terminal {
                 clean |= matches!(&event, Event::Close(close) if close.clean);
                 print(&event)?;
             }
-            // While something is being written, no more than one line is added to the outbox. So it stays small, and of
-            // several Pongs only the latest is sent.
+            // Only transmit when the last write is finished: the outbox stays small, and of several
+            // pending Pongs only the latest is sent.
             if !self.writing {
                 self.ws.transmit(&mut self.outbox)?;
                 if open && self.outbox.is_empty() {
@@ -156,7 +156,7 @@ impl Terminal {
         }
     }
 
-    /// Sends the next part of the file, or sees to the next line.
+    /// Sends the next fragment of the file, or requests the next line.
     fn go_on(&mut self) -> Result<()> {
         let Some(file) = &mut self.file else {
             if !self.reading_line && self.ws.state() == State::Open {
@@ -167,15 +167,15 @@ impl Terminal {
         };
         let mut chunk = vec![0; CHUNK];
         let sent: Result<bool> = match file.read(&mut chunk) {
-            // The end of a file is known only once there is nothing more to read: the last fragment is empty.
+            // Only an empty read shows the end of the file, so the last fragment is empty.
             Ok(len) => {
                 let fragment = Fragment::new(&chunk[..len], len == 0);
                 self.ws.send_piece(fragment, &mut self.outbox).map(|()| len == 0).map_err(Into::into)
             }
-            // Half a message cannot be taken back.
+            // A message that was started cannot be cancelled.
             Err(error) => self
                 .ws
-                .close(CloseCode::INTERNAL_ERROR, "half a file", &mut self.outbox)
+                .close(CloseCode::INTERNAL_ERROR, "file read failed", &mut self.outbox)
                 .map_err(Into::into)
                 .and(Err(error.into())),
         };
@@ -188,7 +188,8 @@ impl Terminal {
         Ok(())
     }
 
-    /// Waits for the next report, or for a timer of the machine's; returns what has come from the server.
+    /// Waits for the next report, or until one of the machine's timers expires. Returns the bytes
+    /// from the server.
     fn next(&mut self) -> Result<Vec<u8>> {
         let mut received = Vec::new();
         let report = match self.ws.poll_timeout() {
@@ -209,11 +210,11 @@ impl Terminal {
                 self.reading_line = false;
                 self.take_line(line);
             }
-            // Nothing came, so that the peer's silence can be told.
+            // Nothing arrived, so the peer is silent.
             Err(RecvTimeoutError::Timeout) => self.ws.handle_timeout(self.started.elapsed()),
             Err(error) => return Err(error.into()),
         }
-        // The opening and the closing handshake have to end in time, whatever comes.
+        // The timeouts of the opening and the closing handshake apply in any case.
         if self.ws.state() != State::Open {
             self.ws.handle_timeout(self.started.elapsed());
         }
@@ -259,10 +260,10 @@ impl Terminal {
         Ok(())
     }
 
-    /// Waits for the end of the stream: to end the process with unread input makes the kernel reset the connection, and
-    /// our Close frame may be lost.
+    /// Waits for the end of the stream. Ending the process with unread input would make the kernel
+    /// reset the connection, and the server could lose our Close frame.
     fn linger(&self) {
-        // It fails where the connection is gone already.
+        // Fails if the connection is already gone.
         let mut ended = self.ended || self.stream.shutdown(Shutdown::Write).is_err();
         let deadline = Instant::now() + LINGER;
         while !ended {
@@ -272,7 +273,7 @@ impl Terminal {
     }
 }
 
-/// Reads a line whenever one is wanted: those typed too early wait in the pipe.
+/// Reads one line per request. Lines that were typed early wait in the pipe.
 fn read_lines(wanted: &Receiver<()>, reporter: &SyncSender<Report>) {
     let mut lines = io::stdin().lines();
     for () in wanted {
@@ -306,8 +307,8 @@ fn write(mut stream: TcpStream, wanted: &Receiver<Vec<u8>>, reporter: &SyncSende
     for bytes in wanted {
         if !broken && let Err(error) = stream.write_all(&bytes) {
             eprintln!("{error}");
-            // What cannot be written is dropped. What the server has sent, a Close frame perhaps, is still read: it is the
-            // reader who reports the end.
+            // Drop further output, but let the reader continue: the server may have sent a Close
+            // frame. The reader reports the end of the stream.
             broken = true;
             let _ = stream.shutdown(Shutdown::Both);
         }
@@ -331,7 +332,9 @@ fn print(event: &Event<'_>) -> io::Result<()> {
         Event::Pong(payload) => writeln!(out, "pong: {}", escaped(payload)),
         Event::Error(error) => writeln!(out, "error: {error}"),
         Event::Close(close) => writeln!(out, "close: {close}"),
-        // Requests come to servers, and pieces to those who have asked for them.
+        // Its status is in the error that follows.
+        Event::Refused(_) => Ok(()),
+        // Only servers get requests, and pieces need `Delivery::Pieces`.
         Event::Request(_) | Event::Piece(_) => Ok(()),
     }?;
     out.flush()

@@ -1,44 +1,42 @@
-//! Sends every message back: blocking sockets, one thread a connection.
+//! Echoes every message: blocking sockets, one thread per connection.
 //!
 //! ```text
 //! echo_server ADDR [--fixed | --heap] [--pieces] [--protocol P]... [--origin O]... [--bye WORD] [--read BYTES]
 //!             [--patience SECONDS]
 //! ```
 //!
-//! - `--heap`, the default: growing buffers, messages up to 64 MiB.
+//! - `--heap` (default): growing buffers, messages up to 64 MiB.
 //! - `--fixed`: buffers of fixed size, messages up to 4096 bytes.
-//! - `--pieces`: each message is sent back piece by piece while it arrives, however large it is.
-//! - `--protocol P`: a subprotocol to speak, the one that it likes best first.
-//! - `--origin O`: only pages of these origins may connect.
-//! - `--bye WORD`: this text message is answered by closing (not with `--pieces`).
-//! - `--read BYTES`: how much one read takes at most; to see that it makes no difference.
-//! - `--patience SECONDS`: how long it waits for a peer that sends or takes nothing, instead of the defaults.
+//! - `--pieces`: echoes each message piece by piece while it arrives, without a size limit.
+//! - `--protocol P`: a supported subprotocol. The first one has the highest preference.
+//! - `--origin O`: an allowed origin. Without this option, all origins are allowed.
+//! - `--bye WORD`: closes the connection when this text message arrives (not with `--pieces`).
+//! - `--read BYTES`: limits the size of a read, for tests.
+//! - `--patience SECONDS`: replaces the default timeouts.
 
 #[path = "blocking/mod.rs"]
 mod blocking;
 
-use blocking::{linger, read};
+use blocking::{Result, linger, listen, read};
 use sansocket::{
     Accept, Buffer, CloseCode, Config, Delivery, Event, FixedInbox, Inbox, Message, Reject, Request, Server,
     State, WebSocket,
 };
 use std::io::{self, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Duration, Instant};
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
-
-/// The largest message with `--fixed`, and the largest that is copied into the outbox without it.
+/// The maximum message size with `--fixed`. Larger messages are not copied into the outbox.
 const SMALL: usize = 4096;
-/// Room for a small message behind a header of 4 bytes, and for a Pong.
+/// Holds a header of 4 bytes, a small message and a Pong.
 const OUTBOX: usize = SMALL + 4 + 127;
-/// The largest message with `--heap`.
+/// The maximum message size with `--heap`.
 const LARGE: u64 = 64 << 20;
-/// A peer that takes nothing for this long is dropped.
+/// A peer that reads nothing for this long is dropped.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
 fn main() -> ExitCode {
     let Some((address, options)) = Options::parse(std::env::args().skip(1)) else {
         eprintln!(
@@ -47,37 +45,12 @@ fn main() -> ExitCode {
         );
         return ExitCode::from(2);
     };
-    match listen(&address, &Arc::new(options)) {
+    let options = Arc::new(options);
+    match listen(&address, move |stream| serve(stream, &options)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{address}: {error}");
             ExitCode::FAILURE
-        }
-    }
-}
-
-fn listen(address: &str, options: &Arc<Options>) -> io::Result<()> {
-    let listener = TcpListener::bind(address)?;
-    println!("listening on {}", listener.local_addr()?);
-    io::stdout().flush()?;
-    loop {
-        let (stream, peer) = match listener.accept() {
-            Ok(accepted) => accepted,
-            // Too many open files, for example: later there may be fewer.
-            Err(error) => {
-                eprintln!("accept: {error}");
-                thread::sleep(Duration::from_millis(100));
-                continue;
-            }
-        };
-        let options = Arc::clone(options);
-        let serving = thread::Builder::new().spawn(move || {
-            if let Err(error) = serve(&stream, &options) {
-                eprintln!("{peer}: {error}");
-            }
-        });
-        if let Err(error) = serving {
-            eprintln!("{peer}: {error}");
         }
     }
 }
@@ -95,7 +68,7 @@ fn serve(stream: &TcpStream, options: &Options) -> Result<()> {
     Ok(linger(stream)?)
 }
 
-/// One connection, from the request to the last byte that is owed. The largest piece is as long as `buffer`.
+/// Runs one connection until the last pending byte is sent. `buffer` limits the size of a piece.
 fn converse<I: Buffer + Default, O: Buffer>(
     stream: &TcpStream,
     options: &Options,
@@ -111,7 +84,7 @@ fn converse<I: Buffer + Default, O: Buffer>(
     loop {
         let mut input = &mut buffer[..filled];
         while let Some(event) = ws.receive(&mut input, &mut inbox) {
-            // Messages that come after our own Close frame are still delivered, but nothing can be sent any more.
+            // After our own Close frame, messages still arrive but cannot be answered.
             let open = ws.state() == State::Open;
             match event {
                 Event::Request(request) => match options.answer(&request) {
@@ -124,14 +97,15 @@ fn converse<I: Buffer + Default, O: Buffer>(
                 Event::Message(message) if open => {
                     out.echo(&mut ws, message)?;
                     if message.as_bytes().len() > SMALL {
-                        // Once it has been taken, the memory of a large message need not be kept.
+                        // Free the memory of a large message.
                         inbox = I::default();
                     }
                 }
                 Event::Piece(piece) if open => out.put(|outbox| ws.send_piece(&piece, outbox))?,
                 Event::Error(error) => eprintln!("{peer}: {error}"),
                 Event::Close(close) => eprintln!("{peer}: closed: {close}"),
-                Event::Open(_) | Event::Message(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
+                Event::Open(_) | Event::Refused(_) | Event::Message(_) => {}
+                Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
             }
             out.put(|outbox| ws.transmit(outbox))?;
         }
@@ -144,15 +118,15 @@ fn converse<I: Buffer + Default, O: Buffer>(
     }
 }
 
-/// Where the bytes to be sent go.
+/// The bytes to send, and their stream.
 struct Outgoing<'s, O> {
     stream: &'s TcpStream,
     outbox: O,
 }
 
 impl<O: Buffer> Outgoing<'_, O> {
-    /// Has `call` append to the outbox. A call that fails has changed nothing, so that it can be repeated with an empty
-    /// outbox; whatever is wrong but the room comes out again.
+    /// Lets `call` append to the outbox. If it fails, it is retried once with an empty outbox: a
+    /// failed call changes nothing. An error other than a full outbox is returned by the retry.
     fn put<E>(&mut self, mut call: impl FnMut(&mut O) -> std::result::Result<(), E>) -> Result<()>
     where
         E: std::error::Error + Send + Sync + 'static,
@@ -164,7 +138,8 @@ impl<O: Buffer> Outgoing<'_, O> {
         Ok(())
     }
 
-    /// Small messages share a write; a large one is sent from where it lies, so that it is not held twice.
+    /// Sends a message back. Small messages are copied and share one write; a large one is written
+    /// without a copy.
     fn echo(&mut self, ws: &mut WebSocket<Server>, message: Message<'_>) -> Result<()> {
         let payload = message.as_bytes();
         if payload.len() <= SMALL {
@@ -205,7 +180,7 @@ impl Options {
                 "--pieces" => options.pieces = true,
                 "--protocol" => options.protocols.push(args.next()?),
                 "--origin" => options.origins.push(args.next()?),
-                // It has to fit into a Close frame.
+                // Must fit into a Close frame.
                 "--bye" => options.bye = Some(args.next().filter(|word| word.len() <= 123)?),
                 "--read" => options.read = Some(args.next()?.parse().ok().filter(|bytes| *bytes > 0)?),
                 "--patience" => {
@@ -235,12 +210,13 @@ impl Options {
         }
     }
 
-    /// "If the server does not validate the origin, it will accept connections from anywhere" (RFC 6455 section 10.2):
-    /// whoever serves browsers that carry cookies should name the pages which may connect.
+    /// "If the server does not validate the origin, it will accept connections from anywhere" (RFC
+    /// 6455 section 10.2). A server that relies on cookies should only allow the origins of its own
+    /// pages.
     fn answer(&self, request: &Request<'_>) -> std::result::Result<Accept<'_>, Reject<'static>> {
         let known = |origin: &str| self.origins.iter().any(|known| known == origin);
         if !self.origins.is_empty() && !request.origin().is_some_and(known) {
-            return Err(Reject::status(403).body(b"this origin may not connect\n"));
+            return Err(Reject::status(403).body(b"origin not allowed\n"));
         }
         let preferred: Vec<&str> = self.protocols.iter().map(String::as_str).collect();
         Ok(request.select(&preferred).unwrap_or_else(|| request.accept()))

@@ -1,16 +1,14 @@
-//! A page and its WebSocket on one port: `page_and_socket ADDR`, then open `http://ADDR/` in a browser.
+//! Serves a page and its WebSocket on one port: run `page_and_socket ADDR` and open `http://ADDR/`
+//! in a browser.
 
 #[path = "blocking/mod.rs"]
 mod blocking;
 
-use blocking::{linger, read};
+use blocking::{Result, linger, listen, read};
 use sansocket::{Config, Event, Inbox, Reject, Request, Server, WebSocket};
-use std::io::{self, Write};
-use std::net::{TcpListener, TcpStream};
-use std::thread;
+use std::io::Write;
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
-
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 const PAGE: &[u8] = br#"<!DOCTYPE html>
 <html lang="en">
@@ -36,33 +34,14 @@ document.querySelector("form").onsubmit = (event) => {
 
 fn main() -> Result<()> {
     let address = std::env::args().nth(1).ok_or("usage: page_and_socket ADDR")?;
-    let listener = TcpListener::bind(address)?;
-    println!("listening on {}", listener.local_addr()?);
-    io::stdout().flush()?;
-    for stream in listener.incoming() {
-        let stream = match stream {
-            Ok(stream) => stream,
-            // Too many open files, for example: later there may be fewer.
-            Err(error) => {
-                eprintln!("accept: {error}");
-                thread::sleep(Duration::from_millis(100));
-                continue;
-            }
-        };
-        thread::Builder::new().spawn(move || {
-            if let Err(error) = serve(stream) {
-                eprintln!("{error}");
-            }
-        })?;
-    }
-    Ok(())
+    Ok(listen(&address, serve)?)
 }
 
-fn serve(mut stream: TcpStream) -> Result<()> {
+fn serve(mut stream: &TcpStream) -> Result<()> {
     stream.set_nodelay(true)?;
     stream.set_write_timeout(Some(Duration::from_secs(10)))?;
     let started = Instant::now();
-    // A message has to fit into the memory that we are willing to give to it.
+    // Each connection may collect a message of this size in memory.
     let mut ws = WebSocket::server(Config::new().plain_requests(true).max_message(1 << 20));
     let (mut buffer, mut inbox, mut outbox) = ([0; 4096], Inbox::new(), Vec::new());
     let mut filled = 0;
@@ -73,9 +52,9 @@ fn serve(mut stream: TcpStream) -> Result<()> {
                 Event::Request(request) => answer(&mut ws, &request, &mut outbox)?,
                 Event::Message(message) => ws.send(message, &mut outbox)?,
                 Event::Error(error) => eprintln!("{error}"),
-                // Also after a page: then it says 1006, as there has been no WebSocket.
+                // Follows a plain response too, with code 1006: there was no WebSocket.
                 Event::Close(_) => {}
-                Event::Open(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
+                Event::Open(_) | Event::Refused(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
             }
             ws.transmit(&mut outbox)?;
             stream.write_all(&outbox)?;
@@ -85,13 +64,13 @@ fn serve(mut stream: TcpStream) -> Result<()> {
         stream.write_all(&outbox)?;
         outbox.clear();
         if ws.is_closed() {
-            return Ok(linger(&stream)?);
+            return Ok(linger(stream)?);
         }
-        filled = read(&stream, &mut ws, &mut buffer, started)?;
+        filled = read(stream, &mut ws, &mut buffer, started)?;
     }
 }
 
-/// One function answers both: the page is the refusal of a WebSocket that nobody has asked for, with status 200.
+/// Answers upgrades and plain requests. The page goes out through `reject`, with status 200.
 fn answer(ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Vec<u8>) -> Result<()> {
     let path = request.target().split('?').next();
     match (path, request.is_upgrade()) {
@@ -107,7 +86,7 @@ fn answer(ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Vec<u8
     Ok(())
 }
 
-/// A browser says which page asks; others need not say anything.
+/// Checks `Origin`, which browsers always send. Other clients may leave it out.
 fn is_from_our_page(request: &Request<'_>) -> bool {
     let host = request.host();
     request.origin().is_none_or(|origin| origin.strip_prefix("http://").is_some_and(|page| page == host))

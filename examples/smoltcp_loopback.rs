@@ -1,8 +1,8 @@
-//! A client and a server on smoltcp's loopback device, as firmware would run them: no heap, no threads, no sockets of an
-//! operating system, and a clock that is a variable.
+//! A client and a server on smoltcp's loopback device, as firmware would run them: no heap, no
+//! threads, no operating system's sockets, and a simulated clock.
 //!
-//! Input is taken in place from the receive ring of the TCP socket. A message of 100,000 bytes goes to the server and
-//! back, piece by piece, though no buffer holds more than 704.
+//! Input is read in place from the receive ring of the TCP socket. A message of 100,000 bytes goes
+//! to the server and back piece by piece, although no buffer holds more than 704 bytes.
 
 use rand::{SeedableRng, rngs::StdRng};
 use sansocket::{
@@ -17,25 +17,26 @@ use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-/// Each receive and transmit ring of a TCP socket. A piece is no longer than what lies in the ring without a break.
+/// The size of each receive and transmit ring. A piece is at most one contiguous part of the ring.
 const RING: usize = 512;
-/// The largest piece, with the 3 bytes of a character that an earlier one has left unfinished, behind a header of 4;
-/// and a Pong. (The response to the opening handshake needs 129.)
+/// The most that the reply to one event needs: a header of 4 bytes, the 3 bytes of a character that
+/// an earlier piece left unfinished, the largest piece, and a Pong. (The response to the opening
+/// handshake needs 129 bytes.)
 const ROOM: usize = RING + 3 + 4 + 127;
 const OUTBOX: usize = 704;
-/// It is needed for the opening handshake only.
+/// Only used for the opening handshake.
 const INBOX: usize = 256;
-/// The message that is larger than any buffer, and its fragments.
+/// The size of a message that is larger than any buffer, and of its fragments.
 const LARGE: usize = 100_000;
 const FRAGMENT: usize = 200;
 const GREETING: &str = "Grüße aus dem Ring";
 
-/// A machine and its memory.
+/// A machine and its buffers.
 struct Endpoint<R: Role> {
     ws: WebSocket<R>,
     inbox: heapless::Vec<u8, INBOX>,
     outbox: Outbox,
-    /// How much of the outbox has been handed to TCP.
+    /// How much of the outbox was handed to TCP.
     sent: usize,
 }
 
@@ -46,7 +47,7 @@ impl<R: Role> Endpoint<R> {
         Self { ws, inbox: heapless::Vec::new(), outbox: Outbox::new(), sent: 0 }
     }
 
-    /// Takes what has come, and tells `handle` of each event.
+    /// Receives input, and calls `handle` for each event.
     fn receive(
         &mut self,
         socket: &mut tcp::Socket<'_>,
@@ -58,13 +59,13 @@ impl<R: Role> Endpoint<R> {
             if error == tcp::RecvError::Finished && !self.ws.is_closed() {
                 self.ws.receive_eof();
             }
-            // Events may be due that no input causes.
+            // Poll for events that need no input.
             self.take(&mut [], room, &mut handle);
         }
     }
 
-    /// Takes events as long as the outbox has `room` for the replies to one; the rest of the input stays in the ring, so
-    /// that TCP slows the peer down. Returns how much it has taken.
+    /// Handles events while the outbox has `room` for the reply to one. Returns the number of bytes
+    /// consumed: the rest of the input stays in the ring, so TCP slows the peer down.
     fn take(
         &mut self,
         mut input: &mut [u8],
@@ -76,15 +77,16 @@ impl<R: Role> Endpoint<R> {
             && let Some(event) = self.ws.receive(&mut input, &mut self.inbox)
         {
             handle(&mut self.ws, event, &mut self.outbox);
-            // What does not fit stays owed.
+            // A frame that does not fit stays pending.
             let _: Result<(), OutboxFull> = self.ws.transmit(&mut self.outbox);
         }
         len - input.len()
     }
 
-    /// Hands to TCP as much of the outbox as it takes, and ends the stream when that was the last of it.
+    /// Hands the outbox to TCP, as far as it fits. After the last byte of a closed connection, ends
+    /// the stream.
     fn send(&mut self, socket: &mut tcp::Socket<'_>) {
-        // What does not fit stays owed.
+        // A frame that does not fit stays pending.
         let _: Result<(), OutboxFull> = self.ws.transmit(&mut self.outbox);
         if let Ok(sent) = socket.send_slice(&self.outbox[self.sent..]) {
             self.sent += sent;
@@ -99,15 +101,15 @@ impl<R: Role> Endpoint<R> {
     }
 }
 
-/// The server's part: whether all has been as expected.
+/// The server: echoes pieces. Returns whether the event was expected.
 fn echo(ws: &mut WebSocket<Server>, event: Event<'_>, outbox: &mut Outbox) -> bool {
     match event {
         Event::Request(request) => {
-            println!("server: {request} is asked for");
+            println!("server: request: {request}");
             ws.accept(request.accept(), outbox).is_ok()
         }
         Event::Piece(piece) => match ws.send_piece(&piece, outbox) {
-            // After a Close there is nobody to send to.
+            // The connection is closing.
             Ok(()) | Err(SendError::NotOpen) => true,
             Err(_) => false,
         },
@@ -123,12 +125,12 @@ fn echo(ws: &mut WebSocket<Server>, event: Event<'_>, outbox: &mut Outbox) -> bo
     }
 }
 
-/// The client's part, one step after another.
+/// The steps of the client.
 #[derive(Debug, PartialEq)]
 enum Step {
     Connecting,
     Greeting(heapless::String<64>),
-    /// How much of the large message has been sent, and how much has come back.
+    /// How many bytes of the large message were sent and received.
     Large {
         sent: usize,
         received: usize,
@@ -140,6 +142,7 @@ enum Step {
 }
 
 impl Step {
+    /// Handles an event and moves to the next step.
     fn take(
         &mut self,
         ws: &mut WebSocket<Client<StdRng>>,
@@ -152,14 +155,14 @@ impl Step {
                 *self = Self::Greeting(heapless::String::new());
             }
             (Self::Greeting(text), Event::Piece(piece)) => {
-                let Part::Text { lead, text: part } = piece.part else { return Err("not a text".into()) };
+                let Part::Text { lead, text: part } = piece.part else { return Err("not text".into()) };
                 for character in lead.into_iter().chain(part.chars()) {
                     text.push(character).map_err(|_| "longer than the greeting")?;
                 }
                 if piece.last {
                     println!("client: received \"{text}\"");
                     if text.as_str() != GREETING {
-                        return Err("another greeting".into());
+                        return Err("not the greeting".into());
                     }
                     *self = Self::Large { sent: 0, received: 0 };
                 }
@@ -173,7 +176,7 @@ impl Step {
                 if piece.last {
                     println!("client: received {received} bytes in pieces");
                     if *received != LARGE {
-                        return Err("the large message came back in another length".into());
+                        return Err("the large message came back with another length".into());
                     }
                     ws.ping(b"still there?", outbox)?;
                     *self = Self::Pinging;
@@ -235,13 +238,13 @@ fn main() -> ExitCode {
 
     let config = Config::new().delivery(Delivery::Pieces);
     let mut server = Endpoint::new(WebSocket::server(config));
-    // On a microcontroller: its true random number generator.
+    // A microcontroller would use its hardware random number generator.
     let mut client = Endpoint::new(WebSocket::client(config, StdRng::seed_from_u64(6455)));
     client.ws.connect(Connect::new("127.0.0.1", "/echo"), &mut client.outbox).expect("a valid request");
 
     let mut step = Step::Connecting;
     let mut served = true;
-    // A clock that runs at a millisecond a round.
+    // Each round advances the clock by a millisecond.
     for now in (0..60_000).map(Duration::from_millis) {
         interface.poll(Instant::from_millis(now.as_millis() as i64), &mut device, &mut sockets);
 
@@ -251,7 +254,8 @@ fn main() -> ExitCode {
         server.send(socket);
 
         let socket = sockets.get_mut::<tcp::Socket>(client_socket);
-        // The client reads also while its own fragments wait: else each could wait for the other to read.
+        // The client also reads while its own fragments wait. Otherwise both sides could wait for
+        // the other to read.
         client.receive(socket, 0, |ws, event, outbox| {
             if let Err(error) = step.take(ws, event, outbox) {
                 println!("client: {error}");

@@ -1,7 +1,7 @@
-//! Sends every message back, on tokio: `tokio_echo ADDR [--patience SECONDS]`.
+//! Echoes every message, on tokio: `tokio_echo ADDR [--patience SECONDS]`.
 //!
-//! `--patience` is how long it waits for a silent peer each time, instead of the defaults.
-//! A client may introduce itself with `/?token=NAME`. Its request is answered once a look-up on another task has ended.
+//! `--patience` replaces the machine's default timeouts. A client may identify itself with
+//! `/?token=NAME`; its request is answered after a look-up on another task.
 
 #[path = "wrapper/mod.rs"]
 mod wrapper;
@@ -39,7 +39,7 @@ async fn main() -> Result<()> {
                     }
                 });
             }
-            // Too many open files, for example: later there may be fewer.
+            // For example "too many open files": retry, because other connections may end.
             Err(error) => {
                 eprintln!("accept: {error}");
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -56,28 +56,28 @@ async fn serve(stream: TcpStream, config: Config) -> Result<()> {
         match event {
             Event::Request(request) => {
                 let token = request.target().split_once("token=").map(|(_, token)| token.to_owned());
-                // The acceptance borrows nothing: it can wait anywhere until it is wanted. Meanwhile the machine takes no
-                // input, and frames that the client has sent behind its request stay where they are.
+                // `Accept` borrows nothing, so it can be kept across an await. Until the answer,
+                // the machine consumes no input: frames that follow the request stay in the buffer.
                 let accept = request.accept();
                 match tokio::spawn(lookup(token)).await? {
                     Some(name) => reply.ws.accept(accept.headers(&[("X-Name", &name)]), reply.outbox)?,
                     None => reply.ws.reject(Reject::status(401).body(b"who are you?\n"), reply.outbox)?,
                 }
             }
-            // After our own Close frame, messages still come.
+            // After our own Close frame, messages are still delivered.
             Event::Message(message) => match reply.ws.send(message, reply.outbox) {
                 Err(SendError::NotOpen) if reply.ws.state() != State::Open => {}
                 sent => sent?,
             },
             Event::Error(error) => eprintln!("{peer}: {error}"),
             Event::Close(close) => eprintln!("{peer}: closed: {close}"),
-            Event::Open(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
+            Event::Open(_) | Event::Refused(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
         }
     }
     connection.error.map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// Asks a database, say.
+/// Stands for a database query.
 async fn lookup(token: Option<String>) -> Option<String> {
     tokio::time::sleep(Duration::from_millis(20)).await;
     match token.as_deref() {

@@ -1,8 +1,8 @@
-//! The little JSON that is written here.
+//! Writes JSON strings.
 
 use std::fmt::Write;
 
-/// A string, in quotes.
+/// A quoted JSON string.
 pub fn string(text: &str) -> String {
     let mut quoted = String::from('"');
     for char in text.chars() {
@@ -19,7 +19,7 @@ pub fn string(text: &str) -> String {
     quoted
 }
 
-/// Bytes as a string of hexadecimal digits, in quotes.
+/// Bytes as a quoted string of hexadecimal digits.
 pub fn hex(bytes: &[u8]) -> String {
     let mut quoted = String::from('"');
     for byte in bytes {

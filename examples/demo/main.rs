@@ -1,10 +1,12 @@
-//! A page that shows what this crate does, and the WebSockets it talks over: `demo [ADDR]`, then open it in a browser.
+//! A page that shows both ends of a WebSocket connection, and its server: run `demo [ADDR]` and
+//! open the printed URL.
 //!
-//! One port and one binary. Every connection begins as HTTP, also read by this crate's machine
-//! ([`Config::plain_requests`]): plain GETs are answered and the connection is kept, an upgrade ends that. There are
-//! three kinds of WebSockets, one module each: `watch`, over which a page learns what the server has seen, and gives its
-//! orders; `talk`, the one that it shows; and in `race` the one that is measured beside polling and long polling. `tap`
-//! sits between the socket and all of them.
+//! One binary serves all of it on one port. Every connection starts with HTTP, which this crate
+//! also parses ([`Config::plain_requests`]): plain GETs are answered and the connection is kept
+//! alive, until an upgrade. There are three kinds of WebSockets, one module each: `talk`, the
+//! connection that the page shows; `watch`, which carries the server's log to the page and the
+//! page's commands to the server; and in `race` the one that is compared with polling and long
+//! polling. `tap` records the bytes of each socket.
 
 mod json;
 mod race;
@@ -28,9 +30,9 @@ use tokio::sync::Semaphore;
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 type Connection = wrapper::Connection<Tap, sansocket::Server>;
 
-/// With this many connections, no more are taken until one ends.
+/// At this number of connections, the server accepts no more until one ends.
 const MAX_CONNECTIONS: usize = 512;
-/// The largest message that is taken, to the byte: what a page offers to send, and not one more.
+/// The maximum message size. The page has buttons for exactly this size, and for one byte more.
 pub const MAX_MESSAGE: u64 = 1 << 20;
 
 struct File {
@@ -54,7 +56,7 @@ const FILES: [File; 8] = [
     File { path: "/racer.js", kind: JS, body: include_str!("page/racer.js") },
 ];
 
-/// Nothing is loaded from elsewhere; and a page that is isolated like this may read a finer clock.
+/// The page loads nothing from other origins. The isolation gives its scripts a more precise clock.
 const FILE_HEADERS: &str = "Content-Security-Policy: default-src 'self'; img-src 'self' data:\r\n\
                             Cross-Origin-Opener-Policy: same-origin\r\n\
                             Cross-Origin-Embedder-Policy: require-corp\r\n\
@@ -87,7 +89,7 @@ async fn main() -> Result<()> {
                     drop(permit);
                 });
             }
-            // Too many open files, for example: later there may be fewer.
+            // For example "too many open files": retry, because other connections may end.
             Err(error) => {
                 eprintln!("accept: {error}");
                 tokio::time::sleep(Duration::from_millis(100)).await;
@@ -96,12 +98,12 @@ async fn main() -> Result<()> {
     }
 }
 
-/// The machine of a connection that may become a WebSocket, or be asked for a page.
+/// The machine of a new connection, which accepts upgrades and plain requests.
 fn machine() -> WebSocket<sansocket::Server> {
     WebSocket::server(Config::new().plain_requests(true).max_frame(MAX_MESSAGE).max_message(MAX_MESSAGE))
 }
 
-/// What a request asks for. It borrows nothing: the answer may take its time.
+/// What a request asks for. It borrows nothing, so it can be kept until the answer is ready.
 enum Route {
     File(&'static File),
     Talk(Arc<Session>, Accept<'static>),
@@ -137,13 +139,13 @@ impl Route {
     }
 }
 
-/// A browser says which page asks; others need not say anything.
+/// Checks `Origin`, which browsers always send. Other clients may leave it out.
 fn is_from_our_page(request: &Request<'_>) -> bool {
     let host = request.host();
     request.origin().is_none_or(|origin| origin.strip_prefix("http://").is_some_and(|page| page == host))
 }
 
-/// One connection: any number of plain requests, then perhaps a WebSocket.
+/// Runs one connection: any number of plain requests, then perhaps a WebSocket.
 async fn serve(stream: TcpStream, sessions: &Arc<Sessions>) -> Result<()> {
     stream.set_nodelay(true)?;
     let (tap, wire) = Tap::new(stream);
@@ -155,7 +157,7 @@ async fn serve(stream: TcpStream, sessions: &Arc<Sessions>) -> Result<()> {
                     request.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
                 (Route::of(&request, sessions), last)
             }
-            // A malformed request is answered by the machine; a connection that was kept may just end.
+            // The machine answers a malformed request itself. An idle connection may end.
             Some(_) => continue,
             None => return Ok(()),
         };
@@ -197,8 +199,8 @@ fn respond_updates(connection: &mut Connection, run: &Run, after: u64, last: boo
     respond(connection, "200 OK", headers, &body, last)
 }
 
-/// Answers a plain request and keeps the connection: the next request finds a new machine. (`WebSocket::reject` would
-/// end it, as it does where the client wants that.)
+/// Answers a plain request and keeps the connection alive: a new machine handles the next request.
+/// (`WebSocket::reject` would end the connection.)
 fn respond(connection: &mut Connection, status: &str, headers: &str, body: &str, last: bool) -> Result<()> {
     let reply = connection.reply();
     write!(reply.outbox, "HTTP/1.1 {status}\r\n{headers}")?;
@@ -211,7 +213,7 @@ fn respond(connection: &mut Connection, status: &str, headers: &str, body: &str,
     write!(reply.outbox, "\r\n{body}")?;
     *reply.ws = machine();
     if last {
-        // No further request is wanted.
+        // The client wants the connection to end.
         reply.ws.receive_eof();
     }
     Ok(())

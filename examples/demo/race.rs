@@ -1,5 +1,6 @@
-//! REST against WebSocket: the same updates by polling, by long polling and pushed, with every byte counted at the
-//! server's socket: heads, bodies, handshake and frames, both directions. (TCP's and IP's own headers are not seen here.)
+//! REST against WebSocket: the same updates by polling, by long polling and pushed. Counts every
+//! byte at the server's socket in both directions: heads, bodies, handshake and frames, but no TCP
+//! and IP headers.
 
 use crate::session::now;
 use crate::tap::{Direction, Sink, Wire};
@@ -13,13 +14,13 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};
 
-/// A long poll without news is answered after this long, as proxies and browsers would end it otherwise.
+/// The maximum time of a long poll: shorter than the timeouts of proxies and browsers.
 pub const LONGEST_POLL: Duration = Duration::from_secs(25);
 const MAX_RATE: u32 = 100;
 const MAX_SECONDS: u32 = 60;
-/// Older updates are forgotten: more than the longest time between two polls brings.
+/// How many updates are kept: more than arrive between two polls.
 const MAX_KEPT: usize = 1024;
-/// A browser that has not taken this much of what was pushed is given up.
+/// With more unsent bytes than this, a push connection is ended.
 const MAX_UNSENT: usize = 64 << 10;
 
 #[derive(Clone, Copy)]
@@ -36,7 +37,7 @@ struct Counter {
     sent: AtomicU64,
 }
 
-/// One race: its updates, and what it has cost so far.
+/// One race: its updates and counters.
 pub struct Run {
     updates: Mutex<VecDeque<(u64, String)>>,
     latest: watch::Sender<u64>,
@@ -54,8 +55,8 @@ impl Run {
         })
     }
 
-    /// Starts the updates, once: `rate` a second for so many seconds. Each comes at a random moment of its share of the
-    /// time, so that no poll can be in step with them.
+    /// Starts the updates, once: `rate` per second for `seconds`. Each update is made at a random
+    /// moment of its interval, so that polls cannot be synchronous with updates.
     pub fn go(self: &Arc<Self>, rate: u32, seconds: u32) {
         let (rate, seconds) = (rate.clamp(1, MAX_RATE), seconds.clamp(1, MAX_SECONDS));
         let mut source = self.source.lock().unwrap_or_else(PoisonError::into_inner);
@@ -92,19 +93,19 @@ impl Run {
         self.latest.send_replace(id);
     }
 
-    /// The updates that came after this one.
+    /// The updates with an id above `after`.
     pub fn since(&self, after: u64) -> Vec<(u64, String)> {
         let updates = self.updates.lock().unwrap_or_else(PoisonError::into_inner);
         updates.iter().filter(|(id, _)| *id > after).cloned().collect()
     }
 
-    /// Waits until there are such.
+    /// Waits for an update with an id above `after`, at most for `longest`.
     pub async fn wait(&self, after: u64, longest: Duration) {
         let mut latest = self.latest.subscribe();
         let _ = timeout(longest, latest.wait_for(|latest| *latest > after)).await;
     }
 
-    /// Counts a request of this transport, and the bytes of what is claimed with this.
+    /// Counts a request of this transport. The returned sink counts its bytes.
     pub fn count(self: &Arc<Self>, transport: Transport) -> Sink {
         let run = Arc::clone(self);
         run.counters[transport as usize].requests.fetch_add(1, Relaxed);
@@ -128,7 +129,7 @@ impl Run {
     }
 }
 
-/// Sends each update as a message.
+/// Runs a push connection: sends each update as a message.
 pub async fn push(
     mut connection: Connection,
     wire: &Wire,
@@ -137,7 +138,7 @@ pub async fn push(
 ) -> Result<()> {
     wire.claim_connection(run.count(Transport::Push));
     let mut latest = run.latest.subscribe();
-    let mut told = 0;
+    let mut last = 0;
     let reply = connection.reply();
     reply.ws.accept(accept, reply.outbox)?;
     loop {
@@ -152,9 +153,9 @@ pub async fn push(
         if !reply.ws.can_send() {
             continue;
         }
-        for (id, update) in run.since(told) {
+        for (id, update) in run.since(last) {
             reply.ws.send(&*update, reply.outbox)?;
-            told = id;
+            last = id;
         }
         if connection.unsent() > MAX_UNSENT {
             return Ok(());

@@ -1,4 +1,4 @@
-//! One open page: its log, the WebSocket that it talks over, and its race.
+//! A session is one open page: its log, its `talk` connection and its race.
 
 use crate::race::Run;
 use crate::talk::Order;
@@ -8,9 +8,9 @@ use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 use tokio::sync::mpsc;
 
-/// More pages than this at once are refused: each may make the server hold a message or two of the largest size.
+/// The maximum number of open pages. Each can make the server hold two large messages.
 const MAX_SESSIONS: usize = 64;
-/// Entries that wait to be sent; what does not fit is counted and dropped.
+/// The maximum number of waiting log entries. More entries are dropped and counted.
 const MAX_WAITING: usize = 1024;
 
 /// Microseconds of the server's clock.
@@ -23,7 +23,7 @@ pub fn now() -> u64 {
 pub struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
 
 impl Sessions {
-    /// A new session under a name that nobody can guess, and its log; `None` where there are too many.
+    /// Creates a session. Returns its random name and its log; `None` if there are too many.
     pub fn open(&self) -> Option<(String, Arc<Session>, mpsc::Receiver<String>)> {
         let mut sessions = lock(&self.0);
         if sessions.len() >= MAX_SESSIONS {
@@ -60,7 +60,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// Tells the page: `fields` are those of a JSON object.
+    /// Logs an entry to the page. `fields` are the fields of a JSON object.
     pub fn log(&self, fields: &str) {
         let entry = format!(r#"{{"at":{},{fields}}}"#, now());
         if self.log.try_send(entry).is_err() {
@@ -68,26 +68,27 @@ impl Session {
         }
     }
 
-    /// How many entries the page has missed since the last call.
+    /// The number of entries dropped since the last call.
     pub fn take_missed(&self) -> u64 {
         self.missed.swap(0, Ordering::Relaxed)
     }
 
-    /// A new WebSocket to talk over, its number, and where its orders come from. Those of the one before it end.
+    /// Registers a new `talk` connection. Returns its number and its orders. The channel of the
+    /// previous one closes.
     pub fn begin_talk(&self) -> (u32, mpsc::Receiver<Order>) {
-        let (orders, to_follow) = mpsc::channel(16);
+        let (orders, receiver) = mpsc::channel(16);
         *lock(&self.orders) = Some(orders);
-        (self.talks.fetch_add(1, Ordering::Relaxed) + 1, to_follow)
+        (self.talks.fetch_add(1, Ordering::Relaxed) + 1, receiver)
     }
 
-    /// Hands an order to the WebSocket that the page talks over; one that does not keep up is not waited for.
+    /// Sends an order to the `talk` connection. The order is dropped if the queue is full.
     pub fn order(&self, order: Order) {
         if let Some(orders) = &*lock(&self.orders) {
             let _ = orders.try_send(order);
         }
     }
 
-    /// Ends whatever the page has begun.
+    /// Ends the page's `talk` connection and race.
     pub fn end(&self) {
         *lock(&self.orders) = None;
         self.set_run(None);

@@ -1,4 +1,4 @@
-//! The WebSocket that a page talks over: an echo that also does what it is ordered to, and logs everything.
+//! The WebSocket that the page shows: echoes messages, follows orders, and logs everything.
 
 use crate::session::Session;
 use crate::tap::{Cutter, Direction, Found, Sink, Wire};
@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::sleep;
 
-/// What the page wants this end to do.
+/// The page's orders for this end.
 pub enum Order {
     Send(String),
     Ping,
     Close(u16, String),
-    /// Send a frame that no server may send.
+    /// Send an invalid frame.
     BreakRule,
     /// Drop the connection without a Close frame.
     Cut,
@@ -21,10 +21,11 @@ pub enum Order {
 
 /// A text frame with RSV1 set, though no extension has been negotiated.
 const BROKEN_FRAME: &[u8] = b"\xC1\x03bad";
-/// With this much unsent, orders have to wait.
+/// With more unsent bytes than this, orders have to wait.
 const MAX_UNSENT: usize = 64 << 10;
+/// How often the unsent bytes are checked while orders wait.
 const PATIENCE: Duration = Duration::from_millis(10);
-/// A message in the log is cut to this many characters.
+/// The log shows at most this many characters of a message.
 const EXCERPT: usize = 120;
 
 pub async fn talk(
@@ -45,11 +46,11 @@ pub async fn talk(
 
     loop {
         log.state(connection.reply().ws.state());
-        // A browser that does not read is not sent more and more.
+        // Bound the bytes that wait for a browser that does not read.
         let takes_orders = connection.unsent() < MAX_UNSENT;
         let order = tokio::select! {
             order = orders.recv(), if takes_orders => order,
-            // Nothing tells that some of it has gone: look again.
+            // Nothing signals that bytes were written, so check again later.
             () = sleep(PATIENCE), if !takes_orders => continue,
             next = connection.next() => {
                 let Some((event, reply)) = next else { break };
@@ -60,7 +61,7 @@ pub async fn talk(
                     Event::Pong(payload) => log.event("pong", &String::from_utf8_lossy(payload)),
                     Event::Error(error) => log.event("error", &error.to_string()),
                     Event::Close(close) => log.event("close", &close.to_string()),
-                    Event::Request(_) | Event::Piece(_) => {}
+                    Event::Request(_) | Event::Refused(_) | Event::Piece(_) => {}
                 }
                 log.state(reply.ws.state());
                 if let Event::Message(message) = event && reply.ws.state() == State::Open {
@@ -97,7 +98,7 @@ pub async fn talk(
             }
             None => {}
         }
-        // The page has gone, or has another one.
+        // The page is gone, or has opened a new connection.
         if orders.is_closed() {
             return Ok(());
         }
@@ -106,7 +107,7 @@ pub async fn talk(
     Ok(())
 }
 
-/// Tells the page what this end sees.
+/// Logs this end's view to the page.
 struct Log {
     session: Arc<Session>,
     number: u32,
@@ -138,13 +139,14 @@ impl Log {
         ));
     }
 
-    /// Once for each state.
+    /// Logs each change of state.
     fn state(&mut self, state: State) {
         if self.state.replace(state) != Some(state) {
             self.entry(&format!(r#""state":"{}""#, format!("{state:?}").to_lowercase()));
         }
     }
 
+    /// Logs the heads and frames on the wire.
     fn of_wire(&self) -> Sink {
         let log = Self { session: Arc::clone(&self.session), number: self.number, state: None };
         let (mut incoming, mut outgoing) = (Cutter::default(), Cutter::default());

@@ -1,5 +1,5 @@
-//! Between a socket and its connection: whoever claims them is shown the bytes that the socket has given and taken,
-//! every one, in order; and what cuts them into heads and frames.
+//! A stream that copies all bytes that its socket reads and writes to a sink, in order; and a
+//! parser that cuts these bytes into heads and frames.
 
 use std::io;
 use std::pin::Pin;
@@ -18,25 +18,26 @@ pub enum Direction {
 
 pub type Sink = Box<dyn FnMut(Direction, &[u8]) + Send>;
 
-/// A socket whose bytes are seen.
+/// A socket whose bytes are copied to a sink.
 pub struct Tap {
     stream: TcpStream,
     wire: Wire,
 }
 
-/// Says whose the bytes are.
+/// Selects the sink for the bytes.
 #[derive(Clone)]
 pub struct Wire(Arc<Mutex<Claim>>);
 
 struct Claim {
     sink: Option<Sink>,
-    /// The sink gets what is read too: else that belongs to a request which nobody knows yet.
+    /// The sink also gets bytes that are read. Otherwise they belong to the next request, whose
+    /// sink is not known yet.
     both: bool,
-    /// What has been read of that request.
+    /// The bytes read of that request.
     held: Vec<u8>,
 }
 
-/// More than the longest head that the machine takes, and a read. What comes after that is dropped with the connection.
+/// More than the maximum head of the machine plus one read. A longer request ends the connection.
 const MAX_HELD: usize = 32 << 10;
 
 impl Tap {
@@ -47,17 +48,17 @@ impl Tap {
 }
 
 impl Wire {
-    /// The request that has just come, and its answer, are not counted.
+    /// Ignores the current request and its response.
     pub fn claim_nothing(&self) {
         *self.lock() = Claim { sink: None, both: false, held: Vec::new() };
     }
 
-    /// The request that has just come, and its answer.
+    /// Passes the current request and its response to `sink`.
     pub fn claim_exchange(&self, sink: Sink) {
         self.claim(sink, false);
     }
 
-    /// The request that has just come, and everything after it.
+    /// Passes the current request and everything after it to `sink`.
     pub fn claim_connection(&self, sink: Sink) {
         self.claim(sink, true);
     }
@@ -109,7 +110,7 @@ impl AsyncWrite for Tap {
     }
 }
 
-/// Cuts one direction of a WebSocket's stream into what it is made of, as it lies on the wire: masked where it is masked.
+/// Cuts one direction of a connection into its head and frames. Payloads stay masked.
 #[derive(Default)]
 pub struct Cutter {
     head_ended: bool,
@@ -117,14 +118,14 @@ pub struct Cutter {
     header: Vec<u8>,
     payload: Vec<u8>,
     length: u64,
-    /// How much of the payload has come.
+    /// How many payload bytes were seen.
     seen: u64,
-    told: bool,
+    reported: bool,
 }
 
 pub enum Found<'f> {
     Head(&'f [u8]),
-    /// `payload` is the beginning of it, at most [`SHOWN`] bytes; `length` is all of it.
+    /// `payload` has the first [`SHOWN`] bytes at most; `length` is the full length.
     Frame {
         header: &'f [u8],
         payload: &'f [u8],
@@ -132,7 +133,7 @@ pub enum Found<'f> {
     },
 }
 
-/// As much of a payload is kept.
+/// The maximum part of a payload that is kept.
 pub const SHOWN: usize = 128;
 const MAX_HEAD: usize = 16 << 10;
 
@@ -162,9 +163,9 @@ impl Cutter {
             self.seen += part.len() as u64;
             self.payload.extend_from_slice(&part[..part.len().min(SHOWN - self.payload.len())]);
             bytes = rest;
-            // A long frame is told of before it ends: what the machine says of it comes after that.
-            if !self.told && (self.payload.len() == SHOWN || self.seen == self.length) {
-                self.told = true;
+            // Report a long frame before it ends, so that the log shows it before its event.
+            if !self.reported && (self.payload.len() == SHOWN || self.seen == self.length) {
+                self.reported = true;
                 found(Found::Frame { header: &self.header, payload: &self.payload, length: self.length });
             }
             if self.seen == self.length {
@@ -173,7 +174,7 @@ impl Cutter {
         }
     }
 
-    /// As far as it is known.
+    /// The size of the frame header, as far as the bytes so far determine it.
     fn header_size(&self) -> usize {
         let Some(second) = self.header.get(1) else { return 2 };
         let length = match second & 0x7F {

@@ -1,5 +1,5 @@
-//! The WebSocket over which a page gets its session's log and gives its orders, a line of text each. It is not measured,
-//! nor does it show itself.
+//! The WebSocket that carries the session's log to the page and the page's commands to the server,
+//! one text message each. The page does not show or measure this connection.
 
 use crate::race::Run;
 use crate::session::{Session, Sessions, now};
@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// With this much unsent, the log has to wait.
+/// With more unsent bytes than this, the log has to wait.
 const BACKLOG: usize = 256 << 10;
-/// The longest text that the server sends on order, in characters.
+/// The maximum text that a page can order the server to send, in characters.
 const MAX_TEXT: usize = 2000;
-/// A race's counters are told this often.
+/// How often the counters of a race are sent.
 const TICK: Duration = Duration::from_millis(200);
 
 pub async fn watch(mut connection: Connection, sessions: &Sessions, accept: Accept<'static>) -> Result<()> {
@@ -24,7 +24,7 @@ pub async fn watch(mut connection: Connection, sessions: &Sessions, accept: Acce
         while connection.next().await.is_some() {}
         return Ok(());
     };
-    // Whatever happens, the session ends with its connection.
+    // The session ends with this connection, also after an error.
     let _end = End { sessions, name: &name, session: &session };
     let reply = connection.reply();
     reply.ws.accept(accept, reply.outbox)?;
@@ -38,7 +38,7 @@ pub async fn watch(mut connection: Connection, sessions: &Sessions, accept: Acce
             next = connection.next() => {
                 let Some((event, reply)) = next else { return Ok(()) };
                 if let Event::Message(Message::Text(line)) = event
-                    && let Some(answer) = obey(&session, line)
+                    && let Some(answer) = execute(&session, line)
                     && reply.ws.can_send()
                 {
                     reply.ws.send(&*answer, reply.outbox)?;
@@ -63,8 +63,8 @@ pub async fn watch(mut connection: Connection, sessions: &Sessions, accept: Acce
     }
 }
 
-/// Does what a line says; some are answered at once. Lines that make no sense are ignored.
-fn obey(session: &Session, line: &str) -> Option<String> {
+/// Executes a command, and returns the answer if it has one. Malformed commands are ignored.
+fn execute(session: &Session, line: &str) -> Option<String> {
     let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
     match word {
         "clock" => return Some(format!(r#"{{"clock":{},"echo":{}}}"#, now(), rest.parse::<u64>().ok()?)),

@@ -1,4 +1,4 @@
-//! How every program here is linked: for a board of QEMU's, by its processor.
+//! Linker arguments of every program: memory layout and scripts for a QEMU board.
 
 fn main() {
     let processor = std::env::var("CARGO_CFG_TARGET_ARCH").expect("set by cargo");
@@ -9,7 +9,7 @@ fn main() {
     };
     println!("cargo:rustc-link-search={}/../memory/{memory}", env!("CARGO_MANIFEST_DIR"));
     println!("cargo:rerun-if-changed=../memory");
-    // Where the log's texts are kept.
+    // defmt keeps the log's texts in a section of their own.
     let log = if env!("CARGO_PKG_NAME") == "device" { &["-Tdefmt.x"][..] } else { &[] };
     for argument in scripts.iter().chain(&["--nmagic"]).chain(log) {
         println!("cargo:rustc-link-arg-bins={argument}");

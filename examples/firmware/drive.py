@@ -1,4 +1,4 @@
-"""Talks to the device as its peers do: `websockets` where they keep to the protocol, sockets where they don't."""
+"""Tests the device with peers: `websockets` for valid connections, plain sockets for invalid ones."""
 
 import asyncio
 import base64
@@ -19,7 +19,7 @@ import emulator
 import figures
 
 TARGETS = ["thumbv7em-none-eabihf", "thumbv7m-none-eabi", "thumbv6m-none-eabi"]
-# Long enough for a machine that has much else to do; nothing waits for it when all is well.
+# Generous, for a busy machine. A passing test does not wait this long.
 PATIENCE = 60
 
 
@@ -29,16 +29,16 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def same(what, expected):
-    assert what == expected, f"{what!r:.200} and not {expected!r:.200}"
+def same(actual, expected):
+    assert actual == expected, f"{actual!r:.200} instead of {expected!r:.200}"
 
 
-def octets(length):
+def pattern(length):
     return bytes(at % 251 for at in range(length))
 
 
 class Peer:
-    """The connections of a device at a port."""
+    """Connections to a device, and the tests."""
 
     def __init__(self, port):
         self.port = port
@@ -47,7 +47,7 @@ class Peer:
         return connect(f"ws://127.0.0.1:{self.port}{path}", max_size=None, open_timeout=PATIENCE, **options)
 
     async def wait(self, emulator):
-        """Until the device has started."""
+        """Waits until the device has started."""
         deadline = time.monotonic() + PATIENCE
         while True:
             try:
@@ -59,7 +59,7 @@ class Peer:
                 await asyncio.sleep(0.1)
 
     async def raw(self, path="/"):
-        """A connection whose frames are written by hand, after its opening handshake."""
+        """Opens a connection for handwritten frames, after the opening handshake."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         key = base64.b64encode(os.urandom(16)).decode()
         writer.write(
@@ -70,7 +70,7 @@ class Peer:
         assert head.startswith(b"HTTP/1.1 101 "), head
         return reader, writer
 
-    # What follows is what is tested.
+    # The tests.
 
     async def handshake(self):
         async with self.connect(origin="http://device.example", subprotocols=["a", "b"]) as ws:
@@ -78,36 +78,36 @@ class Peer:
         for path, status in [("/elsewhere", 404)]:
             try:
                 async with self.connect(path):
-                    raise AssertionError("it is accepted")
+                    raise AssertionError("not rejected")
             except websockets.InvalidStatus as refused:
                 same(refused.response.status_code, status)
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: device\r\n\r\n")
-        assert (await reader.read()).startswith(b"HTTP/1.1 426 "), "no upgrade is asked for"
+        assert (await reader.read()).startswith(b"HTTP/1.1 426 "), "a request without an upgrade"
         writer.close()
 
     async def sizes(self):
         async with self.connect() as ws:
             for length in [*range(132), 509, 510, 511, 512, 513, 4095, 4096, 4097, 65535, 65536, 65537]:
-                for message in [octets(length), "x" * length]:
+                for message in [pattern(length), "x" * length]:
                     await ws.send(message)
                     same(await ws.recv(), message)
 
     async def larger_than_memory(self):
         async with self.connect() as ws:
-            for message in [octets(1 << 20), "Grüße, 🦀! " * 70_000]:
+            for message in [pattern(1 << 20), "Grüße, 🦀! " * 70_000]:
                 await ws.send(message)
                 same(await ws.recv(), message)
 
     async def fragments(self):
         async with self.connect() as ws:
-            for parts in [["a", "", "é", "€🦀"], [b"", octets(5000), b"", b"end"], ["", ""]]:
+            for parts in [["a", "", "é", "€🦀"], [b"", pattern(5000), b"", b"end"], ["", ""]]:
                 await ws.send(parts)
                 same(await ws.recv(), type(parts[0])().join(parts))
 
     async def pings(self):
         async with self.connect() as ws:
-            for payload in [b"", b"x", octets(125)]:
+            for payload in [b"", b"x", pattern(125)]:
                 await (await ws.ping(payload))
 
     async def the_client_closes(self):
@@ -136,12 +136,12 @@ class Peer:
             (b"\xC1\x80\0\0\0\0", 1002),  # a reserved bit
             (b"\x83\x80\0\0\0\0", 1002),  # a reserved opcode
             (b"\x81\x01a", 1002),  # not masked
-            (b"\x80\x80\0\0\0\0", 1002),  # nothing to continue
-            (b"\x09\x80\0\0\0\0", 1002),  # a fragment of a Ping
-            (b"\x82\xFE\0\x7D\0\0\0\0", 1002),  # a length that is not the shortest
+            (b"\x80\x80\0\0\0\0", 1002),  # an unexpected continuation
+            (b"\x09\x80\0\0\0\0", 1002),  # a fragmented Ping
+            (b"\x82\xFE\0\x7D\0\0\0\0", 1002),  # a length that is not minimal
             (b"\x82\xFF\x80" + bytes(7) + bytes(4), 1002),  # a length of more than 63 bits
-            (b"\x81\x82\0\0\0\0\xC3\x28", 1007),  # no UTF-8
-            (b"\x88\x81\0\0\0\0\x03", 1002),  # a Close of one octet
+            (b"\x81\x82\0\0\0\0\xC3\x28", 1007),  # invalid UTF-8
+            (b"\x88\x81\0\0\0\0\x03", 1002),  # a Close with one byte of payload
         ]:
             reader, writer = await self.raw()
             writer.write(frame)
@@ -149,27 +149,27 @@ class Peer:
             writer.close()
 
     async def longer_than_32_bits(self):
-        """A frame of 2^32 + 5 octets: a length that has lost its upper half would end after five."""
+        """A frame of 2^32 + 5 bytes: truncated to 32 bits, it would end after five."""
         reader, writer = await self.raw()
-        writer.write(b"\x82\xFF" + struct.pack(">Q", (1 << 32) + 5) + bytes(4) + octets(100))
+        writer.write(b"\x82\xFF" + struct.pack(">Q", (1 << 32) + 5) + bytes(4) + pattern(100))
         received = b""
         while len(received) < 100:
             first, length = await reader.readexactly(2)
             same(first, 0x00 if received else 0x02)
             assert length < 126
             received += await reader.readexactly(length)
-        same(received, octets(100))
+        same(received, pattern(100))
         writer.transport.abort()
 
     async def a_peer_vanishes(self):
-        """It answers no Ping: it gets one, and then the end, without a word."""
+        """A peer that does not answer a Ping: the device ends the stream."""
         reader, writer = await self.raw()
         same(await reader.readexactly(2), b"\x89\x00")
         same(await reader.read(), b"")
         writer.close()
 
     async def a_peer_stops_in_the_middle(self):
-        """In a handshake, in a header, in a message; and ends without a Close frame."""
+        """The peer ends in a handshake, in a header or in a message, without a Close frame."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write(b"GET / HTTP/1.1\r\nHo")
         same(await reader.read(), b"")
@@ -232,7 +232,7 @@ ECHO = [
     Peer.many_one_after_another,
 ]
 DEVICE = [Peer.the_device_closes, Peer.pushes]
-# These take the device's patience: they go on beside the others.
+# Slow because of the device's timeouts: they run beside the others.
 SLOW = [Peer.a_peer_vanishes, Peer.a_peer_stops_in_the_middle]
 
 
@@ -241,7 +241,7 @@ def name(test):
 
 
 async def drive(target, program, tests, log):
-    """The device as a server."""
+    """Tests the device as a server."""
     port = free_port()
     command = emulator.command(target, program, *emulator.arguments("device"), *emulator.network(port))
     device = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log)
@@ -262,13 +262,13 @@ async def drive(target, program, tests, log):
         device.wait()
 
 
-async def serve_the_device(target, program, log):
-    """The device as a client of a server on the host."""
+async def drive_client(target, program, log):
+    """Tests the device as a client of a server on the host."""
     closes = []
 
     async def echo(ws):
         async for message in ws:
-            # In fragments, of which no two are alike.
+            # Reply in fragments of different sizes.
             if isinstance(message, bytes):
                 message = [message[:1], message[1:1000], message[1000:]]
             await ws.send(message)
@@ -285,11 +285,11 @@ async def serve_the_device(target, program, log):
             device.kill()
             device.wait()
     same(closes, [(1000, "that is all")])
-    print(f"{target}, {program.name}: as a client of a server on the host", flush=True)
+    print(f"{target}, {program.name}: as a client", flush=True)
 
 
 async def with_log(program, work):
-    """Runs `work` with a file for what the device logs, which is shown if it fails."""
+    """Runs `work` with a log file for the device. Prints the log if it fails."""
     log = Path(f"{program}.log")
     try:
         with log.open("wb") as file:
@@ -302,13 +302,12 @@ async def with_log(program, work):
 
 
 def main():
-    rustc, _ = figures.compiler()
     for target in sys.argv[1:] or TARGETS:
-        device = figures.build(rustc, target, "device") / "device"
+        device = figures.build(target, "device") / "device"
         asyncio.run(with_log(device, lambda log: drive(target, device, ECHO + DEVICE, log)))
-        asyncio.run(with_log(device, lambda log: serve_the_device(target, device, log)))
+        asyncio.run(with_log(device, lambda log: drive_client(target, device, log)))
         if target == TARGETS[0]:
-            tasks = figures.build(rustc, target, "async-device") / "async-device"
+            tasks = figures.build(target, "async-device") / "async-device"
             asyncio.run(with_log(tasks, lambda log: drive(target, tasks, ECHO, log)))
 
 

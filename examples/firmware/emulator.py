@@ -1,4 +1,4 @@
-"""Starts a program in an emulator."""
+"""Runs programs in QEMU."""
 
 import subprocess
 
@@ -8,7 +8,7 @@ MACHINES = {
     "thumbv6m-none-eabi": ["qemu-system-arm", "-machine", "mps2-an385"],
     "riscv32imac-unknown-none-elf": ["qemu-system-riscv32", "-machine", "virt", "-bios", "none"],
 }
-# Its only way to the outside is what it prints, and its exit code.
+# No console: the program prints and exits through semihosting.
 CONSOLE = ["-nographic", "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native"]
 
 
@@ -17,7 +17,7 @@ def command(target, program, *options):
 
 
 def run(target, program, *options):
-    """What a program prints, which ends by itself; it must end well."""
+    """Runs a program until it exits, and returns its output. The exit code must be 0."""
     emulator = subprocess.run(command(target, program, *options), capture_output=True, timeout=300, stdin=subprocess.DEVNULL)
     if emulator.returncode != 0:
         raise SystemExit(f"{program} on {target}: {emulator.returncode}\n{emulator.stdout}\n{emulator.stderr}")
@@ -25,11 +25,11 @@ def run(target, program, *options):
 
 
 def network(port=None):
-    """The board's Ethernet, with a port of the host's forwarded to the device, or with the host in reach of it."""
+    """Options for Ethernet. With `port`, only this host port is forwarded to the device; otherwise it can reach the host."""
     forward = f",restrict=on,hostfwd=tcp:127.0.0.1:{port}-10.0.2.15:80" if port else ""
     return ["-nic", f"user,model=lan9118{forward}"]
 
 
 def arguments(*words):
-    """What the program is told when it starts."""
+    """Options for the program's arguments."""
     return ["-semihosting-config", "enable=on,target=native," + ",".join(f"arg={word}" for word in words)]

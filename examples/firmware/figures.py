@@ -1,5 +1,6 @@
-"""The recorded figures: tables of whole numbers in FIGURES.md, of which less is better, by the compiler's version."""
+"""Builds the programs, and compares figures with FIGURES.md. The figures are integers, and smaller is better."""
 
+import functools
 import os
 import re
 import subprocess
@@ -14,20 +15,22 @@ GROWTH = 1.03
 
 
 def crate():
-    """The checkout that is measured."""
+    """The checkout of the crate to measure."""
     return Path(os.environ.get("SANSOCKET", CHECKOUT)).resolve()
 
 
-def compiler():
-    """The compiler's path and its version."""
-    path = subprocess.check_output([CHECKOUT / ".ci/bare-metal-rustc", *TARGETS], text=True).strip()
-    return path, subprocess.check_output([path, "--version"], text=True).split()[1]
+@functools.cache
+def prepare():
+    """Installs the targets, and the source of the standard library."""
+    subprocess.run(["rustup", "--quiet", "target", "add", *TARGETS], check=True)
+    subprocess.run(["rustup", "--quiet", "component", "add", "rust-src"], check=True)
 
 
-def build(rustc, target, package, level="z", arguments=(), flags=()):
-    """Builds a package's programs; where they lie."""
-    # The features that a stable compiler hides: building core, and noting how much stack a function takes.
-    environment = dict(os.environ, RUSTC=rustc, RUSTC_BOOTSTRAP="1", CARGO_PROFILE_RELEASE_OPT_LEVEL=level)
+def build(target, package, level="z", arguments=(), flags=()):
+    """Builds the programs of a package. Returns their directory."""
+    prepare()
+    # Enables unstable options on a stable compiler: -Zbuild-std and -Zemit-stack-sizes.
+    environment = dict(os.environ, RUSTC_BOOTSTRAP="1", CARGO_PROFILE_RELEASE_OPT_LEVEL=level)
     if flags:
         environment["RUSTFLAGS"] = " ".join(flags)
     directory = Path(os.environ.get("CARGO_TARGET_DIR", HERE / "target")) / "figures"
@@ -40,7 +43,7 @@ def build(rustc, target, package, level="z", arguments=(), flags=()):
 
 
 def text(title, rows):
-    """A table as FIGURES.md has it. `rows`: name to column to number."""
+    """Formats a table for FIGURES.md. `rows` maps names to columns to numbers."""
     columns = list(dict.fromkeys(column for row in rows.values() for column in row))
     lines = ["| | " + " | ".join(columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for name, row in rows.items():
@@ -50,7 +53,7 @@ def text(title, rows):
 
 
 def parse(section):
-    """The rows of a table."""
+    """Parses the rows of a table."""
     lines = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("|")]
     columns = lines[0][1:] if lines else []
     return {
@@ -59,18 +62,20 @@ def parse(section):
     }
 
 
-def settle(name, version, rows, record):
-    """Prints a table beside the recorded one; records it, or ends the program where a figure has grown too much."""
+def settle(name, rows, record):
+    """Prints a table. Then records it, or exits with an error if a figure has grown too much."""
+    version = subprocess.check_output(["rustc", "--version"], text=True).split()[1]
     title = f"{name}, rustc {version}"
     head, *sections = re.split(r"^## ", FILE.read_text(), flags=re.M)
     recorded = {section.splitlines()[0]: section for section in sections}
     print(text(title, rows))
     if record:
+        recorded = {key: section for key, section in recorded.items() if not key.startswith(f"{name}, rustc ")}
         recorded[title] = text(title, rows)[3:] + "\n"
         FILE.write_text(head + "".join("## " + recorded[key].rstrip() + "\n\n" for key in sorted(recorded)).rstrip() + "\n")
         return
     if title not in recorded:
-        print(f"nothing is recorded for this compiler: no comparison\n")
+        print("no comparison: FIGURES.md has no table for this compiler\n")
         return
     before = parse(recorded[title])
     grown = [
@@ -81,5 +86,5 @@ def settle(name, version, rows, record):
     ]
     missing = [row for row in before if row not in rows]
     if grown or missing:
-        sys.exit("\n".join([f"more than {GROWTH - 1:.0%} over the recorded figures:", *grown, *missing]))
-    print(f"none is more than {GROWTH - 1:.0%} over the recorded figure\n")
+        sys.exit("\n".join([f"more than {GROWTH - 1:.0%} over the recorded figures, or missing:", *grown, *missing]))
+    print(f"no figure is more than {GROWTH - 1:.0%} over the recorded one\n")

@@ -1,7 +1,9 @@
-//! A WebSocket over any stream of tokio's, which lends events without copying them and can be cancelled at any await.
+//! A WebSocket over any tokio stream. Events borrow from the connection; all methods are
+//! cancel-safe.
 //!
-//! Every await is one `read`, `write`, `flush` or timer, all of which have done nothing when they are dropped; what they
-//! have done is noted before the next await. A dropped [`Connection::next`] therefore loses no byte and no event.
+//! Every await is one `read`, `write`, `flush` or timer. Each of these has no effect when it is
+//! dropped, and its result is stored before the next await. A dropped [`Connection::next`]
+//! therefore loses no byte and no event.
 
 use sansocket::{Event, Inbox, Role, State, WebSocket};
 use std::future::pending;
@@ -11,40 +13,42 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-/// With this much unsent, no more events are handed out: a peer that does not read is not answered without end.
+/// With more unsent bytes than this, no events are returned: this bounds the replies to a peer that
+/// does not read.
 const BACKLOG: usize = 64 << 10;
-/// A peer that takes nothing for this long is given up.
+/// A peer that reads nothing for this long is given up.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a closed connection waits for the peer to end the stream.
 const LINGER: Duration = Duration::from_secs(2);
 
-/// A stream and its machine.
+/// A stream and its WebSocket.
 pub struct Connection<S, R: Role> {
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
     ws: WebSocket<R>,
-    /// What one read brings, and the part of it that the machine has not taken.
+    /// The result of one read, and the part that the machine has not consumed.
     buffer: Box<[u8]>,
     unread: Range<usize>,
     inbox: Inbox,
-    /// What is to be sent, and how much of it has been.
+    /// The bytes to send, and how many of them were written.
     outbox: Vec<u8>,
     written: usize,
-    /// Bytes may lie in buffers of the stream's.
+    /// The stream may hold bytes that it has not flushed.
     unflushed: bool,
-    /// When the peer must have taken some more.
+    /// The peer must read some bytes before this time.
     write_deadline: Option<Instant>,
-    /// Nothing can be written any more.
+    /// A write failed: drop all further output.
     broken: bool,
     started: Instant,
     linger_deadline: Option<Instant>,
     finished: bool,
-    /// The error behind an [`Event::Error`] that tells of the end of the stream, if the stream gave one.
+    /// The stream's error, if there was one. The machine reports it as [`Event::Error`] with
+    /// `EndOfStream`.
     pub error: Option<io::Error>,
 }
 
-/// What events are answered with: `reply.ws.send(message, reply.outbox)`. It goes out with the following
-/// [`Connection::next`].
+/// Sends replies: `reply.ws.send(message, reply.outbox)`. The next call of [`Connection::next`]
+/// writes them.
 pub struct Reply<'r, R: Role> {
     pub ws: &'r mut WebSocket<R>,
     pub outbox: &'r mut Vec<u8>,
@@ -72,23 +76,25 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
         }
     }
 
-    /// For what is sent unasked, and for an answer that comes later.
-    #[allow(dead_code, reason = "not every program sends unasked")]
+    /// For messages that are no reply to an event, and for a delayed answer to a request.
+    #[allow(dead_code, reason = "some programs only reply to events")]
     pub fn reply(&mut self) -> Reply<'_, R> {
         Reply { ws: &mut self.ws, outbox: &mut self.outbox }
     }
 
-    /// How much waits to be written.
+    /// How many bytes wait to be written.
     pub fn unsent(&self) -> usize {
         self.outbox.len() - self.written
     }
 
-    /// The next event, after having written what is owed; `None` once the connection has ended and all is written.
+    /// Writes pending bytes and returns the next event; `None` after the connection has ended and
+    /// all bytes are written.
     ///
-    /// While a request is unanswered there is no next event: answer it, or `select!` between the answer and this.
+    /// There is no event while a request is unanswered: answer it first, or `select!` between the
+    /// answer and this.
     pub async fn next(&mut self) -> Option<(Event<'_>, Reply<'_, R>)> {
-        // An event cannot be returned from within the loop: the borrow checker would take it to be borrowed in all further
-        // rounds (E0499). So the loop ends with a `Ready`, which borrows nothing.
+        // The loop cannot return an event: for the borrow checker, it would stay borrowed in the
+        // next rounds (E0499). `Ready` borrows nothing, so the loop breaks with that.
         let ready = loop {
             let blocked = self.unsent() > BACKLOG && !self.ws.is_closed();
             if !blocked {
@@ -97,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
                 if let Some(ready) = self.ws.poll(&mut self.buffer[self.unread.clone()], &mut self.inbox) {
                     break ready;
                 }
-                // All is used up, except while the machine waits for the answer to a request.
+                // All input is consumed, except while a request waits for its answer.
                 if !self.ws.awaits_caller() {
                     self.unread = 0..0;
                 }
@@ -114,12 +120,12 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
         };
         let input = &mut self.buffer[self.unread.clone()];
         self.unread.start += ready.consumed();
-        // With the input and the inbox that `poll` had, there is an event.
+        // Always `Some`: input and inbox are those of `poll`.
         let event = self.ws.event(ready, input, &mut self.inbox)?;
         Some((event, Reply { ws: &mut self.ws, outbox: &mut self.outbox }))
     }
 
-    /// Writes or reads something, or tells the machine the time.
+    /// Waits for one write, read or timer.
     async fn progress(&mut self, blocked: bool) {
         let to_write = &self.outbox[self.written..];
         let writes = !to_write.is_empty() || self.unflushed;
@@ -136,12 +142,13 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
                 }),
             }
         };
-        // While the machine is kept from what the peer has sent, it must not be told of a silence.
+        // While reading is blocked, the peer is not silent: ignore the machine's timers.
         let timer = self.ws.poll_timeout().filter(|_| !blocked).map(|at| self.started + at);
         let deadline = [timer, self.write_deadline].into_iter().flatten().min();
         let mut silent = false;
         tokio::select! {
-            // Writing first: it comes to an end. The time last: a peer is silent only if there is nothing to read.
+            // Writing first, because it terminates. Timers last: the peer is only silent if there
+            // is nothing to read.
             biased;
             written = write, if writes => {
                 self.write_deadline = None;
@@ -149,13 +156,13 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
                     Ok(written) => {
                         self.unflushed = written > 0;
                         self.written += written;
-                        // What was written goes, even if a peer that reads slowly never takes all of it.
+                        // Drop written bytes, even if the outbox never becomes empty.
                         if self.written == self.outbox.len() || self.written > BACKLOG {
                             self.outbox.drain(..self.written);
                             self.written = 0;
                         }
                     }
-                    // What the peer has sent before, a Close frame perhaps, is still read.
+                    // Continue reading: the peer may have sent a Close frame.
                     Err(error) => {
                         self.error = Some(error);
                         self.broken = true;
@@ -180,15 +187,16 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
                 silent = !blocked;
             }
         }
-        // The timers of an open connection are about silence. The opening and the closing handshake have to end in time
-        // whatever comes.
+        // The timers of an open connection measure silence. The timeouts of the opening and the
+        // closing handshake apply in any case.
         if silent || self.ws.state() != State::Open {
             self.ws.handle_timeout(self.started.elapsed());
         }
     }
 
-    /// Ends our side of the stream and waits for the peer to end its own: to drop a socket with unread input makes the
-    /// kernel reset the connection, and our last bytes may be lost.
+    /// Shuts down our side of the stream and waits for the peer to end its side. Dropping a socket
+    /// that has unread input would make the kernel reset the connection, and the peer could lose
+    /// our last bytes.
     async fn finish(&mut self) {
         if self.finished {
             return;
@@ -199,7 +207,7 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
             while self.reader.read(&mut self.buffer).await? > 0 {}
             io::Result::Ok(())
         };
-        // Whatever goes wrong now, the connection has ended.
+        // The connection has ended, so errors no longer matter.
         let _ = timeout_at(deadline, end).await;
         self.finished = true;
     }

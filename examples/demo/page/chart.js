@@ -1,4 +1,5 @@
-// A chart that grows: lines on a linear scale, or dots on a logarithmic one, over seconds.
+// A chart over time that is redrawn as data arrives: lines on a linear scale, or dots on a
+// logarithmic scale.
 
 const NS = "http://www.w3.org/2000/svg";
 const MARGIN = { left: 58, right: 88, top: 10, bottom: 26 };
@@ -69,7 +70,7 @@ export class Chart {
     return { ticks, y: (value) => bottom - (bottom - top) * part(value) };
   }
 
-  /** A line's name stands at its end, a cloud's where its latest dots are. */
+  /** The height of a series' name: at the end of a line, or at the median of the latest dots. */
   nameHeight(points, y) {
     if (this.kind === "line") return y(points.at(-1)[1]);
     const recent = points.slice(-30).map(([, value]) => value).sort((a, b) => a - b);
@@ -77,14 +78,14 @@ export class Chart {
   }
 }
 
-/** 1, 2 or 5 times a power of two and ten that reads well in KiB. */
+/** The next step of 1, 2, 5 or 10 times a power of ten, in bytes, KiB or MiB. */
 function niceBinaryStep(rough) {
   const unit = rough >= 1 << 20 ? 1 << 20 : rough >= 1024 ? 1024 : 1;
   const power = 10 ** Math.floor(Math.log10(rough / unit));
   return unit * power * ([1, 2, 5, 10].find((step) => step * power * unit >= rough) ?? 10);
 }
 
-/** Names that would cover one another move apart: upwards from the lowest, so that none leaves the chart. */
+/** Moves overlapping names apart, starting with the lowest, and keeps them inside the chart. */
 function placeNames(names, x, top, bottom) {
   names.sort((a, b) => b.y - a.y);
   let below = bottom + 14;

@@ -1,4 +1,4 @@
-// A frame, field by field (RFC 6455 section 5.2), from the bytes that the server has seen on its socket.
+// Shows a frame field by field (RFC 6455 section 5.2), from the bytes on the server's socket.
 
 const OPCODES = { 0: "continuation", 1: "text", 2: "binary", 8: "close", 9: "ping", 10: "pong" };
 const COLUMNS = 12;
@@ -17,23 +17,23 @@ export function element(name, className, ...children) {
   return made;
 }
 
-/** What the bytes say. `payload` is the beginning of it, as it lies on the wire. */
+/** Parses a frame. `payload` has the first bytes of the payload, masked as on the wire. */
 export function parse({ wire, header, payload, length }) {
-  const octets = fromHex(header);
-  const masked = (octets[1] & 0x80) !== 0;
-  const short = octets[1] & 0x7f;
+  const bytes = fromHex(header);
+  const masked = (bytes[1] & 0x80) !== 0;
+  const short = bytes[1] & 0x7f;
   const extended = short === 126 ? 2 : short === 127 ? 8 : 0;
-  const key = masked ? octets.slice(2 + extended, 6 + extended) : null;
+  const key = masked ? bytes.slice(2 + extended, 6 + extended) : null;
   const raw = fromHex(payload);
   const data = key ? raw.map((byte, at) => byte ^ key[at % 4]) : raw;
-  const opcode = octets[0] & 0x0f;
+  const opcode = bytes[0] & 0x0f;
   return {
-    wire, octets, masked, short, extended, key, raw, data, length, opcode,
-    fin: octets[0] >> 7, rsv: (octets[0] >> 4) & 7, name: OPCODES[opcode] ?? "reserved",
+    wire, bytes, masked, short, extended, key, raw, data, length, opcode,
+    fin: bytes[0] >> 7, rsv: (bytes[0] >> 4) & 7, name: OPCODES[opcode] ?? "reserved",
   };
 }
 
-/** In a few words, for the log. */
+/** A short description for the log. */
 export function summary(frame) {
   const more = frame.fin ? "" : ", to be continued";
   return `${frame.name} ${frame.length >= 1 << 20 ? `${frame.length / (1 << 20)} MiB` : `${count(frame.length)} B`}${more}`;
@@ -41,10 +41,10 @@ export function summary(frame) {
 
 /** Fills a card with a frame. */
 export function showFrame(card, frame) {
-  const total = frame.octets.length + frame.length;
+  const total = frame.bytes.length + frame.length;
   card.replaceChildren(
     from(frame.wire, `${bytesOf(total)} on the wire`),
-    element("p", "summary", `${frame.name}, ${bytesOf(frame.octets.length)} of header and ${bytesOf(frame.length)} of payload`),
+    element("p", "summary", `${frame.name}, ${bytesOf(frame.bytes.length)} of header and ${bytesOf(frame.length)} of payload`),
     byteGroups(frame),
     fields(frame),
     payload(frame),
@@ -60,7 +60,7 @@ export function showHead(card, { wire, head }) {
     const matters = /^(GET|HTTP|Upgrade|Connection|Sec-WebSocket)/i.test(line);
     pre.append(matters ? element("b", "", line) : line, "\n");
   }
-  const what = wire === "in" ? "The opening handshake: a request to upgrade" : "The opening handshake: from here on, frames";
+  const what = wire === "in" ? "The opening handshake: a request to upgrade" : "The opening handshake: frames follow";
   card.replaceChildren(from(wire, `${bytesOf(head.length)} on the wire`), element("p", "summary", what), pre);
 }
 
@@ -74,18 +74,18 @@ function from(wire, size) {
 }
 
 function byteGroups(frame) {
-  const { octets, extended, masked } = frame;
+  const { bytes, extended, masked } = frame;
   const groups = element("div", "bytes");
   const group = (kind, name, bytes) => {
     if (bytes.length === 0) return;
     const cells = [...bytes].map((byte) => element("span", "byte", hex(byte)));
     groups.append(element("div", `group ${kind}`, element("div", "", ...cells), element("small", "", name)));
   };
-  group("flags", "FIN, opcode", octets.slice(0, 1));
-  group("length", "MASK, length", octets.slice(1, 2));
-  group("length", "extended length", octets.slice(2, 2 + extended));
-  if (masked) group("key", "masking key", octets.slice(2 + extended, 6 + extended));
-  // What does not fit stands below.
+  group("flags", "FIN, opcode", bytes.slice(0, 1));
+  group("length", "MASK, length", bytes.slice(1, 2));
+  group("length", "extended length", bytes.slice(2, 2 + extended));
+  if (masked) group("key", "masking key", bytes.slice(2 + extended, 6 + extended));
+  // The table below shows the rest.
   const shown = frame.raw.slice(0, extended ? 0 : masked ? 5 : 8);
   group("data", frame.length > shown.length ? "payload …" : "payload", shown);
   return groups;
@@ -97,17 +97,17 @@ function fields(frame) {
   const field = (kind, term, value, says) => list.append(
     element("dt", kind, term), element("dd", `bits ${kind}`, value), element("dd", "says", says));
   field("flags", "FIN", bits(fin, 1), fin ? "the last frame of its message" : "more frames of this message follow");
-  field("flags", "RSV1–3", bits(rsv, 3), rsv ? "not allowed: no extension was agreed on" : "no extension in use");
+  field("flags", "RSV1–3", bits(rsv, 3), rsv ? "not allowed: no extension was negotiated" : "no extension in use");
   field("flags", "opcode", bits(opcode, 4), `0x${opcode.toString(16).toUpperCase()}, ${name}`);
-  field("length", "MASK", bits(Number(masked), 1), wire === "in" ? "a client masks every frame" : "a server masks none");
-  const says = { 0: bytesOf(length), 2: `126: the next 16 bits say ${count(length)}`, 8: `127: the next 64 bits say ${count(length)}` };
+  field("length", "MASK", bits(Number(masked), 1), wire === "in" ? "a client masks every frame" : "a server masks no frame");
+  const says = { 0: bytesOf(length), 2: `126: the length is in the next 16 bits: ${count(length)}`, 8: `127: the length is in the next 64 bits: ${count(length)}` };
   field("length", "length", bits(short, 7), says[extended]);
   if (key) field("key", "key", [...key].map(hex).join(" "), "new for each frame, XORed over the payload");
-  else field("key", "key", "–", "none, so the payload lies on the wire as it is");
+  else field("key", "key", "–", "none: the payload is not masked");
   return list;
 }
 
-/** The payload under its mask: what lies on the wire, the key over and over, and what that makes. */
+/** Rows of the payload: the bytes on the wire, the repeated key, and the unmasked bytes. */
 function payload(frame) {
   const grid = element("div", "payload");
   grid.style.setProperty("--columns", COLUMNS);
@@ -137,7 +137,7 @@ function payload(frame) {
   return grid;
 }
 
-/** What stands under each byte: a character under the first of its octets; a close code under both of its two. */
+/** The label under each byte: a character under its first byte; a close code under its two bytes. */
 function characters(frame, shown) {
   const under = Array.from({ length: shown }, () => ({ text: "" }));
   let at = 0;

@@ -1,4 +1,5 @@
-// The log: what both ends say and what goes over the wire, in order of time; and the two cards that show frames.
+// The log: the calls and events of both ends and the frames between them, in order of time; and the
+// two frame cards.
 
 import { count, element, fromHex, parse, showFrame, showHead, showNothing, summary } from "./frame.js";
 
@@ -9,7 +10,7 @@ let entries = [];
 let start = 0;
 let pinned = null;
 
-/** Times are told from here on: another connection. */
+/** Starts a new connection: the log shows times relative to `at`. */
 export function begin(at) {
   start = at;
   if (entries.length > 0) add({ at, end: "browser", rule: true });
@@ -22,13 +23,13 @@ export function clear() {
   list.replaceChildren();
 }
 
-/** `at` in milliseconds of this page's clock. `end` is browser, server or wire. */
+/** Adds an entry. `at` is in milliseconds of this page's clock; `end` is browser, server or wire. */
 export function add(entry) {
   const follows = list.scrollTop + list.clientHeight > list.scrollHeight - 40;
   entry.node = element("li", "", element("span", "time", entry.rule ? "" : (entry.at - start).toFixed(1)), content(entry));
   entry.node.dataset.end = entry.end;
   if (entry.event) entry.node.dataset.event = entry.event;
-  // What the server tells comes a little later than it has happened.
+  // The server's entries arrive late, so sort them in.
   let place = entries.length;
   while (place > 0 && entries[place - 1].at > entry.at) place -= 1;
   list.insertBefore(entry.node, entries[place]?.node ?? null);
@@ -83,7 +84,7 @@ function show(entry) {
   else showFrame(cards[entry.wire], parse(entry));
 }
 
-/** A frame that was picked stays where it is until it is let go, or another is picked. */
+/** Keeps a frame in its card until it is unpinned or another one is pinned. */
 function pin(entry) {
   unpin();
   pinned = entry;

@@ -1,4 +1,5 @@
-// This end of everything: the WebSocket that is shown, and the one over which the server tells what its end has seen.
+// The browser's end: the WebSocket that the page shows, and the one that carries the server's log
+// to the page.
 
 import * as log from "./log.js";
 import { Race } from "./race.js";
@@ -8,7 +9,7 @@ const $ = (selector) => document.querySelector(selector);
 const url = (path) => `${location.origin.replace("http", "ws")}${path}`;
 const now = () => performance.timeOrigin + performance.now();
 
-// Light or dark, as the system has it until somebody decides.
+// Light or dark: the system's setting, until the user chooses.
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const setTheme = (theme) => {
   document.documentElement.dataset.theme = theme;
@@ -36,7 +37,7 @@ function setState(end, state) {
   }
 }
 
-// The server's clock against this one: the fastest round trip says most.
+// The offset of the server's clock: the fastest round trip gives the best estimate.
 const clock = { offset: 0, error: Infinity };
 const CLOCK_ROUNDS = 12;
 let rounds = 0;
@@ -51,12 +52,12 @@ function compareClocks(serverMicros) {
   if (error < clock.error) Object.assign(clock, { error, offset: asked + error - serverMicros / 1000 });
   rounds += 1;
   if (rounds % CLOCK_ROUNDS !== 0) return askClock();
-  $("#clock").textContent = `here they are known to agree within ${clock.error.toFixed(2)} ms`;
+  $("#clock").textContent = `now accurate to ${clock.error.toFixed(2)} ms`;
   if (rounds === CLOCK_ROUNDS) connect(true);
 }
 const pageTime = (serverMicros) => serverMicros / 1000 + clock.offset;
 
-// The socket that is shown.
+// The connection that the page shows.
 let session;
 let socket;
 let talks = 0;
@@ -86,7 +87,7 @@ function connect(greet) {
   reflect();
 }
 
-/** Shows the state of this end, and what can be done in it. */
+/** Shows the state of this end, and enables the buttons that work in it. */
 function reflect() {
   setState("browser", STATES[socket.readyState]);
   const open = socket.readyState === WebSocket.OPEN;
@@ -144,25 +145,25 @@ $("#server-ping").addEventListener("click", () => watch.send("ping"));
 $("#server-break").addEventListener("click", () => watch.send("break"));
 $("#server-cut").addEventListener("click", () => watch.send("cut"));
 
-// The socket that tells.
+// The connection that carries the server's log.
 const watch = new WebSocket(url("/watch"));
 const race = new Race((line) => watch.send(line), pageTime, askClock);
 watch.onmessage = ({ data }) => {
-  const told = JSON.parse(data);
-  if (told.session) {
-    session = told.session;
+  const entry = JSON.parse(data);
+  if (entry.session) {
+    session = entry.session;
     askClock();
-  } else if (told.clock !== undefined) {
-    compareClocks(told.clock);
-  } else if (told.missed) {
-    log.add({ at: now(), end: "server", call: `(${told.missed} entries were too many to tell)` });
-  } else if (told.race || told.counters) {
-    race.hear(told, session);
-  } else if (told.state) {
-    if (told.talk === talks) setState("server", told.state);
+  } else if (entry.clock !== undefined) {
+    compareClocks(entry.clock);
+  } else if (entry.missed) {
+    log.add({ at: now(), end: "server", call: `(${entry.missed} entries were dropped)` });
+  } else if (entry.race || entry.counters) {
+    race.receive(entry, session);
+  } else if (entry.state) {
+    if (entry.talk === talks) setState("server", entry.state);
   } else {
-    const unclean = told.event === "close" && told.detail.endsWith("(not clean)");
-    log.add({ ...told, at: pageTime(told.at), end: told.wire ? "wire" : "server", unclean });
+    const unclean = entry.event === "close" && entry.detail.endsWith("(not clean)");
+    log.add({ ...entry, at: pageTime(entry.at), end: entry.wire ? "wire" : "server", unclean });
   }
 };
 watch.onclose = () => ($("#gone").hidden = false);

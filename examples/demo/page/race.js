@@ -1,4 +1,4 @@
-// REST against WebSocket: runs the race, and shows it.
+// REST against WebSocket: runs the race and shows the results.
 
 import { Chart } from "./chart.js";
 import { count, element } from "./frame.js";
@@ -9,19 +9,19 @@ const TRANSPORTS = [
   { id: "longPoll", className: "long-poll", name: "Long polling" },
   { id: "push", className: "push", name: "WebSocket" },
 ];
-/** The counters and the charts are drawn this often. */
+/** The interval between drawings of counters and charts, in milliseconds. */
 const DRAW = 200;
-/** How long the last updates may take, besides the time between two polls. */
+/** How long to wait for the last updates, beyond the polling interval, in milliseconds. */
 const PATIENCE = 3000;
 
 const kib = (bytes) => bytes < 1024 ? `${bytes} B` : bytes < 1 << 20 ? `${+(bytes / 1024).toPrecision(3)} KiB` : `${+(bytes / (1 << 20)).toPrecision(3)} MiB`;
 const ms = (delay) => delay >= 995 ? `${+(delay / 1000).toPrecision(3)} s` : `${+Math.max(delay, 0).toPrecision(2)} ms`;
-/** The value below which this share of the sorted values lies, by the nearest rank. */
+/** The quantile of sorted values, by the nearest rank. */
 const quantile = (sorted, share) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)];
 
 export class Race {
-  constructor(tell, pageTime, askClock) {
-    Object.assign(this, { tell, pageTime, askClock, phase: "idle" });
+  constructor(send, pageTime, askClock) {
+    Object.assign(this, { send, pageTime, askClock, phase: "idle" });
     this.bytes = new Chart($("#chart-bytes"), TRANSPORTS, { kind: "line", label: kib });
     this.delay = new Chart($("#chart-delay"), TRANSPORTS, { kind: "dots", label: ms });
     this.cells = {};
@@ -50,22 +50,22 @@ export class Race {
     $("#race-button").textContent = "Stop";
     $("#verdict").textContent = "Running …";
     this.askClock();
-    this.tell("race");
+    this.send("race");
   }
 
-  /** What the server tells: that it is ready, and later its counters. */
-  hear(told, session) {
-    if (told.race === "ready" && this.phase === "starting") {
+  /** Handles the server's messages: that it is ready, and later its counters. */
+  receive(message, session) {
+    if (message.race === "ready" && this.phase === "starting") {
       this.worker = new Worker("/racer.js");
       this.worker.onmessage = ({ data }) => this.take(data);
       this.worker.postMessage({ begin: true, session, interval: this.interval });
       this.timer = setInterval(() => this.draw(), DRAW);
-    } else if (told.counters && this.phase !== "idle") {
-      this.counters = told;
-      const elapsed = this.began ? (this.pageTime(told.at) - this.began) / 1000 : 0;
+    } else if (message.counters && this.phase !== "idle") {
+      this.counters = message;
+      const elapsed = this.began ? (this.pageTime(message.at) - this.began) / 1000 : 0;
       if (elapsed > 0) {
         for (const { id } of TRANSPORTS) {
-          const { received, sent } = told.counters[id];
+          const { received, sent } = message.counters[id];
           this.totals[id].push([elapsed, received + sent]);
         }
       }
@@ -73,13 +73,13 @@ export class Race {
     }
   }
 
-  /** What the worker has. */
+  /** Handles the worker's messages. */
   take({ ready, failed, samples, least }) {
     if (failed) return this.finish(`Failed: ${failed}`);
     if (ready) {
       this.phase = "running";
       this.began = performance.timeOrigin + performance.now();
-      this.tell(`go ${this.rate} ${this.seconds}`);
+      this.send(`go ${this.rate} ${this.seconds}`);
     }
     for (const { transport, at, got } of samples ?? []) {
       const made = this.pageTime(at);
@@ -92,12 +92,12 @@ export class Race {
     }
   }
 
-  /** The server's last counters are waited for. */
+  /** Ends the race after the server's last counters have arrived. */
   finish(message) {
     this.message = message;
     this.phase = "ending";
     this.worker?.postMessage({ stop: true });
-    this.tell("stop");
+    this.send("stop");
     if (!this.worker) this.end();
   }
 
@@ -129,17 +129,17 @@ export class Race {
       ];
       texts.forEach((text, at) => (this.cells[id][at].textContent = text));
     }
-    this.say(results);
+    this.showVerdict(results);
   }
 
-  say({ poll, longPoll, push }) {
+  showVerdict({ poll, longPoll, push }) {
     if (!(poll.each && longPoll.each && push.each)) return;
     const bold = (text) => element("b", "", text);
     const bytes = (each) => bold(`${count(Math.round(each))} bytes`);
     const times = (each) => ` (${+(each / push.each).toPrecision(2)} times that)`;
     $("#verdict").replaceChildren(
       "An update takes ", bytes(push.each), " over the WebSocket, ", bytes(longPoll.each), times(longPoll.each), " by long polling, ",
-      bytes(poll.each), times(poll.each), " by polling, which also brings it after ", bold(ms(poll.median)), " instead of ",
-      bold(ms(push.median)), ".");
+      bytes(poll.each), times(poll.each), " by polling. The median delay is ", bold(ms(push.median)), " over the WebSocket and ",
+      bold(ms(poll.median)), " by polling.");
   }
 }

@@ -1,8 +1,8 @@
-// The worker that takes the updates, three ways at once, and notes when each has come.
+// A worker that receives the updates in three ways at once, and records the arrival times.
 
 const now = () => performance.timeOrigin + performance.now();
 const transports = ["poll", "longPoll", "push"];
-/** How far each has come. */
+/** The latest update of each transport. */
 const seen = { poll: 0, longPoll: 0, push: 0 };
 let samples = [];
 let stopping = new AbortController();

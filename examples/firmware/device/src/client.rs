@@ -1,7 +1,7 @@
-//! The client: one connection to an echo server, one step after another.
+//! The client: one connection to an echo server, as a sequence of steps.
 
+use crate::limits::{CHUNK, Inbox, Outbox, REPLY};
 use crate::rng::Rng;
-use crate::{CHUNK, Inbox, Outbox, ROOM};
 use core::time::Duration;
 use sansocket::{
     Buffer, Client, CloseCode, Config, Connect, Delivery, Event, Fragment, OutboxFull, Part, Piece, WebSocket,
@@ -11,11 +11,11 @@ use smoltcp::socket::tcp;
 const CONFIG: Config = Config::new().delivery(Delivery::Pieces).closing_timeout(Some(Duration::from_secs(2)));
 
 const GREETING: &str = "Grüße vom Gerät";
-/// The message that is larger than any buffer, and its fragments.
+/// The size of a message that is larger than any buffer, and of its fragments.
 const LARGE: usize = 100_000;
 const FRAGMENT: usize = 300;
 
-/// A connection, and how far it is.
+/// A connection and its current step.
 pub struct Session {
     ws: WebSocket<Client<Rng>>,
     inbox: Inbox,
@@ -26,9 +26,9 @@ pub struct Session {
 #[derive(Clone, Copy, PartialEq, defmt::Format)]
 enum Step {
     Connecting,
-    /// How much of the greeting has come back.
+    /// How many bytes of the greeting were received.
     Greeting(usize),
-    /// How much of the large message has been sent, and how much has come back.
+    /// How many bytes of the large message were sent and received.
     Large {
         sent: usize,
         received: usize,
@@ -40,16 +40,16 @@ enum Step {
 }
 
 impl Session {
-    /// Asks `host` for `/`.
+    /// Starts an opening handshake with `host` for `/`.
     pub fn new(host: &str) -> Self {
         let mut ws = WebSocket::client(CONFIG, Rng);
         let mut outbox = Outbox::new();
-        let asked = ws.connect(Connect::new(host, "/"), &mut outbox);
-        let step = if asked.is_ok() { Step::Connecting } else { Step::Failed };
+        let connected = ws.connect(Connect::new(host, "/"), &mut outbox);
+        let step = if connected.is_ok() { Step::Connecting } else { Step::Failed };
         Self { ws, inbox: Inbox::new(), outbox, step }
     }
 
-    /// Does what there is to do: whether all was as expected, once it has ended.
+    /// Handles input, time and output. Returns whether the session succeeded, once it has ended.
     pub fn turn(&mut self, socket: &mut tcp::Socket<'_>, now: Duration) -> Option<bool> {
         let taken = socket.recv(|ring| {
             let len = ring.len().min(CHUNK);
@@ -64,7 +64,7 @@ impl Session {
         }
         self.ws.handle_timeout(now);
         self.go_on();
-        // What does not fit stays owed.
+        // A frame that does not fit stays pending.
         let _: Result<(), OutboxFull> = self.ws.transmit(&mut self.outbox);
         if let Ok(sent) = socket.send_slice(&self.outbox) {
             self.outbox.rotate_left(sent);
@@ -80,9 +80,10 @@ impl Session {
         }
     }
 
+    /// Handles events while the outbox has room for a reply. Returns the number of bytes consumed.
     fn take(&mut self, mut input: &mut [u8]) -> usize {
         let len = input.len();
-        while self.outbox.remaining() >= ROOM
+        while self.outbox.remaining() >= REPLY
             && let Some(event) = self.ws.receive(&mut input, &mut self.inbox)
         {
             let step = self.step;
@@ -90,7 +91,7 @@ impl Session {
             if self.step == Step::Failed {
                 defmt::error!("{}: {}", step, event);
             }
-            let begun = match (step, self.step) {
+            let sent = match (step, self.step) {
                 (Step::Connecting, Step::Greeting(_)) => self.ws.send(GREETING, &mut self.outbox).is_ok(),
                 (Step::Large { .. }, Step::Pinging) => {
                     self.ws.ping(b"still there?", &mut self.outbox).is_ok()
@@ -100,10 +101,10 @@ impl Session {
                 }
                 _ => true,
             };
-            if !begun {
+            if !sent {
                 self.step = Step::Failed;
             }
-            // What does not fit stays owed.
+            // A frame that does not fit stays pending.
             let _: Result<(), OutboxFull> = self.ws.transmit(&mut self.outbox);
         }
         len - input.len()
@@ -117,7 +118,7 @@ impl Session {
         }
         let mut fragment = [0; FRAGMENT];
         let len = FRAGMENT.min(LARGE - *sent);
-        fragment.iter_mut().zip(*sent..).for_each(|(octet, at)| *octet = octet_at(at));
+        fragment.iter_mut().zip(*sent..).for_each(|(byte, at)| *byte = byte_at(at));
         let fragment = Fragment::new(fragment.get(..len).unwrap_or_default(), *sent + len == LARGE);
         match self.ws.send_piece(fragment, &mut self.outbox) {
             Ok(()) => *sent += len,
@@ -130,14 +131,14 @@ impl Session {
 }
 
 impl Step {
-    /// Where an event leads to.
+    /// The step after an event.
     fn next(self, event: &Event<'_>) -> Self {
         match (self, event) {
             (Self::Connecting, Event::Open(_)) => Self::Greeting(0),
             (Self::Greeting(received), Event::Piece(Piece { part: Part::Text { lead, text }, last, .. })) => {
-                // The lead was cut by a slice's end.
-                let mut octets = [0; 4];
-                let lead = lead.map_or("", |lead| lead.encode_utf8(&mut octets));
+                // `lead` is a character that began in the previous piece.
+                let mut utf8 = [0; 4];
+                let lead = lead.map_or("", |lead| lead.encode_utf8(&mut utf8));
                 let rest =
                     GREETING.get(received..).and_then(|rest| rest.strip_prefix(lead)?.strip_prefix(text));
                 match rest {
@@ -146,12 +147,9 @@ impl Step {
                     _ => Self::Failed,
                 }
             }
-            (
-                Self::Large { sent, received },
-                Event::Piece(Piece { part: Part::Binary(octets), last, .. }),
-            ) => {
-                let same = octets.iter().zip(received..).all(|(octet, at)| *octet == octet_at(at));
-                let received = received + octets.len();
+            (Self::Large { sent, received }, Event::Piece(Piece { part: Part::Binary(bytes), last, .. })) => {
+                let same = bytes.iter().zip(received..).all(|(byte, at)| *byte == byte_at(at));
+                let received = received + bytes.len();
                 match (same, last) {
                     (true, false) => Self::Large { sent, received },
                     (true, true) if received == LARGE => Self::Pinging,
@@ -162,13 +160,13 @@ impl Step {
             (Self::Closing, Event::Close(close)) if close.clean && close.code == CloseCode::NORMAL => {
                 Self::Done
             }
-            // The machine has answered it.
+            // The machine answers a Ping.
             (_, Event::Ping(_)) => self,
             _ => Self::Failed,
         }
     }
 }
 
-fn octet_at(at: usize) -> u8 {
+fn byte_at(at: usize) -> u8 {
     (at % 251) as u8
 }

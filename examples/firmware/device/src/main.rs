@@ -1,10 +1,11 @@
-//! A device on the network: it serves WebSocket connections; started as `device client PORT`, it is a client of a server on
-//! the host.
+//! A device on the network: a WebSocket server. With the arguments `client PORT` it is a client of
+//! a server on the host instead.
 //!
-//! No heap: each connection has its machine, an inbox for the handshake's head, and the two rings of its TCP socket.
-//! Input is taken in place from the receive ring. Replies go through one small outbox, which all connections share,
-//! because a socket lends one of its rings at a time; what the device says unasked is written straight into the send
-//! ring. A message may be longer than all of that together: it passes through piece by piece.
+//! There is no heap. Each connection has its machine, an inbox for the handshake's head, and the
+//! two rings of its TCP socket. Input is read in place from the receive ring. Replies go through
+//! one small outbox that all connections share, because a socket gives access to one of its rings
+//! at a time. Reports are written directly into the send ring. A message may be larger than all
+//! buffers: it passes through piece by piece.
 #![no_std]
 #![no_main]
 
@@ -12,14 +13,17 @@ mod api;
 mod client;
 mod clock;
 mod lan9118;
+mod limits;
 mod phy;
 mod rng;
 mod server;
+mod systick;
 
 use api::Device;
 use client::Session;
 use defmt_semihosting as _;
 use lan9118::Lan9118;
+use limits::{Outbox, RING};
 use rand_core::Rng as _;
 use rng::Rng;
 use server::Connection;
@@ -28,21 +32,7 @@ use smoltcp::socket::tcp::{self, SocketBuffer};
 use smoltcp::time::Instant;
 use smoltcp::wire::{EthernetAddress, IpAddress, IpCidr};
 
-/// Each ring of a TCP socket.
-const RING: usize = 4096;
-/// The most input that is taken at a time, and so the longest piece.
-const CHUNK: usize = 512;
-/// What an event may add to the outbox: a piece with its header, and the character that an earlier one has left
-/// unfinished; a Pong. (The opening handshake takes less.)
-const ROOM: usize = CHUNK + 3 + 4 + 127;
-const OUTBOX: usize = 768;
-/// For the head of the opening handshake; a browser's is about 600 bytes.
-const INBOX: usize = 1024;
-
-type Inbox = heapless::Vec<u8, INBOX>;
-type Outbox = heapless::Vec<u8, OUTBOX>;
-
-/// How many connections there can be at once.
+/// The maximum number of connections.
 const SLOTS: usize = 8;
 
 /// The device's address in the emulator's network, and the host's.
@@ -52,10 +42,10 @@ const HOST: (IpAddress, &str) = (IpAddress::v4(10, 0, 2, 2), "10.0.2.2");
 #[cortex_m_rt::entry]
 fn main() -> ! {
     let processor = cortex_m::Peripherals::take().expect("once");
-    clock::start(processor.SYST);
+    systick::start(processor.SYST);
     let mut controller = Lan9118::new().expect("a network controller");
     let mut config = Config::new(EthernetAddress(controller.address()).into());
-    // TCP's first sequence numbers should not be guessed.
+    // TCP's initial sequence numbers must be unpredictable.
     config.random_seed = Rng.next_u64();
     let mut interface = Interface::new(config, &mut controller, now());
     interface.update_ip_addrs(|addresses| {
@@ -68,7 +58,7 @@ fn main() -> ! {
     let handles = rings.each_mut().map(|[receive, send]| {
         let (receive, send) = (SocketBuffer::new(&mut receive[..]), SocketBuffer::new(&mut send[..]));
         let mut socket = tcp::Socket::new(receive, send);
-        // Messages go out at once.
+        // Send messages without delay.
         socket.set_nagle_enabled(false);
         sockets.add(socket)
     });
@@ -110,7 +100,7 @@ fn main() -> ! {
                 let busy = interface.poll(now(), &mut controller, &mut sockets) != PollResult::None;
                 let ended = session.turn(sockets.get_mut(handle), clock::now());
                 if let Some(succeeded) = ended {
-                    // What TCP still has to say.
+                    // Send TCP's last segments.
                     interface.poll(now(), &mut controller, &mut sockets);
                     semihosting::process::exit(if succeeded { 0 } else { 1 });
                 }
@@ -120,7 +110,7 @@ fn main() -> ! {
     }
 }
 
-/// Sleeps, where nothing has happened: until the next millisecond.
+/// Sleeps until the next millisecond if nothing happened.
 fn rest(busy: bool) {
     if !busy {
         cortex_m::asm::wfi();

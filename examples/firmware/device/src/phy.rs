@@ -1,4 +1,4 @@
-//! The Ethernet controller as smoltcp wants one.
+//! The Ethernet controller as a smoltcp device.
 
 use crate::lan9118::{self, FRAME, Lan9118};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
@@ -9,7 +9,7 @@ impl Device for Lan9118 {
     type TxToken<'a> = Room;
 
     fn receive(&mut self, _: Instant) -> Option<(Received<'_>, Room)> {
-        // smoltcp may want to answer at once.
+        // smoltcp needs a transmit token for the reply.
         if !lan9118::has_room() {
             return None;
         }
@@ -28,7 +28,7 @@ impl Device for Lan9118 {
     }
 }
 
-/// A frame that has come.
+/// A received frame.
 pub struct Received<'a>(&'a [u8]);
 
 impl RxToken for Received<'_> {
@@ -37,7 +37,7 @@ impl RxToken for Received<'_> {
     }
 }
 
-/// Room for a frame to be sent.
+/// Permission to send one frame.
 pub struct Room;
 
 impl TxToken for Room {

@@ -1,11 +1,12 @@
-//! What the executor needs of the board: its network controller, and its time.
+//! The board's drivers for embassy: network controller and time.
 
 #[path = "../../device/src/lan9118.rs"]
 mod lan9118;
+#[path = "../../device/src/systick.rs"]
+mod systick;
 
 use core::cell::{Cell, RefCell};
 use core::task::{Context, Waker};
-use cortex_m::peripheral::{SYST, syst::SystClkSource};
 use cortex_m_rt::exception;
 use critical_section::{Mutex, with};
 use embassy_net_driver::{Capabilities, Driver, HardwareAddress, LinkState, RxToken, TxToken};
@@ -13,11 +14,9 @@ use embassy_sync::waitqueue::AtomicWaker;
 use embassy_time_queue_utils::Queue;
 use lan9118::FRAME;
 pub use lan9118::Lan9118;
+pub use systick::start;
 
-/// What the board runs at.
-const HERTZ: u32 = 25_000_000;
-
-/// The time, in milliseconds, and who waits for it.
+/// The time in milliseconds, and the tasks that wait for it.
 struct Clock {
     millis: Mutex<Cell<u64>>,
     queue: Mutex<RefCell<Queue>>,
@@ -28,17 +27,8 @@ embassy_time_driver::time_driver_impl!(static CLOCK: Clock = Clock {
     queue: Mutex::new(RefCell::new(Queue::new())),
 });
 
-/// Who waits for the network controller: it is polled, once a millisecond.
+/// The task that waits for the network controller, which is polled once per millisecond.
 static NETWORK: AtomicWaker = AtomicWaker::new();
-
-/// Starts the clock.
-pub fn start(mut timer: SYST) {
-    timer.set_clock_source(SystClkSource::Core);
-    timer.set_reload(HERTZ / 1000 - 1);
-    timer.clear_current();
-    timer.enable_counter();
-    timer.enable_interrupt();
-}
 
 #[exception]
 fn SysTick() {
@@ -56,7 +46,7 @@ impl embassy_time_driver::Driver for Clock {
     }
 
     fn schedule_wake(&self, at: u64, waker: &Waker) {
-        // The next tick looks at it.
+        // The next tick checks the queue.
         with(|section| self.queue.borrow_ref_mut(section).schedule_wake(at, waker));
     }
 }
@@ -67,7 +57,7 @@ impl Driver for Lan9118 {
 
     fn receive(&mut self, context: &mut Context<'_>) -> Option<(Received<'_>, Room)> {
         NETWORK.register(context.waker());
-        // The stack may want to answer at once.
+        // The stack needs a transmit token for the reply.
         if !lan9118::has_room() {
             return None;
         }
@@ -94,7 +84,7 @@ impl Driver for Lan9118 {
     }
 }
 
-/// A frame that has come.
+/// A received frame.
 pub struct Received<'a>(&'a mut [u8]);
 
 impl RxToken for Received<'_> {
@@ -103,7 +93,7 @@ impl RxToken for Received<'_> {
     }
 }
 
-/// Room for a frame to be sent.
+/// Permission to send one frame.
 pub struct Room;
 
 impl TxToken for Room {

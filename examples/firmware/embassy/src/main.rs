@@ -1,9 +1,11 @@
-//! The echo server in tasks of an async executor, one a connection, over embassy-net. No heap; a message may be longer than
-//! all buffers together.
+//! An echo server over embassy-net, with one async task per connection. There is no heap, and a
+//! message may be larger than all buffers.
 #![no_std]
 #![no_main]
 
 mod driver;
+#[path = "../../device/src/limits.rs"]
+mod limits;
 
 use core::time::Duration;
 use driver::Lan9118;
@@ -13,36 +15,15 @@ use embassy_net::{
     Config as NetworkConfig, Ipv4Address, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4,
 };
 use embassy_time::{Instant, with_deadline, with_timeout};
-use sansocket::{Buffer, Config, Delivery, Event, OutboxFull, Reject, Server, WebSocket};
+use limits::{CHUNK, CONFIG, Inbox, Outbox, REPLY, RING};
+use sansocket::{Buffer, Event, OutboxFull, Reject, Server, WebSocket};
 use semihosting::println;
 use static_cell::StaticCell;
 
 const CONNECTIONS: usize = 8;
-/// Each ring of a TCP socket.
-const RING: usize = 4096;
-/// The most input that is taken at a time, and so the longest piece.
-const CHUNK: usize = 512;
-/// What an event may add to the outbox: a piece with its header, and the character that an earlier one has left
-/// unfinished; a Pong. (The opening handshake takes less.)
-const ROOM: usize = CHUNK + 3 + 4 + 127;
-const OUTBOX: usize = 768;
-/// For the head of the opening handshake; a browser's is about 600 bytes.
-const INBOX: usize = 1024;
-
-type Inbox = heapless::Vec<u8, INBOX>;
-type Outbox = heapless::Vec<u8, OUTBOX>;
-
-/// Short, since the connections are few: a peer that has vanished is noticed after four seconds.
-const CONFIG: Config = Config::new()
-    .delivery(Delivery::Pieces)
-    .max_frame(u64::MAX)
-    .max_message(u64::MAX)
-    .handshake_timeout(Some(Duration::from_secs(2)))
-    .idle_ping(Some(Duration::from_secs(2)))
-    .pong_timeout(Some(Duration::from_secs(2)))
-    .closing_timeout(Some(Duration::from_secs(2)));
-/// How long TCP may take to end after the WebSocket has; and how long the peer may not take what is sent.
+/// How long a closed connection waits for the peer to end the TCP connection.
 const LINGER: embassy_time::Duration = embassy_time::Duration::from_secs(2);
+/// A peer that reads nothing for this long is given up.
 const STALL: embassy_time::Duration = embassy_time::Duration::from_secs(4);
 
 #[embassy_executor::main]
@@ -50,8 +31,8 @@ async fn main(spawner: Spawner) {
     let processor = cortex_m::Peripherals::take().expect("once");
     driver::start(processor.SYST);
     let mut seed = [0; 8];
-    // A real device has its true random number generator here.
-    semihosting::experimental::random::fill_bytes(&mut seed).expect("the debugger lends randomness");
+    // A real device would use its hardware random number generator.
+    semihosting::experimental::random::fill_bytes(&mut seed).expect("random numbers from the host");
     static RESOURCES: StaticCell<StackResources<CONNECTIONS>> = StaticCell::new();
     let address = Ipv4Cidr::new(Ipv4Address::new(10, 0, 2, 15), 24);
     let config = StaticConfigV4 { address, gateway: None, dns_servers: Default::default() };
@@ -72,7 +53,7 @@ async fn network(mut runner: Runner<'static, Lan9118>) -> ! {
     runner.run().await
 }
 
-/// One connection after another.
+/// Serves one connection after another.
 #[embassy_executor::task(pool_size = CONNECTIONS)]
 async fn serve(stack: Stack<'static>) -> ! {
     let (mut receive, mut send) = ([0; RING], [0; RING]);
@@ -82,10 +63,10 @@ async fn serve(stack: Stack<'static>) -> ! {
         if socket.accept(80).await.is_err() {
             continue;
         }
-        // Where it fails the peer is gone, and the socket goes too.
+        // On an error, the peer is gone.
         let _ = converse(&mut socket).await;
         socket.close();
-        // Until the peer has ended the stream as well.
+        // Wait for the peer to end the stream.
         let rest = async {
             while socket.read_with(|ring| (ring.len(), ring.len())).await.is_ok_and(|len| len > 0) {}
             let _ = socket.flush().await;
@@ -96,7 +77,7 @@ async fn serve(stack: Stack<'static>) -> ! {
     }
 }
 
-/// From the first byte to the last.
+/// Runs one connection.
 async fn converse(socket: &mut TcpSocket<'_>) -> Result<(), Error> {
     let mut ws = WebSocket::server(CONFIG);
     let mut inbox = Inbox::new();
@@ -104,7 +85,7 @@ async fn converse(socket: &mut TcpSocket<'_>) -> Result<(), Error> {
     while !ws.is_closed() {
         ws.handle_timeout(Duration::from_millis(Instant::now().as_millis()));
         let deadline = ws.poll_timeout().map_or(u64::MAX, |deadline| deadline.as_millis() as u64);
-        // In place, in the receive ring.
+        // Read in place from the receive ring.
         let receive = socket.read_with(|ring| {
             let len = ring.len().min(CHUNK);
             if len == 0 {
@@ -117,7 +98,7 @@ async fn converse(socket: &mut TcpSocket<'_>) -> Result<(), Error> {
             Ok(received) => received?,
             Err(_) => ws.handle_timeout(Duration::from_millis(Instant::now().as_millis())),
         }
-        // Events may be due that no input causes, and bytes.
+        // Poll for events that need no input, and for pending bytes.
         take(&mut ws, &mut [], &mut inbox, &mut outbox);
         let _: Result<(), OutboxFull> = ws.transmit(&mut outbox);
         with_timeout(STALL, write_all(socket, &outbox)).await.unwrap_or(Err(Error::ConnectionReset))?;
@@ -126,13 +107,13 @@ async fn converse(socket: &mut TcpSocket<'_>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes events as long as the outbox has room for the replies to one. Returns how much of the input it has taken.
+/// Handles events while the outbox has room for a reply. Returns the number of bytes consumed.
 fn take(ws: &mut WebSocket<Server>, mut input: &mut [u8], inbox: &mut Inbox, outbox: &mut Outbox) -> usize {
     let len = input.len();
-    while outbox.remaining() >= ROOM
+    while outbox.remaining() >= REPLY
         && let Some(event) = ws.receive(&mut input, inbox)
     {
-        // What cannot be sent any more is dropped: the connection is closing.
+        // Ignore errors: they only occur while the connection is closing.
         match event {
             Event::Request(request) if request.target() == "/" => {
                 let _ = ws.accept(request.accept(), outbox);
@@ -144,7 +125,8 @@ fn take(ws: &mut WebSocket<Server>, mut input: &mut [u8], inbox: &mut Inbox, out
                 let _ = ws.send_piece(&piece, outbox);
             }
             Event::Error(error) => println!("{error}"),
-            Event::Open(_) | Event::Message(_) | Event::Ping(_) | Event::Pong(_) | Event::Close(_) => {}
+            Event::Open(_) | Event::Refused(_) | Event::Message(_) => {}
+            Event::Ping(_) | Event::Pong(_) | Event::Close(_) => {}
         }
         let _: Result<(), OutboxFull> = ws.transmit(outbox);
     }

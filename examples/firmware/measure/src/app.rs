@@ -1,6 +1,6 @@
-//! An application that answers every event: the same for both roles, of which only the handshake differs.
+//! An application that answers every event. Only the handshake depends on the role.
 
-use crate::{BUFFER, Rng, now, read, tell, wants, write};
+use crate::{BUFFER, Rng, consume, now, read, wants, write};
 use sansocket::{
     CloseCode, Config, Connect, Delivery, Event, OutboxFull, Reject, Request, Role, Server, WebSocket,
 };
@@ -8,8 +8,7 @@ use sansocket::{
 type Memory = heapless::Vec<u8, BUFFER>;
 type Outbox = heapless::Vec<u8, { 2 * BUFFER }>;
 
-/// A connection from its first byte to its last: echoes whatever comes, in whole messages or in pieces, pings and closes
-/// when the application wants to, and keeps the time.
+/// Runs a connection: echoes whole messages or pieces, pings, closes, and handles timeouts.
 #[inline(always)]
 pub fn run<R: Role, const PIECES: bool>(
     mut ws: WebSocket<R>,
@@ -26,26 +25,25 @@ pub fn run<R: Role, const PIECES: bool>(
         while let Some(event) = ws.receive(&mut input, &mut inbox) {
             match event {
                 Event::Request(request) => answer(&mut ws, &request, outbox),
-                Event::Open(open) => tell(open.protocol()),
-                // A configuration delivers one or the other.
-                Event::Message(message) if !PIECES => tell(ws.send(message, outbox)),
-                Event::Piece(piece) if PIECES => tell(ws.send_piece(&piece, outbox)),
-                Event::Message(_) | Event::Piece(_) => {}
-                Event::Refused(_) => {}
-                Event::Ping(payload) | Event::Pong(payload) => tell(payload),
-                Event::Error(error) => tell((error.close_code(), error.status())),
-                Event::Close(close) => tell((close.code, close.reason, close.clean)),
+                Event::Open(open) => consume(open.protocol()),
+                // The configuration selects one of the two.
+                Event::Message(message) if !PIECES => consume(ws.send(message, outbox)),
+                Event::Piece(piece) if PIECES => consume(ws.send_piece(&piece, outbox)),
+                Event::Message(_) | Event::Piece(_) | Event::Refused(_) => {}
+                Event::Ping(payload) | Event::Pong(payload) => consume(payload),
+                Event::Error(error) => consume((error.close_code(), error.status())),
+                Event::Close(close) => consume((close.code, close.reason, close.clean)),
             }
             flush(&mut ws, outbox);
         }
         if wants() {
-            tell(ws.ping(b"still there?", outbox));
+            consume(ws.ping(b"still there?", outbox));
         }
         if wants() {
-            tell(ws.close(CloseCode::GOING_AWAY, "that is all", outbox));
+            consume(ws.close(CloseCode::GOING_AWAY, "that is all", outbox));
         }
         ws.handle_timeout(now());
-        tell(ws.poll_timeout());
+        consume(ws.poll_timeout());
         flush(&mut ws, outbox);
         if ws.is_closed() {
             return;
@@ -59,22 +57,22 @@ fn flush<R: Role>(ws: &mut WebSocket<R>, outbox: &mut Outbox) {
     outbox.clear();
 }
 
-/// Accepts a request for `/`, refuses another one.
+/// Accepts a request for `/`, and rejects all others.
 pub fn answer(ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Outbox) {
     if request.target() == "/" {
-        tell(ws.accept(request.accept(), outbox));
+        consume(ws.accept(request.accept(), outbox));
     } else {
-        tell(ws.reject(Reject::status(404), outbox));
+        consume(ws.reject(Reject::status(404), outbox));
     }
 }
 
-/// A client that asks for `/`.
+/// Runs a client that requests `/`.
 #[inline(always)]
 pub fn client<const PIECES: bool>() {
     let delivery = if PIECES { Delivery::Pieces } else { Delivery::Whole };
     let mut ws = WebSocket::client(Config::new().delivery(delivery), Rng);
     let mut outbox = Outbox::new();
-    tell(ws.connect(Connect::new("device.example", "/"), &mut outbox));
+    consume(ws.connect(Connect::new("device.example", "/"), &mut outbox));
     flush(&mut ws, &mut outbox);
     run::<_, PIECES>(ws, &mut outbox, |_, _, _| {});
 }

@@ -1,11 +1,10 @@
-//! What the measured programs share: an outside world of which the compiler knows nothing, so that no code that would
-//! deal with it is optimised away.
+//! Opaque input and output for the measured programs, so that the compiler cannot remove code.
 #![no_std]
 
 mod app;
 pub mod peer;
+mod rng;
 
-use core::convert::Infallible;
 use core::hint::black_box;
 use core::time::Duration;
 
@@ -14,29 +13,30 @@ pub use app::{answer, client, run};
 pub use cortex_m_rt::entry;
 #[cfg(target_arch = "riscv32")]
 pub use riscv_rt::entry;
+pub use rng::Rng;
 
-/// The buffers of every measured program.
+/// The size of each buffer.
 pub const BUFFER: usize = 1024;
 
-/// Bytes that came from somewhere, at the front of `buffer`.
+/// Stands for a read from a socket: returns the filled part of `buffer`.
 #[inline(never)]
 pub fn read(buffer: &mut [u8]) -> &mut [u8] {
     let len = black_box(buffer.len());
     black_box(buffer).get_mut(..len).unwrap_or_default()
 }
 
-/// Bytes that go somewhere.
+/// Stands for a write to a socket.
 #[inline(never)]
 pub fn write(bytes: &[u8]) {
     black_box(bytes);
 }
 
-/// What the application makes of something.
-pub fn tell<T>(what: T) {
-    black_box(what);
+/// Stands for the application's use of a value.
+pub fn consume<T>(value: T) {
+    black_box(value);
 }
 
-/// Whether the application wants something now.
+/// Stands for a decision of the application.
 pub fn wants() -> bool {
     black_box(false)
 }
@@ -46,42 +46,7 @@ pub fn now() -> Duration {
     black_box(Duration::ZERO)
 }
 
-/// Randomness.
-pub struct Rng;
-
-impl rand_core::TryRng for Rng {
-    type Error = Infallible;
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(black_box(0))
-    }
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(black_box(0))
-    }
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        bytes.fill_with(|| black_box(0));
-        Ok(())
-    }
-}
-
-impl rand_core::TryCryptoRng for Rng {}
-
-impl rand_core_06::RngCore for Rng {
-    fn next_u32(&mut self) -> u32 {
-        black_box(0)
-    }
-    fn next_u64(&mut self) -> u64 {
-        black_box(0)
-    }
-    fn fill_bytes(&mut self, bytes: &mut [u8]) {
-        bytes.fill_with(|| black_box(0));
-    }
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), rand_core_06::Error> {
-        self.fill_bytes(bytes);
-        Ok(())
-    }
-}
-
-/// What every program has: its start, and copies of a length that nobody knows.
+/// The start of every program, with copies of unknown length: this links `memcpy` and `memset`.
 pub fn start() {
     let mut memory = [0; BUFFER];
     let bytes = read(&mut memory);
@@ -94,14 +59,14 @@ pub fn start() {
     write(&other);
 }
 
-/// What every program does in the end.
+/// The end of every program.
 pub fn end() -> ! {
     loop {
         black_box(());
     }
 }
 
-// Not inlined, so that `flash` finds who calls it.
+// Not inlined, so that `flash` finds its callers.
 #[inline(never)]
 #[panic_handler]
 fn panic(_: &core::panic::PanicInfo<'_>) -> ! {

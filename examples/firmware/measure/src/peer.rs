@@ -1,13 +1,13 @@
-//! The application of `app`, by embedded-websocket: it answers whatever comes, in the pieces that this library makes.
+//! The application of `app`, with embedded-websocket: it echoes this library's pieces.
 
-use crate::{BUFFER, read, tell, wants, write};
+use crate::{BUFFER, consume, read, wants, write};
 use embedded_websocket::{
     WebSocket, WebSocketCloseStatusCode as CloseCode, WebSocketReceiveMessageType as Received,
     WebSocketSendMessageType as Send, WebSocketState as State, WebSocketType,
 };
 use rand_core_06::RngCore;
 
-/// From the opening handshake to the end.
+/// Runs a connection after the opening handshake.
 #[inline(always)]
 pub fn run<R: RngCore, T: WebSocketType>(ws: &mut WebSocket<R, T>, outbox: &mut [u8]) {
     let mut buffer = [0; BUFFER];
@@ -21,7 +21,7 @@ pub fn run<R: RngCore, T: WebSocketType>(ws: &mut WebSocket<R, T>, outbox: &mut 
             let result = match ws.read(input, &mut payload) {
                 Ok(result) => result,
                 Err(error) => {
-                    tell(error);
+                    consume(error);
                     return;
                 }
             };
@@ -34,7 +34,7 @@ pub fn run<R: RngCore, T: WebSocketType>(ws: &mut WebSocket<R, T>, outbox: &mut 
                 Received::CloseMustReply => Send::CloseReply,
                 Received::Pong => continue,
                 Received::CloseCompleted => {
-                    tell(result.close_status);
+                    consume(result.close_status);
                     return;
                 }
             };

@@ -1,12 +1,15 @@
-//! Every event, error and state as the log shows it, beside what `Debug` says: `../formats` compares.
+//! Logs every event, error and state with `defmt` and with `Debug`: `../formats` compares the two.
 #![no_std]
 #![no_main]
 
-use core::convert::Infallible;
+#[path = "../rng.rs"]
+mod rng;
+
 use core::fmt::Debug;
 use cortex_m as _;
 use defmt::{Debug2Format, Format};
 use defmt_semihosting as _;
+use rng::Rng;
 use sansocket::handshake::HeaderName;
 use sansocket::{
     AnswerError, CloseCode, CloseError, Config, Connect, ConnectError, Delivery, Error, Event, HeadError,
@@ -126,7 +129,7 @@ fn errors() {
     ] {
         show(error);
     }
-    // A match that names each one: where there is a new one, this does not compile.
+    // The match makes sure that a new state is added here.
     for state in [State::Connecting, State::Open, State::Closing, State::Closed] {
         match state {
             State::Connecting | State::Open | State::Closing | State::Closed => show(state),
@@ -137,12 +140,12 @@ fn errors() {
     show(CloseCode::NORMAL);
 }
 
-/// A stream's events, each of which is shown.
+/// Shows the events of a stream.
 fn events(config: Config, open: bool, stream: &[u8]) {
     let mut ws = if open { WebSocket::<Server>::open(config) } else { WebSocket::server(config) };
     let (mut inbox, mut outbox) = (Bytes::new(), Bytes::new());
-    let mut octets = Bytes::from_slice(stream).expect("room");
-    let mut input = &mut octets[..];
+    let mut bytes = Bytes::from_slice(stream).expect("room");
+    let mut input = &mut bytes[..];
     while let Some(event) = ws.receive(&mut input, &mut inbox) {
         match &event {
             Event::Request(request) => {
@@ -150,8 +153,8 @@ fn events(config: Config, open: bool, stream: &[u8]) {
                     exit(1);
                 }
             }
-            // Each has its line: where there is a new one, this does not compile.
-            Event::Open(_) | Event::Message(_) | Event::Piece(_) => {}
+            // The match makes sure that a new event is added here.
+            Event::Open(_) | Event::Refused(_) | Event::Message(_) | Event::Piece(_) => {}
             Event::Ping(_) | Event::Pong(_) | Event::Error(_) | Event::Close(_) => {}
         }
         show(event);
@@ -159,9 +162,9 @@ fn events(config: Config, open: bool, stream: &[u8]) {
     }
 }
 
-/// A refusal, as a client gets it.
+/// Shows the events of a client that is refused.
 fn refusal() {
-    let mut ws = WebSocket::client(Config::new(), Zeros);
+    let mut ws = WebSocket::client(Config::new(), Rng);
     let (mut inbox, mut outbox) = (Bytes::new(), Bytes::new());
     let connect = Connect::new("device.example", "/").protocol("a");
     if ws.connect(connect, &mut outbox).is_err() {
@@ -173,25 +176,6 @@ fn refusal() {
         show(event);
     }
 }
-
-/// No randomness: nothing here is secret.
-struct Zeros;
-
-impl rand_core::TryRng for Zeros {
-    type Error = Infallible;
-    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
-        Ok(0)
-    }
-    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
-        Ok(0)
-    }
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
-        bytes.fill(0);
-        Ok(())
-    }
-}
-
-impl rand_core::TryCryptoRng for Zeros {}
 
 #[cortex_m_rt::entry]
 fn main() -> ! {

@@ -1,9 +1,9 @@
-//! The accept value alone, by libraries for all lengths: what the crate's own is to be compared with.
+//! Only the accept value, computed by sha1_smol and base64ct.
 #![no_std]
 #![no_main]
 
 use base64ct::{Base64, Encoding};
-use measure::{BUFFER, read, tell};
+use measure::{BUFFER, consume, read};
 
 #[measure::entry]
 fn main() -> ! {
@@ -13,7 +13,7 @@ fn main() -> ! {
     sha1.update(read(&mut memory));
     sha1.update(b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
     let mut value = [0; 28];
-    tell(Base64::encode(&sha1.digest().bytes(), &mut value).is_ok());
+    consume(Base64::encode(&sha1.digest().bytes(), &mut value).is_ok());
     measure::write(&value);
     measure::end()
 }

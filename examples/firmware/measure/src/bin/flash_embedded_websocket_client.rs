@@ -1,9 +1,9 @@
-//! The same job as `flash_client`, by embedded-websocket.
+//! The program of `flash_client`, with embedded-websocket.
 #![no_std]
 #![no_main]
 
 use embedded_websocket::{Error, WebSocketClient, WebSocketOptions};
-use measure::{BUFFER, Rng, read, tell, write};
+use measure::{BUFFER, Rng, consume, read, write};
 
 #[measure::entry]
 fn main() -> ! {
@@ -24,12 +24,12 @@ fn main() -> ! {
         while head.extend_from_slice(read(&mut buffer)).is_ok() {
             match ws.client_accept(&key, &head) {
                 Ok((len, protocol)) => {
-                    tell((len, protocol));
+                    consume((len, protocol));
                     break;
                 }
                 Err(Error::HttpHeaderIncomplete) => {}
                 Err(error) => {
-                    tell(error);
+                    consume(error);
                     break;
                 }
             }

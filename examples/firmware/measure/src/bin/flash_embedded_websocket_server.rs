@@ -1,9 +1,9 @@
-//! The same job as `flash_server`, by embedded-websocket.
+//! The program of `flash_server`, with embedded-websocket.
 #![no_std]
 #![no_main]
 
 use embedded_websocket::{WebSocketServer, read_http_header};
-use measure::{BUFFER, read, tell, write};
+use measure::{BUFFER, consume, read, write};
 
 #[measure::entry]
 fn main() -> ! {
@@ -12,7 +12,7 @@ fn main() -> ! {
     let mut outbox = [0; 2 * BUFFER];
     let mut buffer = [0; BUFFER];
     let mut head = heapless::Vec::<u8, BUFFER>::new();
-    // It leaves to the application to find and to read the head.
+    // The application has to find and parse the head.
     loop {
         if head.extend_from_slice(read(&mut buffer)).is_err() {
             break;
@@ -34,7 +34,7 @@ fn main() -> ! {
             }
             Ok(httparse::Status::Partial) => {}
             Err(error) => {
-                tell(error);
+                consume(error);
                 break;
             }
         }

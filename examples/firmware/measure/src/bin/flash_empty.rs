@@ -1,4 +1,4 @@
-//! What every program has; the others are measured by what they have more.
+//! An empty program. Its size is subtracted from the size of the others.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! Frames only, whole messages: something else has done the opening handshake.
+//! Only frames, whole messages: an HTTP server does the opening handshake.
 #![no_std]
 #![no_main]
 

@@ -1,4 +1,4 @@
-//! SHA-1 alone.
+//! Only SHA-1, computed by sha1_smol.
 #![no_std]
 #![no_main]
 

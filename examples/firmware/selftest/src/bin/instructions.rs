@@ -1,5 +1,6 @@
-//! How many instructions a message and a handshake take, beside embedded-websocket: counted by the emulator, which turns
-//! each into a fixed time (`-icount shift=10`), on a timer of the board. The counts are exact, and the same in every run.
+//! Counts the instructions of messages and handshakes, beside embedded-websocket. In the emulator
+//! each instruction takes a fixed time (`-icount shift=10`), which a timer of the board measures.
+//! The counts are exact and repeatable.
 #![no_std]
 #![no_main]
 
@@ -15,27 +16,27 @@ const LONGEST: usize = 1024;
 
 type Frame = heapless::Vec<u8, 1536>;
 
-/// How many instructions `work` takes.
+/// The number of instructions that `work` takes.
 #[inline(never)]
 fn count(work: impl FnOnce()) -> u32 {
-    // SAFETY: the board has the timer's registers there: control, value, reload.
+    // SAFETY: the timer's registers (control, value, reload) are at this address.
     let now = || unsafe { TIMER.add(1).read_volatile() };
     let before = now();
     work();
     let ticks = before.wrapping_sub(now());
-    // An instruction is 1024 ns, a tick 40 ns.
+    // An instruction takes 1024 ns, a tick 40 ns.
     (ticks * 40 + 512) >> 10
 }
 
-/// A figure less what counting takes.
-fn tell(row: &str, column: &str, work: impl FnOnce()) {
+/// Prints a figure, without the instructions of counting.
+fn report(row: &str, column: &str, work: impl FnOnce()) {
     let nothing = count(|| {});
     println!("figure|{row}|{column}|{}", count(work) - nothing);
 }
 
 #[selftest::entry]
 fn main() -> ! {
-    // SAFETY: as above; it runs on from the highest value.
+    // SAFETY: as above. The timer starts at its maximum.
     unsafe {
         TIMER.add(2).write_volatile(u32::MAX);
         TIMER.add(1).write_volatile(u32::MAX);
@@ -44,23 +45,23 @@ fn main() -> ! {
     let server = || WebSocket::<Server>::open(Config::new());
     let client = || WebSocket::<Client<Rng>>::open(Config::new(), Rng);
     let mut memory = [0; LONGEST];
-    for (slot, octet) in
+    for (slot, byte) in
         memory.iter_mut().zip(br#"{"led":true,"counter":1234,"uptime":98765}, "#.iter().cycle())
     {
-        *slot = *octet;
+        *slot = *byte;
     }
     for (len, column) in [(16, "16"), (125, "125"), (LONGEST, "1,024")] {
         let payload = black_box(&memory[..len]);
         let text = str::from_utf8(payload).expect("ASCII");
         let message = |kind| if kind == TEXT { Message::Text(text) } else { Message::Binary(payload) };
 
-        for (kind, what) in [(BINARY, "binary"), (TEXT, "text")] {
-            receive(server(), ("receive masked ", what), column, &frame(kind, true, payload));
-            receive(client(), ("receive unmasked ", what), column, &frame(kind, false, payload));
-            // As the peer does, into a borrowed slice.
+        for (kind, name) in [(BINARY, "binary"), (TEXT, "text")] {
+            receive(server(), ("receive masked ", name), column, &frame(kind, true, payload));
+            receive(client(), ("receive unmasked ", name), column, &frame(kind, false, payload));
+            // Into a borrowed slice, as embedded-websocket does.
             let memory = &mut [0; LONGEST + 14];
-            send(server(), ("send unmasked ", what), column, message(kind), &mut Slice::new(memory));
-            send(client(), ("send masked ", what), column, message(kind), &mut Slice::new(memory));
+            send(server(), ("send unmasked ", name), column, message(kind), &mut Slice::new(memory));
+            send(client(), ("send masked ", name), column, message(kind), &mut Slice::new(memory));
         }
         let binary = Message::Binary(payload);
         send(server(), ("send unmasked binary", IN_A_VEC), column, binary, &mut Frame::new());
@@ -98,7 +99,7 @@ fn receive<R: Role>(mut ws: WebSocket<R>, operation: (&str, &str), column: &str,
     let mut inbox = heapless::Vec::<u8, 1024>::new();
     let mut frame = frame.clone();
     let mut input = black_box(&mut frame[..]);
-    tell(&row(operation, ""), column, || {
+    report(&row(operation, ""), column, || {
         let event = ws.receive(&mut input, &mut inbox);
         assert!(matches!(&event, Some(Event::Message(_))));
         black_box(event);
@@ -112,7 +113,7 @@ fn send<R: Role, B: Buffer>(
     message: Message<'_>,
     outbox: &mut B,
 ) {
-    tell(&row(operation, ""), column, || assert!(ws.send(message, outbox).is_ok()));
+    report(&row(operation, ""), column, || assert!(ws.send(message, outbox).is_ok()));
     black_box(outbox.bytes());
 }
 
@@ -127,7 +128,7 @@ fn peer_receive<R: rand_core_06::RngCore, T: peer::WebSocketType>(
 ) {
     let mut payload = [0; LONGEST];
     let frame = black_box(frame);
-    tell(&row((operation, ""), PEER), column, || {
+    report(&row((operation, ""), PEER), column, || {
         let result = ws.read(frame, &mut payload);
         assert!(matches!(&result, Ok(result) if result.end_of_message));
         black_box(result).ok();
@@ -142,13 +143,13 @@ fn peer_send<R: rand_core_06::RngCore, T: peer::WebSocketType>(
     payload: &[u8],
 ) {
     let mut outbox = [0; LONGEST + 14];
-    tell(&row((operation, ""), PEER), column, || {
+    report(&row((operation, ""), PEER), column, || {
         assert!(ws.write(peer::WebSocketSendMessageType::Binary, true, payload, &mut outbox).is_ok());
     });
     black_box(&outbox);
 }
 
-/// Both sides of the opening handshake, by both libraries.
+/// Counts both sides of the opening handshake, with both libraries.
 fn handshakes() {
     let mut inbox = heapless::Vec::<u8, 1024>::new();
     let mut outbox = heapless::Vec::<u8, 1024>::new();
@@ -157,7 +158,7 @@ fn handshakes() {
     request.copy_from_slice(REQUEST);
     let mut ws = WebSocket::server(Config::new());
     let mut input = black_box(&mut request[..]);
-    tell("server's handshake", "once", || {
+    report("server's handshake", "once", || {
         let Some(Event::Request(request)) = ws.receive(&mut input, &mut inbox) else { panic!("no request") };
         assert!(ws.accept(request.accept(), &mut outbox).is_ok());
     });
@@ -168,7 +169,7 @@ fn handshakes() {
     response.copy_from_slice(RESPONSE);
     let mut ws = WebSocket::client(Config::new(), Rng);
     let mut input = black_box(&mut response[..]);
-    tell("client's handshake", "once", || {
+    report("client's handshake", "once", || {
         assert!(ws.connect(Connect::new("device.example", "/chat"), &mut outbox).is_ok());
         assert!(matches!(ws.receive(&mut input, &mut inbox), Some(Event::Open(_))));
     });
@@ -176,7 +177,7 @@ fn handshakes() {
     let mut bytes = [0; 512];
     let request = black_box(REQUEST);
     let mut ws = peer::WebSocketServer::new_server();
-    tell(&row(("server's handshake", ""), PEER), "once", || {
+    report(&row(("server's handshake", ""), PEER), "once", || {
         let mut headers = [httparse::EMPTY_HEADER; 16];
         let mut parsed = httparse::Request::new(&mut headers);
         assert!(parsed.parse(request).is_ok_and(|status| status.is_complete()));
@@ -195,7 +196,7 @@ fn handshakes() {
         sub_protocols: None,
         additional_headers: None,
     };
-    tell(&row(("client's handshake", ""), PEER), "once", || {
+    report(&row(("client's handshake", ""), PEER), "once", || {
         let Ok((_, key)) = ws.client_connect(&options, &mut bytes) else { panic!("no request") };
         assert!(ws.client_accept(&key, response).is_ok());
     });

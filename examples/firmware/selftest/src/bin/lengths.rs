@@ -1,5 +1,4 @@
-//! Lengths of more than 32 bits, on a processor that has no more: none may lose its upper half, neither in what is
-//! received nor in what is sent.
+//! Tests lengths of more than 32 bits on a 32-bit processor: none may be truncated.
 #![no_std]
 #![no_main]
 
@@ -10,16 +9,17 @@ use sansocket::{
 use selftest::{KEY, Rng};
 use semihosting::println;
 
-/// With its upper half lost it would be 5.
+/// Truncated to 32 bits, this is 5.
 const LENGTH: u64 = (1 << 32) + 5;
 const BINARY: u8 = 0x82;
-/// Without FIN.
+/// A binary frame without FIN.
 const BEGIN: u8 = 0x02;
 const CONTINUE: u8 = 0x00;
 
 type Bytes = heapless::Vec<u8, 256>;
 
-/// A frame's header with the longest form of the length, then `payload`, which may be the beginning only.
+/// Appends a frame header with a 64-bit length, and `payload`, which may be shorter than the
+/// declared length.
 fn add(stream: &mut Bytes, first: u8, masked: bool, declared: u64, payload: &[u8]) {
     let mut add = |bytes: &[u8]| stream.extend_from_slice(bytes).expect("room");
     add(&[first, if masked { 0xFF } else { 0x7F }]);
@@ -28,26 +28,26 @@ fn add(stream: &mut Bytes, first: u8, masked: bool, declared: u64, payload: &[u8
         add(&KEY);
     }
     let key = if masked { KEY } else { [0; 4] };
-    payload.iter().zip(key.iter().cycle()).for_each(|(octet, key)| add(&[octet ^ key]));
+    payload.iter().zip(key.iter().cycle()).for_each(|(byte, key)| add(&[byte ^ key]));
 }
 
-/// What a stream leads to: how many octets of payload, whether the message's last, and the error.
+/// Receives a stream. Returns the number of payload bytes, whether they are all, and the error.
 fn receive<R: Role>(
     mut ws: WebSocket<R>,
     stream: &Bytes,
     cut: usize,
 ) -> (usize, bool, Option<ProtocolError>) {
     let mut inbox = heapless::Vec::<u8, 64>::new();
-    let mut octets = stream.clone();
+    let mut bytes = stream.clone();
     let (mut received, mut ended) = (0, false);
-    for slice in octets.chunks_mut(cut) {
+    for slice in bytes.chunks_mut(cut) {
         let mut input = slice;
         while let Some(event) = ws.receive(&mut input, &mut inbox) {
             match event {
                 Event::Piece(piece) => {
-                    let Part::Binary(octets) = piece.part else { panic!("text") };
-                    assert!(octets.iter().all(|octet| *octet == b'x'));
-                    received += octets.len();
+                    let Part::Binary(bytes) = piece.part else { panic!("text") };
+                    assert!(bytes.iter().all(|byte| *byte == b'x'));
+                    received += bytes.len();
                     ended |= piece.last;
                 }
                 Event::Error(Error::Protocol(error)) => return (received, ended, Some(error)),
@@ -59,9 +59,9 @@ fn receive<R: Role>(
     (received, ended, None)
 }
 
-/// The same with every cut, by a server and by a client.
+/// Checks a server and a client with differently cut input.
 fn check(
-    what: &str,
+    name: &str,
     config: Config,
     build: impl Fn(&mut Bytes, bool),
     expected: (usize, bool, Option<ProtocolError>),
@@ -70,11 +70,11 @@ fn check(
         let (mut masked, mut unmasked) = (Bytes::new(), Bytes::new());
         build(&mut masked, true);
         build(&mut unmasked, false);
-        assert_eq!(receive(WebSocket::<Server>::open(config), &masked, cut), expected, "{what}, cut {cut}");
+        assert_eq!(receive(WebSocket::<Server>::open(config), &masked, cut), expected, "{name}, cut {cut}");
         let client = WebSocket::<Client<Rng>>::open(config, Rng);
-        assert_eq!(receive(client, &unmasked, cut), expected, "{what}, cut {cut}");
+        assert_eq!(receive(client, &unmasked, cut), expected, "{name}, cut {cut}");
     }
-    println!("ok: {what}");
+    println!("ok: {name}");
 }
 
 fn receiving() {
@@ -83,33 +83,48 @@ fn receiving() {
     let frame = |stream: &mut Bytes, masked: bool| add(stream, BINARY, masked, LENGTH, &[b'x'; 20]);
     let short = |stream: &mut Bytes, masked: bool| add(stream, BINARY, masked, LENGTH, &[b'x'; 5]);
 
-    check("a frame of 2^32 + 5 octets does not end after 20", pieces, frame, (20, false, None));
-    check("nor after 5", pieces, short, (5, false, None));
-    check("by default it is too big", Config::new(), frame, (0, false, Some(ProtocolError::FrameTooBig)));
-    check("and for 64 octets of inbox", whole, frame, (0, false, Some(ProtocolError::MessageTooBig)));
+    check("a frame of 2^32 + 5 bytes does not end after 20", pieces, frame, (20, false, None));
+    check("a frame of 2^32 + 5 bytes does not end after 5", pieces, short, (5, false, None));
+    check("the default limit rejects it", Config::new(), frame, (0, false, Some(ProtocolError::FrameTooBig)));
+    check("an inbox of 64 bytes rejects it", whole, frame, (0, false, Some(ProtocolError::MessageTooBig)));
     let limit = pieces.max_frame(LENGTH - 1);
-    check("and for a limit one below", limit, frame, (0, false, Some(ProtocolError::FrameTooBig)));
-    check("but not for one that it just keeps to", pieces.max_frame(LENGTH), frame, (20, false, None));
+    check(
+        "a frame limit one byte lower rejects it",
+        limit,
+        frame,
+        (0, false, Some(ProtocolError::FrameTooBig)),
+    );
+    check("a frame limit of its length accepts it", pieces.max_frame(LENGTH), frame, (20, false, None));
     let limit = pieces.max_message(LENGTH - 1);
-    check("the same for a message", limit, frame, (0, false, Some(ProtocolError::MessageTooBig)));
-    check("and just so", pieces.max_message(LENGTH), frame, (20, false, None));
-    // The sum counts: with 5 octets before it, a frame of 2^32 is one more than the limit.
+    check(
+        "a message limit one byte lower rejects it",
+        limit,
+        frame,
+        (0, false, Some(ProtocolError::MessageTooBig)),
+    );
+    check("a message limit of its length accepts it", pieces.max_message(LENGTH), frame, (20, false, None));
+    // The sum of the fragments, 5 and 2^32 bytes, is one byte over the limit.
     let fragments = |stream: &mut Bytes, masked: bool| {
         *stream = selftest::frame(BEGIN, masked, b"xxxxx");
         add(stream, CONTINUE, masked, 1 << 32, b"xxx");
     };
     let limit = pieces.max_message(LENGTH - 1);
     check(
-        "fragments are summed in 64 bits",
+        "the lengths of fragments are summed in 64 bits",
         limit,
         fragments,
         (5, false, Some(ProtocolError::MessageTooBig)),
     );
-    check("to the limit", pieces.max_message(LENGTH), fragments, (8, false, None));
+    check("a message limit of the sum accepts them", pieces.max_message(LENGTH), fragments, (8, false, None));
     let longest = |stream: &mut Bytes, masked: bool| add(stream, BINARY, masked, u64::MAX >> 1, b"x");
-    check("63 bits of length", pieces, longest, (1, false, None));
+    check("a length of 63 bits is valid", pieces, longest, (1, false, None));
     let longer = |stream: &mut Bytes, masked: bool| add(stream, BINARY, masked, 1 << 63, b"x");
-    check("and not 64", pieces, longer, (0, false, Some(ProtocolError::LengthOver63Bits)));
+    check(
+        "a length of 64 bits is invalid",
+        pieces,
+        longer,
+        (0, false, Some(ProtocolError::LengthOver63Bits)),
+    );
 }
 
 fn sending() {
@@ -118,14 +133,14 @@ fn sending() {
     assert!(ws.send_header(Kind::Binary, LENGTH, &mut outbox).is_ok());
     assert_eq!(outbox, [BINARY, 127, 0, 0, 0, 1, 0, 0, 0, 5]);
     assert_eq!(ws.payload_sent(5), Ok(()));
-    assert!(!ws.can_send(), "2^32 octets are owed");
+    assert!(!ws.can_send(), "2^32 bytes are pending");
     assert_eq!(ws.send("too early", &mut outbox), Err(SendError::PayloadOwed));
     assert_eq!(ws.payload_sent((1 << 32) + 1), Err(SendError::PayloadExceeded));
     assert_eq!(ws.payload_sent(1 << 32), Ok(()));
     assert!(ws.can_send());
-    println!("ok: a payload of 2^32 + 5 octets is owed to the last");
+    println!("ok: a payload of 2^32 + 5 bytes is pending until its last byte");
 
-    // A length that needs 16 bits, and the first that needs more, in octets of the network's order.
+    // Lengths of 16 bits, and the first one that needs 64 bits.
     let mut large = heapless::Vec::<u8, 70_000>::new();
     for (len, header) in [
         (126, &[BINARY, 126, 0, 126][..]),
@@ -137,7 +152,7 @@ fn sending() {
         assert_eq!(ws.send_piece(Fragment::new(&payload[..len], true), &mut large), Ok(()));
         assert!(large.starts_with(header) && large.len() == header.len() + len);
     }
-    println!("ok: lengths are written in the network's order");
+    println!("ok: lengths are written in network byte order");
 }
 
 #[selftest::entry]

@@ -1,5 +1,6 @@
-//! How much stack each call of the machine takes at most, in connections of every kind: below the call the stack is
-//! painted, and afterwards the paint that is left is looked for. And the sizes of what is kept.
+//! Measures the maximum stack of each call in connections of every kind: fills the stack below the
+//! call with a pattern, and afterwards searches for the deepest overwritten word. Also prints the
+//! size of the machine.
 #![no_std]
 #![no_main]
 
@@ -12,29 +13,27 @@ use sansocket::{
 use selftest::{BINARY, CLOSE, KEY, PING, PONG, REQUEST, RESPONSE, Rng, TEXT, frame};
 use semihosting::println;
 
-/// How deep is painted, in words.
+/// The number of painted words.
 const DEPTH: usize = 1024;
 const PAINT: u32 = 0xA5A5_A5A5;
-/// What the painting itself may have on the stack.
+/// The stack reserved for the painting loop.
 const GAP: usize = 256;
 
 type Inbox = heapless::Vec<u8, 1024>;
 type Outbox = heapless::Vec<u8, 2048>;
 
-/// How deep the stack is painted over by a call, and by what calls it.
-///
-/// What the call returns goes, from the call on, to where its caller wants it.
+/// Runs `call`. Returns its result and its stack, including the frames of this function.
 #[inline(never)]
 fn painted<T, F: FnOnce() -> T>(call: F) -> (T, usize) {
     let here = 0u32;
     let top = black_box(&raw const here).cast_mut().wrapping_byte_sub(GAP);
     for below in 1..=DEPTH {
-        // SAFETY: the stack is larger, and nothing lives there.
+        // SAFETY: the stack is larger than this, and unused below the gap.
         unsafe { top.wrapping_sub(below).write_volatile(PAINT) };
     }
     #[inline(never)]
     fn alone<T, F: FnOnce() -> T>(call: F) -> T {
-        // What the call takes lies below the gap.
+        // Moves the frame of the call below the gap.
         let gap = [0u8; GAP];
         black_box(&gap);
         let returned = within(call);
@@ -52,7 +51,7 @@ fn painted<T, F: FnOnce() -> T>(call: F) -> (T, usize) {
     (returned, (DEPTH - untouched.count()) * size_of::<u32>())
 }
 
-/// Each call as a function of its own, whose stack can also be read off the program.
+/// Each call as a function of its own, so that `cost` finds it in the program.
 mod calls {
     use super::*;
     use sansocket::Message;
@@ -103,7 +102,7 @@ mod calls {
     }
 }
 
-/// The most that each kind of call has taken, and what none takes.
+/// The maximum stack of each call; `nothing` is the stack of an empty call.
 #[derive(Default)]
 struct Most {
     nothing: usize,
@@ -126,7 +125,7 @@ fn note<T>(most: &mut usize, call: impl FnOnce() -> T) -> T {
     returned
 }
 
-/// A connection whose input comes in slices of `cut` bytes, and which answers every event.
+/// Runs a connection that answers every event. Its input arrives in slices of `cut` bytes.
 fn drive<R: Role>(
     ws: &mut WebSocket<R>,
     stream: &[u8],
@@ -159,7 +158,7 @@ fn drive<R: Role>(
     }
 }
 
-/// Frames that bring about every event, and every fault that frames can have, each in a connection of its own.
+/// Calls `run` with frames for every event, and for every protocol error of frames.
 fn frames(masked: bool, mut run: impl FnMut(&[u8])) {
     let long = [b'x'; 200];
     let mut whole = heapless::Vec::<u8, 2048>::new();
@@ -200,7 +199,7 @@ fn frames(masked: bool, mut run: impl FnMut(&[u8])) {
     run(&too_long);
 }
 
-/// With how the input is cut, and whether in pieces.
+/// Calls `run` for each size of slices and each delivery.
 fn each_way(mut run: impl FnMut(usize, bool, Config)) {
     for cut in [usize::MAX, 100, 1] {
         for delivery in [Delivery::Whole, Delivery::Pieces] {
@@ -212,7 +211,7 @@ fn each_way(mut run: impl FnMut(usize, bool, Config)) {
 fn server() -> Most {
     let mut most = Most { nothing: painted(|| {}).1, ..Most::default() };
     each_way(|cut, pieces, config| {
-        // Heads know of no pieces.
+        // The delivery does not matter for heads.
         let heads = if pieces { 0 } else { usize::MAX };
         for wrong in
             [REQUEST, b"GET / HTTP/1.0\r\n\r\n", b"POST / HTTP/1.1\r\nHost: a\r\n\r\n", &[b'x'; 1025]]
@@ -254,7 +253,7 @@ fn client() -> Most {
     most
 }
 
-/// What is sent unasked.
+/// Calls that send without an event.
 fn sending<R: Role>(open: &mut dyn FnMut() -> WebSocket<R>, most: &mut Most) {
     let mut outbox = Outbox::new();
     let mut ws = open();
