@@ -70,8 +70,9 @@ fn repeat<B: Buffer>(
     times
 }
 
+/// Proves: P8, Q7.
 #[test]
-fn p8_q7_a_million_pings_and_a_million_empty_fragments_grow_nothing() {
+fn a_flood_of_pings_or_empty_fragments_does_not_grow_memory() {
     let pings = masked(0x89, b"flood").repeat(100);
     let fragments = [masked(0x01, b""), masked(0x00, b"").repeat(99)].concat();
     let more = masked(0x00, b"").repeat(100);
@@ -105,8 +106,9 @@ fn p8_q7_a_million_pings_and_a_million_empty_fragments_grow_nothing() {
     assert!(used < 128, "{used}");
 }
 
+/// Proves: Q7, F6.
 #[test]
-fn q7_f6_a_declared_length_allocates_nothing() {
+fn a_declared_length_allocates_nothing() {
     for (length, code) in [(i64::MAX as u64, 1009), (u64::MAX, 1002), ((1 << 32) + 5, 1009), (16 << 20, 0)] {
         let mut frame = [0x82, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6];
         frame[2..10].copy_from_slice(&length.to_be_bytes());
@@ -125,8 +127,9 @@ fn q7_f6_a_declared_length_allocates_nothing() {
     }
 }
 
+/// Proves: S11, S18.
 #[test]
-fn s11_s18_a_head_that_never_ends_costs_no_more_than_its_limit() {
+fn an_endless_head_uses_no_more_memory_than_its_limit() {
     for (piece, lines, status) in
         [("x", false, 414), ("X: y\r\n", true, 431), ("GET", false, 414), ("A:", true, 431)]
     {
@@ -172,9 +175,10 @@ fn feed_head(bytes: usize, line: bool) {
 }
 
 /// Instructions, where valgrind is there to count them: this test is run again, with a head to feed.
+/// Proves: S11, S18.
 #[test]
-fn s11_s18_a_head_that_comes_byte_by_byte_costs_in_proportion_to_its_length() {
-    const NAME: &str = "s11_s18_a_head_that_comes_byte_by_byte_costs_in_proportion_to_its_length";
+fn reading_a_head_byte_by_byte_takes_linear_time() {
+    const NAME: &str = "reading_a_head_byte_by_byte_takes_linear_time";
     if let Ok(head) = std::env::var("SANSOCKET_HEAD") {
         let (bytes, line) = head.split_once(' ').unwrap();
         return feed_head(bytes.parse().unwrap(), line == "line");
@@ -215,8 +219,9 @@ fn s11_s18_a_head_that_comes_byte_by_byte_costs_in_proportion_to_its_length() {
 }
 
 /// Every line of a request folded: each is refused.
+/// Proves: Q3, S17.
 #[test]
-fn q3_s17_a_folded_header_is_refused_wherever_it_is() {
+fn a_folded_header_is_refused_at_every_position() {
     let head = request("Origin: http://a\r\nX: y\r\n");
     let lines = head.match_indices("\r\n").count() - 1;
     for (at, _) in head.match_indices("\r\n").take(lines) {
@@ -243,8 +248,9 @@ fn answer(head: &[u8]) -> String {
     String::from_utf8(peer.take_sent()).unwrap().lines().next().unwrap_or("nothing").to_owned()
 }
 
+/// Proves: Q3, S16.
 #[test]
-fn q3_s16_every_octet_at_every_place_of_a_head_is_taken_or_refused() {
+fn every_byte_at_every_position_of_a_head_is_accepted_or_refused() {
     let head = request("Origin: http://a\r\nSec-WebSocket-Protocol: chat\r\nX: y\r\n").into_bytes();
     for place in 0..head.len() {
         for octet in (0..=255_u8).filter(|octet| *octet != head[place]) {
@@ -321,16 +327,18 @@ fn every_first_octet<R: Role>(open: impl Fn() -> WebSocket<R>, is_server: bool, 
     }
 }
 
+/// Proves: F1, F2, F5, G2, G3, K2.
 #[test]
-fn f1_f2_f5_g2_g3_k2_every_first_two_octets_in_every_state_end_as_section_5_says() {
+fn every_pair_of_first_header_bytes_is_accepted_or_refused() {
     let all: Vec<u8> = (0..=127).collect();
     every_first_octet(|| WebSocket::<Server>::open(Config::default()), true, &all);
     let kinds = [0, 1, 2, 60, 125, 126, 127];
     every_first_octet(|| WebSocket::<TestClient>::open(Config::default(), rng()), false, &kinds);
 }
 
+/// Proves: L7, X1, X2, X3, X4, X5.
 #[test]
-fn l7_x1_x2_x3_x4_x5_every_close_code_is_echoed_or_fails_the_connection() {
+fn every_close_code_is_echoed_or_fails_the_connection() {
     for code in 0..=u16::MAX {
         let answer = code_with_both(
             || WebSocket::<Server>::open(Config::default()),
@@ -342,8 +350,9 @@ fn l7_x1_x2_x3_x4_x5_every_close_code_is_echoed_or_fails_the_connection() {
     }
 }
 
+/// Proves: T1, T3, T6.
 #[test]
-fn t1_t3_t6_the_neighbourhood_of_table_3_7_of_the_unicode_standard_is_judged_on_its_octet() {
+fn text_around_the_boundaries_of_utf8_fails_at_the_first_wrong_byte() {
     // First octets on both sides of each boundary, and for each the second octets likewise; third and fourth too.
     let firsts = [
         0x7F, 0x80, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4,
@@ -382,8 +391,9 @@ fn t1_t3_t6_the_neighbourhood_of_table_3_7_of_the_unicode_standard_is_judged_on_
     }
 }
 
+/// Proves: G5, L5, L13, L19.
 #[test]
-fn g5_l5_l13_l19_closes_within_fragments_and_data_after_a_close() {
+fn a_close_between_fragments_discards_all_later_input() {
     let mut peer = server(Config::default());
     let after = [masked(0x00, b"b"), masked(0x80, b"c"), masked(0x81, b"d"), vec![0xFF; 100]].concat();
     peer.receive(&[masked(0x01, b"a"), masked(0x88, &close_body(1000, "")), after].concat());

@@ -56,8 +56,9 @@ fn opened(response: &str, protocol: Option<&str>) {
     assert_eq!(answered(response), [Seen::Open(protocol.map(Into::into))], "{response}");
 }
 
+/// Proves: D1, D2, D3, D4, D7.
 #[test]
-fn d1_d2_d3_d4_d7_a_right_response_opens() {
+fn a_correct_response_opens_the_connection() {
     opened(&response(&[UPGRADE, CONNECTION, ACCEPT]), None);
     opened(
         &response(&[
@@ -73,8 +74,9 @@ fn d1_d2_d3_d4_d7_a_right_response_opens() {
     opened(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("HTTP/1.1", "HTTP/1.2"), None);
 }
 
+/// Proves: D2, D3, D4.
 #[test]
-fn d2_d3_d4_what_is_missing_or_wrong_fails() {
+fn a_missing_or_wrong_header_fails_the_handshake() {
     refused(&response(&[CONNECTION, ACCEPT]), "Upgrade header");
     refused(&response(&["Upgrade: websocket, h2c", CONNECTION, ACCEPT]), "Upgrade header");
     refused(&response(&[UPGRADE, UPGRADE, CONNECTION, ACCEPT]), "Upgrade header");
@@ -89,8 +91,9 @@ fn d2_d3_d4_what_is_missing_or_wrong_fails() {
     refused(&response(&[UPGRADE, CONNECTION, "Sec-WebSocket-Accept:"]), "answer the key");
 }
 
+/// Proves: D5, D6, D8, D10, N1, N4.
 #[test]
-fn d5_d6_d8_d10_n1_n4_only_what_was_offered_once_and_well_formed() {
+fn unoffered_duplicate_or_malformed_headers_fail_the_handshake() {
     opened(&response(&[UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Protocol: v2"]), Some("v2"));
     for protocol in ["V2", "v", "chat, v2", "", "chat,"] {
         let line = format!("Sec-WebSocket-Protocol: {protocol}");
@@ -110,8 +113,9 @@ fn d5_d6_d8_d10_n1_n4_only_what_was_offered_once_and_well_formed() {
     refused(&response(&[UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Extensions: a;"]), "malformed");
 }
 
+/// Proves: D1, R1.
 #[test]
-fn d1_r1_another_status_is_lent_with_its_headers() {
+fn another_status_is_reported_with_its_headers() {
     let mut ws = WebSocket::client(Config::default(), rng());
     let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
     ws.connect(Connect::new("a", "/"), &mut outbox).unwrap();
@@ -131,8 +135,9 @@ fn d1_r1_another_status_is_lent_with_its_headers() {
     refused("HTTP/1.1 401 x\r\nWWW-Authenticate: Basic\r\n realm=a\r\n\r\n", "401");
 }
 
+/// Proves: D9, Q3.
 #[test]
-fn d9_q3_the_response_is_strict_http() {
+fn a_response_that_is_not_strict_http_fails() {
     refused(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("HTTP/1.1", "HTTP/1.0"), "older than 1.1");
     for line in
         ["HTTP/1.1 ", "HTTP/1.1  101 x", "HTTP/2 101 x", "101 x", "", "HTTP/1.1 01 x", "GET / HTTP/1.1"]
@@ -151,8 +156,9 @@ fn d9_q3_the_response_is_strict_http() {
     }
 }
 
+/// Proves: D12, D13.
 #[test]
-fn d12_d13_interim_responses_are_skipped_and_share_the_limit_of_the_head() {
+fn interim_responses_are_skipped_and_share_the_head_limit() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\nUpgrade: x\r\n\r\n";
     opened(
         &(interim.to_owned() + &response(&[UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Protocol: chat"])),
@@ -163,8 +169,9 @@ fn d12_d13_interim_responses_are_skipped_and_share_the_limit_of_the_head() {
     refused(&response(&["X: y"; 101]), "too many headers");
 }
 
+/// Proves: D11.
 #[test]
-fn d11_frames_behind_the_response_are_kept() {
+fn frames_after_the_response_are_kept() {
     let mut peer = connecting(Connect::new("a", "/"));
     let accept = accept_of(&peer.take_sent());
     let head = response(&[UPGRADE, CONNECTION, ACCEPT]).replace("ACCEPT", &accept);
@@ -173,8 +180,9 @@ fn d11_frames_behind_the_response_are_kept() {
     assert_eq!(peer.seen, [Seen::Open(None), Seen::Text("one".into())]);
 }
 
+/// Proves: C11, C13, C17.
 #[test]
-fn c11_c13_c17_each_request_has_a_new_key_once() {
+fn each_request_has_one_new_key_and_one_version() {
     let mut ws = rand::rng();
     let mut keys = std::collections::HashSet::new();
     for _ in 0..100 {
@@ -189,8 +197,9 @@ fn c11_c13_c17_each_request_has_a_new_key_once() {
     }
 }
 
+/// Proves: C19, L24.
 #[test]
-fn c19_l24_no_data_before_the_response() {
+fn no_data_is_sent_before_the_response() {
     let mut peer = connecting(Connect::new("a", "/"));
     peer.take_sent();
     assert_eq!(peer.ws.send("early", &mut peer.outbox), Err(SendError::NotOpen));
@@ -198,8 +207,9 @@ fn c19_l24_no_data_before_the_response() {
     assert!(peer.outbox.is_empty());
 }
 
+/// Proves: C18.
 #[test]
-fn c18_what_connect_is_given_is_checked_and_a_refusal_to_send_it_changes_nothing() {
+fn connect_checks_its_arguments_and_an_error_changes_nothing() {
     let mut peer = Peer::new(WebSocket::client(Config::default(), rng()));
     let connect = Connect::new("a", "/");
     for (connect, error) in [
@@ -225,7 +235,7 @@ fn c18_what_connect_is_given_is_checked_and_a_refusal_to_send_it_changes_nothing
 }
 
 #[test]
-fn input_before_the_request_is_not_taken() {
+fn input_before_the_request_is_not_consumed() {
     let mut ws = WebSocket::client(Config::default(), rng());
     let mut bytes = *b"early";
     let mut input = &mut bytes[..];

@@ -10,8 +10,9 @@ fn close(code: u16, reason: &str, clean: bool) -> Seen {
     Seen::Close(code, reason.into(), clean)
 }
 
+/// Proves: L6, L7, L9, L10, L14, L15, L16.
 #[test]
-fn l6_l7_l9_l10_l14_l15_l16_a_server_answers_a_close_and_is_closed() {
+fn a_server_answers_a_close_and_is_closed() {
     for (body, code, reason, answer) in [
         (close_body(1000, "bye"), 1000, "bye", &1000_u16.to_be_bytes()[..]),
         (close_body(4999, ""), 4999, "", &4999_u16.to_be_bytes()),
@@ -29,8 +30,9 @@ fn l6_l7_l9_l10_l14_l15_l16_a_server_answers_a_close_and_is_closed() {
     }
 }
 
+/// Proves: L11.
 #[test]
-fn l11_a_client_waits_for_the_end_of_the_stream_or_the_closing_timeout() {
+fn a_client_waits_for_the_end_of_the_stream_or_the_closing_timeout() {
     let closing = || {
         let mut peer = client(Config::default().closing_timeout(Some(Duration::from_secs(5))));
         peer.receive(&unmasked(0x88, &close_body(1001, "going")));
@@ -51,8 +53,9 @@ fn l11_a_client_waits_for_the_end_of_the_stream_or_the_closing_timeout() {
     assert_eq!(peer.ws.poll_timeout(), None);
 }
 
+/// Proves: L5, L9.
 #[test]
-fn l5_l9_after_our_close_messages_still_come_until_the_peers_and_none_can_be_sent() {
+fn after_our_close_messages_are_received_but_not_sent() {
     let mut peer = server(Config::default());
     peer.ws.close(CloseCode::GOING_AWAY, "restart", &mut peer.outbox).unwrap();
     assert_eq!(peer.take_sent(), unmasked(0x88, &close_body(1001, "restart")));
@@ -70,8 +73,9 @@ fn l5_l9_after_our_close_messages_still_come_until_the_peers_and_none_can_be_sen
     assert!(is_closed(&peer));
 }
 
+/// Proves: P3, L12.
 #[test]
-fn p3_l12_pings_after_our_close_are_answered_and_simultaneous_closes_complete() {
+fn pings_after_our_close_are_answered_and_crossing_closes_complete() {
     let mut one = server(Config::default());
     let mut two = client(Config::default());
     one.ws.close(CloseCode(4000), "one", &mut one.outbox).unwrap();
@@ -89,8 +93,9 @@ fn p3_l12_pings_after_our_close_are_answered_and_simultaneous_closes_complete() 
     assert!(is_closed(&two));
 }
 
+/// Proves: L1, L2, L4, X1, X2, X3, X4, X5.
 #[test]
-fn l1_l2_l4_x1_x2_x3_x4_x5_a_close_frame_that_is_wrong_fails_with_the_right_code() {
+fn an_invalid_close_frame_fails_with_the_right_code() {
     let answer = |body: &[u8]| {
         let mut peer = server(Config::default());
         peer.receive(&masked(0x88, body));
@@ -116,8 +121,9 @@ fn l1_l2_l4_x1_x2_x3_x4_x5_a_close_frame_that_is_wrong_fails_with_the_right_code
     }
 }
 
+/// Proves: L3, X1, X2, X6.
 #[test]
-fn l3_x1_x2_x6_what_close_is_given_is_checked_and_changes_nothing() {
+fn close_checks_its_arguments_and_an_error_changes_nothing() {
     let mut peer = server(Config::default());
     for code in (0..=999).chain([1004, 1005, 1006, 1010, 1015, 1016, 2999, 5000, u16::MAX]) {
         assert_eq!(
@@ -143,8 +149,9 @@ fn l3_x1_x2_x6_what_close_is_given_is_checked_and_changes_nothing() {
     peer.ws.close(CloseCode::MISSING_EXTENSION, "x-needed", &mut peer.outbox).unwrap();
 }
 
+/// Proves: L14.
 #[test]
-fn l14_a_close_without_code_is_1005_and_is_answered_without_code() {
+fn an_empty_close_is_reported_as_1005_and_gets_an_empty_reply() {
     let mut one = client(Config::default());
     let mut two = server(Config::default());
     one.ws.close_without_code(&mut one.outbox).unwrap();
@@ -156,8 +163,9 @@ fn l14_a_close_without_code_is_1005_and_is_answered_without_code() {
     assert_eq!(one.take_seen(), [close(1005, "", true)]);
 }
 
+/// Proves: L17, L19, X7, Q4.
 #[test]
-fn l17_l19_x7_q4_a_fault_sends_its_code_and_later_input_is_dropped_unread() {
+fn a_protocol_error_sends_its_close_code_and_discards_later_input() {
     for (stream, code) in [
         (masked(0x83, b""), 1002),
         (masked(0x81, b"\xFF"), 1007),
@@ -178,8 +186,9 @@ fn l17_l19_x7_q4_a_fault_sends_its_code_and_later_input_is_dropped_unread() {
     }
 }
 
+/// Proves: L17, L18.
 #[test]
-fn l17_l18_a_fault_after_our_own_close_sends_nothing_more() {
+fn a_protocol_error_after_our_close_sends_nothing() {
     let mut peer = server(Config::default());
     peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
     peer.take_sent();
@@ -204,8 +213,9 @@ fn ends_at_eof<R: Role>(mut peer: Peer<R>) {
     assert_eq!(peer.ws.poll_timeout(), None);
 }
 
+/// Proves: L14, L21.
 #[test]
-fn l14_l21_the_end_of_the_stream_without_a_close_is_1006() {
+fn the_end_of_the_stream_without_a_close_is_reported_as_1006() {
     ends_at_eof(server(Config::default()));
     ends_at_eof(client(Config::default()));
     ends_at_eof(Peer::new(WebSocket::server(Config::default())));
@@ -221,8 +231,9 @@ fn l14_l21_the_end_of_the_stream_without_a_close_is_1006() {
     ends_at_eof(peer);
 }
 
+/// Proves: L13.
 #[test]
-fn l13_after_the_closing_handshake_input_is_discarded_without_an_error() {
+fn input_after_the_closing_handshake_is_discarded_without_an_error() {
     let mut peer = server(Config::default());
     peer.receive(&masked(0x88, b""));
     peer.take_seen();
@@ -231,8 +242,9 @@ fn l13_after_the_closing_handshake_input_is_discarded_without_an_error() {
     assert!(peer.seen.is_empty() && is_closed(&peer));
 }
 
+/// Proves: L8.
 #[test]
-fn l8_a_reply_waits_until_a_payload_that_the_caller_owes_is_sent() {
+fn the_close_reply_waits_for_a_pending_payload() {
     let mut peer = server(Config::default());
     peer.ws.send_header(sansocket::Kind::Binary, 3, &mut peer.outbox).unwrap();
     peer.take_sent();
@@ -248,8 +260,9 @@ fn l8_a_reply_waits_until_a_payload_that_the_caller_owes_is_sent() {
     assert!(is_closed(&peer));
 }
 
+/// Proves: P3.
 #[test]
-fn p3_a_received_close_drops_an_owed_pong() {
+fn a_received_close_drops_a_pending_pong() {
     let mut ws = WebSocket::<sansocket::Server>::open(Config::default());
     let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
     let mut stream = [masked(0x89, b"p"), masked(0x88, b"")].concat();

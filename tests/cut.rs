@@ -89,8 +89,9 @@ fn streams() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Proves: F8, K6, T2.
 #[test]
-fn f8_k6_t2_streams_of_frames_give_the_same_events_and_the_same_echo_at_every_cut() {
+fn frames_give_the_same_events_and_the_same_echo_at_every_cut() {
     for delivery in [Delivery::Whole, Delivery::Pieces] {
         let config = Config::default().delivery(delivery).max_message(1000);
         for stream in streams() {
@@ -111,8 +112,9 @@ fn f8_k6_t2_streams_of_frames_give_the_same_events_and_the_same_echo_at_every_cu
     }
 }
 
+/// Proves: F8, S12, D11.
 #[test]
-fn f8_s12_d11_heads_with_frames_glued_behind_them_give_the_same_events_at_every_cut() {
+fn a_request_followed_by_frames_gives_the_same_events_at_every_cut() {
     for head in [
         request("Sec-WebSocket-Protocol: soap, chat\r\n"),
         "\r\n".to_owned() + &request(""),
@@ -133,8 +135,9 @@ fn f8_s12_d11_heads_with_frames_glued_behind_them_give_the_same_events_at_every_
     }
 }
 
+/// Proves: F8, D11.
 #[test]
-fn f8_d11_responses_with_frames_glued_behind_them_give_the_same_events_at_every_cut() {
+fn a_response_followed_by_frames_gives_the_same_events_at_every_cut() {
     // The same generator draws the same key each time.
     let accept = {
         let mut server = Peer::new(WebSocket::server(Config::default()));
@@ -176,7 +179,7 @@ fn f8_d11_responses_with_frames_glued_behind_them_give_the_same_events_at_every_
 }
 
 #[test]
-fn a_request_that_is_not_answered_leaves_the_input_untouched() {
+fn input_after_an_unanswered_request_is_not_consumed() {
     let mut server = Peer::new(WebSocket::<Server>::server(Config::default()));
     let glued = masked(0x81, b"glued");
     let left = server.receive_with(&[request("").as_bytes(), &glued].concat(), |_, _, _| {});

@@ -48,7 +48,7 @@ fn exchange(address: &str, request: &[u8], done: impl Fn(&[u8]) -> bool) -> Vec<
 }
 
 #[test]
-fn echo_server_and_client_understand_each_other() {
+fn the_client_talks_to_the_echo_server() {
     for flags in [&["--heap"][..], &["--fixed"], &["--pieces"], &["--fixed", "--pieces"]] {
         let (_server, address) = serve("echo_server", flags);
         let mut client = client(&address, "/", &[]);
@@ -74,7 +74,7 @@ fn echo_server_and_client_understand_each_other() {
 }
 
 #[test]
-fn the_client_sends_a_file_in_fragments_and_takes_it_back_at_the_same_time() {
+fn the_client_sends_and_receives_a_large_file_at_the_same_time() {
     // More than the buffers of the sockets hold: both sides have to read while they write.
     let bytes: Vec<u8> = (0..6 << 20).map(|at| (at % 251) as u8).collect();
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples-file");
@@ -94,7 +94,7 @@ fn the_client_sends_a_file_in_fragments_and_takes_it_back_at_the_same_time() {
 }
 
 #[test]
-fn a_malformed_command_is_reported_and_the_client_goes_on() {
+fn the_client_reports_a_malformed_command_and_continues() {
     let (_server, address) = serve("echo_server", &[]);
     let mut client = client(&address, "/", &[]);
     client.output.expect("open");
@@ -123,7 +123,7 @@ fn a_malformed_command_is_reported_and_the_client_goes_on() {
 }
 
 #[test]
-fn the_client_exits_by_itself_when_the_server_closes() {
+fn the_client_exits_when_the_server_closes() {
     let (_server, address) = serve("echo_server", &["--bye", "enough"]);
     let mut client = client(&address, "/", &[]);
     client.output.expect("open");
@@ -134,7 +134,7 @@ fn the_client_exits_by_itself_when_the_server_closes() {
 }
 
 #[test]
-fn the_client_fails_when_it_is_refused_or_finds_nobody_or_is_asked_for_tls() {
+fn the_client_fails_on_a_refusal_a_missing_server_and_a_tls_url() {
     let (server, address) = serve("echo_server", &["--origin", "http://good.example"]);
     let mut refused = client(&address, "/", &["--header", "Origin: http://bad.example"]);
     refused.output.expect("error: the server refused with status 403");
@@ -156,7 +156,7 @@ fn the_client_fails_when_it_is_refused_or_finds_nobody_or_is_asked_for_tls() {
 }
 
 #[test]
-fn the_echo_server_selects_what_it_likes_best() {
+fn the_echo_server_selects_the_subprotocol_it_prefers() {
     let (_server, address) = serve("echo_server", &["--protocol", "v2", "--protocol", "v1"]);
     for (offered, line) in [
         (&["--protocol", "v1", "--protocol", "v2"][..], "open protocol=v2"),
@@ -173,7 +173,7 @@ fn the_echo_server_selects_what_it_likes_best() {
 }
 
 #[test]
-fn a_message_that_exceeds_fixed_buffers_is_refused_with_1009() {
+fn a_message_larger_than_a_fixed_buffer_closes_with_1009() {
     let (_server, address) = serve("echo_server", &["--fixed"]);
     let mut client = client(&address, "/", &[]);
     client.output.expect("open");
@@ -185,7 +185,7 @@ fn a_message_that_exceeds_fixed_buffers_is_refused_with_1009() {
 }
 
 #[test]
-fn tokio_echo_answers_a_request_after_a_look_up() {
+fn tokio_echo_answers_a_request_after_a_lookup() {
     let (_server, address) = serve("tokio_echo", &[]);
     let mut guest = client(&address, "/", &[]);
     guest.output.expect("open");
@@ -214,7 +214,7 @@ fn tokio_echo_answers_a_request_after_a_look_up() {
 const GLUED: &[u8] = b"\x81\x85\0\0\0\0glued";
 
 #[test]
-fn a_page_and_its_socket_share_a_port() {
+fn a_page_and_its_websocket_share_a_port() {
     let (_server, address) = serve("page_and_socket", &[]);
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
     let page = exchange(&address, get("/").as_bytes(), |_| false);
@@ -253,7 +253,7 @@ fn a_page_and_its_socket_share_a_port() {
 }
 
 #[test]
-fn the_demo_keeps_a_connection_for_pages_and_refuses_what_is_malformed() {
+fn the_demo_keeps_http_connections_open_and_refuses_bad_requests() {
     let (_server, address) = serve("demo", &[]);
     let get = |path: &str, headers: &str| format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
     // Two requests at once on one connection, which the second one ends.
@@ -291,7 +291,7 @@ fn the_demo_keeps_a_connection_for_pages_and_refuses_what_is_malformed() {
 }
 
 #[test]
-fn the_demo_tells_a_page_what_the_server_has_seen_and_follows_its_orders() {
+fn the_demo_reports_server_events_to_the_page_and_follows_its_commands() {
     let (_server, address) = serve("demo", &[]);
     let watch = client(&address, "/watch", &[]);
     watch.output.expect("open");
@@ -326,7 +326,7 @@ fn the_demo_tells_a_page_what_the_server_has_seen_and_follows_its_orders() {
 }
 
 #[test]
-fn the_examples_that_need_no_socket_succeed() {
+fn the_examples_without_sockets_succeed() {
     for name in ["smoltcp_loopback", "broadcast"] {
         assert!(start(name, &[]).exit().success(), "{name}");
     }

@@ -61,7 +61,7 @@ fn dispatch(ws: &mut WebSocket<Server>, bytes: &[u8], handler: &mut dyn Handler)
 }
 
 #[test]
-fn a_tuple_of_handlers_sees_every_event_in_order_and_an_unanswered_request_is_accepted() {
+fn each_handler_of_a_tuple_gets_every_event_and_a_request_is_accepted_by_default() {
     let mut ws = WebSocket::server(Config::default());
     let mut pair = (Log::default(), Echo);
     let stream = [
@@ -82,7 +82,7 @@ fn a_tuple_of_handlers_sees_every_event_in_order_and_an_unanswered_request_is_ac
 }
 
 #[test]
-fn pieces_and_errors_are_handed_on_too() {
+fn pieces_and_errors_are_dispatched() {
     let mut ws = WebSocket::<Server>::open(Config::default().delivery(Delivery::Pieces));
     let mut three = (&mut Echo, Log::default(), ());
     let sent = dispatch(&mut ws, &[masked(0x01, b"a"), masked(0x80, b"b\xFF")].concat(), &mut three);
@@ -100,7 +100,7 @@ fn pieces_and_errors_are_handed_on_too() {
 }
 
 #[test]
-fn a_handler_can_choose_reject_and_defer() {
+fn a_handler_can_select_reject_and_defer() {
     struct Choosing;
     impl Handler for Choosing {
         fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {
@@ -133,7 +133,7 @@ fn a_handler_can_choose_reject_and_defer() {
 }
 
 #[test]
-fn a_full_outbox_takes_no_event() {
+fn no_event_is_consumed_while_the_outbox_is_full() {
     let mut ws = WebSocket::server(Config::default());
     let mut log = Log::default();
     let mut bytes = [request("").into_bytes(), masked(0x89, b"p")].concat();
@@ -155,7 +155,7 @@ fn a_full_outbox_takes_no_event() {
 }
 
 #[test]
-fn a_client_is_dispatched_the_same_way() {
+fn a_client_connection_can_be_dispatched() {
     struct Hello;
     impl Handler for Hello {
         fn on_open(&mut self, _: Open<'_>, sender: &mut Sender<'_>) {
@@ -177,8 +177,9 @@ fn a_client_is_dispatched_the_same_way() {
     assert_eq!(log.0, ["ping 1", "message Text(\"hello\")", "close 1000 (clean)"]);
 }
 
+/// Proves: R2.
 #[test]
-fn r2_an_answer_that_fails_does_not_end_in_acceptance() {
+fn a_failed_answer_does_not_accept_the_request() {
     struct Refusing(&'static [(&'static str, &'static str)], &'static [u8]);
     impl Handler for Refusing {
         fn on_request(&mut self, _: Request<'_>, sender: &mut Sender<'_>) {
@@ -199,7 +200,7 @@ fn r2_an_answer_that_fails_does_not_end_in_acceptance() {
 }
 
 #[test]
-fn a_deferred_request_asks_for_no_room() {
+fn a_deferred_request_needs_no_outbox_capacity() {
     struct Later;
     impl Handler for Later {
         fn on_request(&mut self, _: Request<'_>, sender: &mut Sender<'_>) {

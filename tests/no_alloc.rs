@@ -28,7 +28,7 @@ fn deliver<R: Role>(
 }
 
 #[test]
-fn a_session_from_handshake_to_close_in_fixed_memory() {
+fn a_whole_session_runs_in_fixed_memory() {
     let mut server = WebSocket::server(Config::default());
     let mut client = WebSocket::client(Config::default(), rand::rng());
     let (mut memory, mut inbox) = ([0; 512], FixedInbox::<512>::new());

@@ -15,7 +15,7 @@ const ON_PURPOSE: &str = "no_panic::fails_on_purpose";
 const PANICS: [&str; 4] = ["core::panicking::", "_fail", "panic_fmt", "no_panic::panic"];
 
 #[test]
-fn no_panic_of_the_crates_own_is_linked() {
+fn no_panic_from_this_crate_is_linked() {
     if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
         return println!("skipped: the program is linked for x86_64 Linux only");
     }

@@ -50,8 +50,9 @@ fn binary(len: usize) -> Vec<u8> {
     (0..len).map(|index| (index * 7) as u8).collect()
 }
 
+/// Proves: F3, F7, G1.
 #[test]
-fn f3_f7_g1_frames_of_every_kind_of_length_are_received() {
+fn frames_of_every_length_form_are_received() {
     for len in [0, 1, 2, 3, 125, 126, 127, 128, 1000, 65_535, 65_536, 1 << 20] {
         assert_eq!(says(&masked(0x82, &binary(len))), [Seen::Binary(binary(len))]);
         let text = "x".repeat(len);
@@ -59,8 +60,9 @@ fn f3_f7_g1_frames_of_every_kind_of_length_are_received() {
     }
 }
 
+/// Proves: G1, G4, G5, P3, P5, K3.
 #[test]
-fn g1_g4_g5_p3_p5_k3_the_examples_of_section_5_7() {
+fn the_examples_of_section_5_7_are_received() {
     // A single-frame unmasked text message, from a server.
     let mut peer = client(Config::default());
     peer.receive(&[0x81, 0x05, 0x48, 0x65, 0x6C, 0x6C, 0x6F]);
@@ -93,8 +95,9 @@ fn g1_g4_g5_p3_p5_k3_the_examples_of_section_5_7() {
     assert_eq!(peer.take_sent(), [0x81, 0x05, 0x48, 0x65, 0x6C, 0x6C, 0x6F]);
 }
 
+/// Proves: F1, F2.
 #[test]
-fn f1_f2_every_first_byte_gets_its_verdict() {
+fn every_first_byte_is_accepted_or_refused() {
     for first in 0..=255_u8 {
         let seen = says(&masked(first, b""));
         let error = match first {
@@ -111,8 +114,9 @@ fn f1_f2_every_first_byte_gets_its_verdict() {
     }
 }
 
+/// Proves: F4, F5, F6, F9, Q7.
 #[test]
-fn f4_f5_f6_f9_q7_lengths_are_strict_64_bit_numbers_that_size_nothing() {
+fn a_length_is_a_strict_64_bit_number_and_allocates_nothing() {
     fails(&[0x82, 0xFE, 0, 125], 1002, "shortest form");
     fails(&[0x82, 0xFF, 0, 0, 0, 0, 0, 0], 1002, "shortest form");
     fails(&[0x82, 0xFF, 0x80], 1002, "63 bits");
@@ -147,8 +151,9 @@ fn f4_f5_f6_f9_q7_lengths_are_strict_64_bit_numbers_that_size_nothing() {
     assert_eq!(peer.seen.len(), 1);
 }
 
+/// Proves: K2, K4.
 #[test]
-fn k2_k4_masked_exactly_by_the_client() {
+fn a_masked_frame_from_a_server_or_an_unmasked_one_from_a_client_fails() {
     fails(&unmasked(0x81, b"a"), 1002, "not masked");
     fails(&unmasked(0x89, b"a"), 1002, "not masked");
     let mut peer = client(Config::default());
@@ -159,8 +164,9 @@ fn k2_k4_masked_exactly_by_the_client() {
     assert_eq!(peer.outbox[0], 0x88);
 }
 
+/// Proves: G2, G3.
 #[test]
-fn g2_g3_fragments_follow_one_another() {
+fn a_fragment_out_of_order_fails() {
     fails(&masked(0x80, b"a"), 1002, "continues no message");
     fails(&masked(0x00, b"a"), 1002, "continues no message");
     for second in [0x01, 0x02, 0x81, 0x82] {
@@ -178,8 +184,9 @@ fn g2_g3_fragments_follow_one_another() {
     );
 }
 
+/// Proves: G4, G5, G6, P3.
 #[test]
-fn g4_g5_g6_p3_control_frames_between_fragments_are_answered_at_once() {
+fn control_frames_between_fragments_are_handled_at_once() {
     let mut peer = server(Config::default());
     peer.receive(&[masked(0x01, b"a"), masked(0x00, b""), masked(0x89, b"p")].concat());
     assert_eq!((peer.take_seen(), peer.take_sent()), (vec![Seen::Ping(b"p".into())], unmasked(0x8A, b"p")));
@@ -187,8 +194,9 @@ fn g4_g5_g6_p3_control_frames_between_fragments_are_answered_at_once() {
     assert_eq!(peer.take_seen(), [Seen::Pong(b"q".into()), Seen::Text("aé".into())]);
 }
 
+/// Proves: G9, Q1.
 #[test]
-fn g9_q1_empty_fragments_are_bounded() {
+fn the_number_of_empty_fragments_is_limited() {
     let limited = Config::default().max_empty_fragments(3);
     let empty = |count| [masked(0x02, b""), masked(0x00, b"").repeat(count)].concat();
     let config = limited;
@@ -203,16 +211,18 @@ fn g9_q1_empty_fragments_are_bounded() {
     assert_eq!(says(&many), [Seen::Binary(vec![b'a'; 65_536])]);
 }
 
+/// Proves: P1, P2.
 #[test]
-fn p1_p2_control_frames_are_short_and_whole() {
+fn a_long_or_fragmented_control_frame_fails() {
     assert_eq!(says(&masked(0x89, &[1; 125])), [Seen::Ping(vec![1; 125])]);
     fails(&masked(0x89, &[1; 126]), 1002, "longer than 125");
     fails(&[0x8A, 0xFF], 1002, "longer than 125");
     fails(&masked(0x09, b""), 1002, "fragmented");
 }
 
+/// Proves: P6, P7, P8.
 #[test]
-fn p6_p7_p8_a_flood_of_pings_is_answered_by_one_pong_and_grows_nothing() {
+fn a_flood_of_pings_gets_one_pong() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let mut inbox = heapless::Vec::<u8, 0>::new();
     for round in 0..10_000_u32 {
@@ -228,8 +238,9 @@ fn p6_p7_p8_a_flood_of_pings_is_answered_by_one_pong_and_grows_nothing() {
     ws.transmit(&mut heapless::Vec::<u8, 0>::new()).unwrap();
 }
 
+/// Proves: T1, T3, T4, T5.
 #[test]
-fn t1_t3_t4_t5_invalid_text_fails_with_1007() {
+fn invalid_text_fails_with_1007() {
     for text in [
         &b"\x80"[..],
         b"\xC0\x80",
@@ -269,8 +280,9 @@ fn t1_t3_t4_t5_invalid_text_fails_with_1007() {
     }
 }
 
+/// Proves: T6, T2, F9.
 #[test]
-fn t6_t2_f9_the_fault_is_reported_on_the_octet_that_makes_it_even_in_the_middle_of_a_frame() {
+fn invalid_text_fails_at_the_first_wrong_byte() {
     // Autobahn 6.4.3: the frame's first part is valid, then comes an octet that makes it invalid, then more is to come.
     for (text, wrong) in
         [(&b"\xCE\xBA\xE1\xBD\xB9\xF4\x90\x80"[..], 6), (b"abc\xED\xA0\x80", 4), (b"\xE2\x82\xAC\xFF", 3)]
@@ -292,8 +304,9 @@ fn t6_t2_f9_the_fault_is_reported_on_the_octet_that_makes_it_even_in_the_middle_
     }
 }
 
+/// Proves: Q1, Q2.
 #[test]
-fn q1_q2_the_limits_are_judged_at_the_header_by_configuration_and_inbox() {
+fn size_limits_are_checked_at_the_frame_header() {
     let config = Config::default().max_message(10).max_frame(8);
     assert_eq!(says_with(config, &masked(0x82, &[1; 8])).len(), 1);
     fails_with(config, &[0x82, 0x89], 1009, "frame is over the limit");
@@ -335,7 +348,7 @@ fn q1_q2_the_limits_are_judged_at_the_header_by_configuration_and_inbox() {
 }
 
 #[test]
-fn a_message_whole_in_a_slice_is_lent_from_there_and_only_one_that_spans_slices_from_the_inbox() {
+fn a_message_within_one_slice_is_borrowed_from_the_input() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let mut inbox = Vec::new();
     let mut bytes = masked(0x81, b"in place");
@@ -365,7 +378,7 @@ fn a_message_whole_in_a_slice_is_lent_from_there_and_only_one_that_spans_slices_
 }
 
 #[test]
-fn every_inbox_collects_the_same() {
+fn every_inbox_type_collects_the_same_messages() {
     let text = "κόσμε €😀 plain".repeat(20);
     let stream = [
         masked(0x01, &text.as_bytes()[..51]),
@@ -410,7 +423,7 @@ fn every_inbox_collects_the_same() {
 }
 
 #[test]
-fn a_smaller_inbox_than_before_is_a_fault_and_not_a_truncated_message() {
+fn a_smaller_inbox_in_the_middle_of_a_message_fails_with_1009() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let mut stream = masked(0x82, &[1; 100]);
     let (first, rest) = stream.split_at_mut(50);
@@ -421,7 +434,7 @@ fn a_smaller_inbox_than_before_is_a_fault_and_not_a_truncated_message() {
 }
 
 #[test]
-fn poll_and_event_with_another_input_give_nonsense_or_nothing_but_no_panic() {
+fn event_with_another_input_never_panics() {
     for bytes in
         [masked(0x81, "é and more".as_bytes()), masked(0x82, b"abc"), masked(0x89, b"p"), masked(0x88, b"")]
     {
@@ -438,7 +451,7 @@ fn poll_and_event_with_another_input_give_nonsense_or_nothing_but_no_panic() {
 }
 
 #[test]
-fn an_inbox_that_holds_something_else_is_cleared_before_a_message_is_collected() {
+fn the_inbox_is_cleared_before_a_message_is_collected() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let mut one = Vec::new();
     let mut whole = masked(0x81, b"hi");
@@ -451,8 +464,9 @@ fn an_inbox_that_holds_something_else_is_cleared_before_a_message_is_collected()
     assert_eq!(event, Some(Event::Message(Message::Binary(b"abcd"))));
 }
 
+/// Proves: L14.
 #[test]
-fn l14_what_an_event_says_is_kept_while_other_calls_come_between_poll_and_event() {
+fn calls_between_poll_and_event_do_not_change_the_event() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
     let mut stream = masked(0x88, &close_body(4001, "why"));
@@ -469,7 +483,7 @@ fn l14_what_an_event_says_is_kept_while_other_calls_come_between_poll_and_event(
 }
 
 #[test]
-fn an_event_that_is_taken_twice_does_not_end_the_connection_twice() {
+fn taking_an_event_twice_does_not_end_the_connection_twice() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let mut inbox = Vec::new();
     let mut stream = masked(0x81, b"\xFF");
@@ -485,7 +499,7 @@ fn an_event_that_is_taken_twice_does_not_end_the_connection_twice() {
 }
 
 #[test]
-fn what_a_cut_frame_lacks_is_told_and_read_behind_it_the_message_is_lent_from_the_input() {
+fn a_frame_completed_with_its_missing_bytes_is_borrowed_from_the_input() {
     let inbox = Inbox::new();
     for len in [0, 1, 100, 125, 126, 1000, 65_535, 65_536, 70_000] {
         let frame = masked(0x82, &binary(len));
@@ -511,7 +525,7 @@ fn what_a_cut_frame_lacks_is_told_and_read_behind_it_the_message_is_lent_from_th
 }
 
 #[test]
-fn what_is_missing_is_the_same_before_and_after_the_machine_has_taken_the_cut_frame() {
+fn missing_is_the_same_before_and_after_a_cut_frame_is_received() {
     fn check<R: sansocket::Role>(new: impl Fn() -> WebSocket<R>, input: &mut [u8]) {
         let (mut ws, mut inbox) = (new(), Inbox::new());
         let missing = ws.missing(input, &inbox);
@@ -542,7 +556,7 @@ fn what_is_missing_is_the_same_before_and_after_the_machine_has_taken_the_cut_fr
 }
 
 #[test]
-fn nothing_is_missing_where_there_is_nothing_to_wait_for() {
+fn missing_is_zero_when_there_is_nothing_to_wait_for() {
     let mut inbox = Inbox::new();
     let server = || WebSocket::<Server>::open(Config::default().max_frame(1000));
     assert_eq!(server().missing(b"", &inbox), 0, "nothing is known of what comes");

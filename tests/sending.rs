@@ -8,8 +8,9 @@ use sansocket::{
     Server, State, WebSocket, frame,
 };
 
+/// Proves: F3, F5, F7, K3, G7.
 #[test]
-fn f3_f5_f7_k3_g7_a_server_sends_each_message_in_one_unmasked_frame_with_the_shortest_length() {
+fn a_server_sends_a_message_in_one_unmasked_frame_with_the_shortest_length() {
     let mut peer = server(Config::default());
     for len in [0, 1, 125, 126, 127, 65_535, 65_536] {
         peer.ws.send(&vec![7; len][..], &mut peer.outbox).unwrap();
@@ -19,8 +20,9 @@ fn f3_f5_f7_k3_g7_a_server_sends_each_message_in_one_unmasked_frame_with_the_sho
     assert_eq!(peer.take_sent(), unmasked(0x81, b"text"));
 }
 
+/// Proves: K1, K5, K6.
 #[test]
-fn k1_k5_k6_a_client_masks_every_frame_with_a_fresh_key() {
+fn a_client_masks_every_frame_with_a_new_key() {
     let mut keys = std::collections::HashSet::new();
     let mut peer = client(Config::default());
     for len in [0, 1, 3, 4, 125, 126, 1000, 65_536] {
@@ -50,8 +52,9 @@ fn k1_k5_k6_a_client_masks_every_frame_with_a_fresh_key() {
     assert_eq!(peer.take_sent()[..2], [0x8A, 0x81]);
 }
 
+/// Proves: G6, G7, G8.
 #[test]
-fn g6_g7_g8_fragments_carry_the_opcode_first_and_fin_last_and_no_other_message_comes_between() {
+fn the_first_fragment_has_the_opcode_and_the_last_has_fin() {
     let mut peer = server(Config::default());
     let ws = &mut peer.ws;
     ws.send_piece(Fragment::new("a", false), &mut peer.outbox).unwrap();
@@ -77,8 +80,9 @@ fn g6_g7_g8_fragments_carry_the_opcode_first_and_fin_last_and_no_other_message_c
     );
 }
 
+/// Proves: G7.
 #[test]
-fn g7_a_piece_is_sent_on_with_the_character_that_leads_it() {
+fn a_received_piece_can_be_sent_as_a_fragment() {
     let mut peer = server(Config::default());
     let mut piece = Piece { part: Part::Text { lead: Some('€'), text: "uro" }, first: true, last: false };
     peer.ws.send_piece(&piece, &mut peer.outbox).unwrap();
@@ -95,7 +99,7 @@ fn g7_a_piece_is_sent_on_with_the_character_that_leads_it() {
 }
 
 #[test]
-fn header_only_the_payload_goes_from_where_it_lies() {
+fn a_payload_can_be_sent_without_copying_it() {
     let mut peer = server(Config::default());
     peer.ws.send_header(Kind::Binary, 70_000, &mut peer.outbox).unwrap();
     assert_eq!(peer.take_sent(), unmasked(0x82, &[0; 70_000])[..10]);
@@ -116,8 +120,9 @@ fn header_only_the_payload_goes_from_where_it_lies() {
     assert_eq!(other.seen, [Seen::Text("Hello".into())]);
 }
 
+/// Proves: G8.
 #[test]
-fn g8_while_a_payload_is_owed_nothing_is_put_into_its_frame() {
+fn nothing_is_sent_inside_a_frame_whose_payload_is_pending() {
     let mut peer = server(Config::default());
     peer.ws.send_header(Kind::Binary, 4, &mut peer.outbox).unwrap();
     peer.take_sent();
@@ -135,8 +140,9 @@ fn g8_while_a_payload_is_owed_nothing_is_put_into_its_frame() {
     assert_eq!(peer.take_sent(), unmasked(0x8A, b"p"));
 }
 
+/// Proves: P4.
 #[test]
-fn p4_an_owed_pong_goes_ahead_of_the_next_message_and_both_or_neither_is_written() {
+fn a_pending_pong_is_sent_before_the_next_frame_and_both_or_neither_are_written() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let (mut inbox, mut outbox) = (Vec::new(), heapless::Vec::<u8, 12>::new());
     let mut ping = masked(0x89, b"ping");
@@ -158,7 +164,7 @@ fn p4_an_owed_pong_goes_ahead_of_the_next_message_and_both_or_neither_is_written
 }
 
 #[test]
-fn a_full_outbox_says_what_is_needed_writes_nothing_and_changes_nothing() {
+fn a_full_outbox_reports_the_needed_capacity_and_changes_nothing() {
     let mut peer = server(Config::default());
     for room in 0..4 {
         let mut memory = vec![0; room];
@@ -176,8 +182,9 @@ fn a_full_outbox_says_what_is_needed_writes_nothing_and_changes_nothing() {
     assert_eq!(peer.take_sent(), unmasked(0x82, &[1]));
 }
 
+/// Proves: P1, P9.
 #[test]
-fn p1_p9_a_ping_of_the_callers_is_up_to_125_bytes_while_open() {
+fn a_ping_carries_up_to_125_bytes() {
     let mut peer = server(Config::default());
     assert_eq!(peer.ws.ping(&[0; 126], &mut peer.outbox), Err(SendError::TooLong));
     peer.ws.ping(&[0; 125], &mut peer.outbox).unwrap();
@@ -186,8 +193,9 @@ fn p1_p9_a_ping_of_the_callers_is_up_to_125_bytes_while_open() {
     assert_eq!(too_long, Err(SendError::TooLong));
 }
 
+/// Proves: L24.
 #[test]
-fn l24_nothing_is_sent_after_the_end() {
+fn nothing_is_sent_after_the_end() {
     let mut peer = server(Config::default());
     peer.receive(&masked(0x88, b""));
     peer.take_sent();
@@ -201,8 +209,9 @@ fn l24_nothing_is_sent_after_the_end() {
     assert!(peer.outbox.is_empty());
 }
 
+/// Proves: K3.
 #[test]
-fn k3_a_broadcast_is_encoded_once_and_received_by_every_client() {
+fn a_broadcast_is_encoded_once_and_received_by_every_client() {
     let mut outbox = Vec::new();
     frame::encode(Message::Text("to all"), &mut outbox).unwrap();
     for _ in 0..3 {
@@ -213,7 +222,7 @@ fn k3_a_broadcast_is_encoded_once_and_received_by_every_client() {
 }
 
 #[test]
-fn a_message_that_did_not_fit_is_sent_again_inside_the_arm() {
+fn a_message_that_does_not_fit_can_be_sent_in_fragments() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let (mut inbox, mut outbox) = (Vec::new(), heapless::Vec::<u8, 12>::new());
     let mut wire = Vec::new();

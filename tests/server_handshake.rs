@@ -69,8 +69,9 @@ fn request_line(line: &str) -> Vec<u8> {
     request("").replacen("GET /chat HTTP/1.1", line, 1).into_bytes()
 }
 
+/// Proves: R8, R9, R6.
 #[test]
-fn r8_r9_r6_the_response_to_the_rfcs_own_request_is_complete() {
+fn the_response_to_the_rfc_example_is_complete() {
     assert_eq!(
         accepted(&request("Origin: http://example.com\r\n")),
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -78,8 +79,9 @@ fn r8_r9_r6_the_response_to_the_rfcs_own_request_is_complete() {
     );
 }
 
+/// Proves: S1, S2.
 #[test]
-fn s1_s2_the_request_line_is_get_a_target_and_http_1_1_or_later() {
+fn the_request_line_must_have_get_a_target_and_http_1_1() {
     for line in ["GET /chat HTTP/1.2", "GET /chat HTTP/2.0", "GET / HTTP/1.1", "GET /a?b=c&d HTTP/1.1"] {
         accepted(&String::from_utf8(request_line(line)).unwrap());
     }
@@ -107,16 +109,18 @@ fn s1_s2_the_request_line_is_get_a_target_and_http_1_1_or_later() {
     }
 }
 
+/// Proves: R12.
 #[test]
-fn r12_another_method_gets_405_with_allow() {
+fn another_method_gets_405_with_allow() {
     for method in ["POST", "HEAD", "OPTIONS", "PRI", "get"] {
         let response = refused(&request_line(&format!("{method} /chat HTTP/1.1")), 405, "not GET");
         assert_eq!(header(&response, "Allow"), Some("GET"));
     }
 }
 
+/// Proves: S3.
 #[test]
-fn s3_exactly_one_valid_host() {
+fn exactly_one_valid_host_is_required() {
     for host in ["a", "a:80", "a.example:65535", "127.0.0.1", "[::1]:9001", "a%20b", "a:"] {
         accepted(&String::from_utf8(request_with("Host", &format!("Host: {host}\r\n"))).unwrap());
     }
@@ -127,14 +131,16 @@ fn s3_exactly_one_valid_host() {
     }
 }
 
+/// Proves: Q6.
 #[test]
-fn q6_a_second_origin_is_refused() {
+fn a_duplicate_origin_is_refused() {
     accepted(&request("origin: null\r\n"));
     refused(request("Origin: http://a\r\nORIGIN: http://a\r\n").as_bytes(), 400, "more than one Origin");
 }
 
+/// Proves: S4, S5.
 #[test]
-fn s4_s5_upgrade_and_connection_are_lists_without_case() {
+fn upgrade_and_connection_are_case_insensitive_lists() {
     for upgrade in ["websocket", "WebSocket", ", h2c,\twebsocket ,,", "h2c\r\nUpgrade: WEBSOCKET"] {
         accepted(&String::from_utf8(request_with("Upgrade", &format!("Upgrade: {upgrade}\r\n"))).unwrap());
     }
@@ -152,8 +158,9 @@ fn s4_s5_upgrade_and_connection_are_lists_without_case() {
     }
 }
 
+/// Proves: S6, S8.
 #[test]
-fn s6_s8_the_key_is_16_octets_in_base64_and_comes_once() {
+fn exactly_one_key_of_16_bytes_in_base64_is_required() {
     let response = request_with("Sec-WebSocket-Key", "sec-websocket-KEY:AQIDBAUGBwgJCgsMDQ4PEC==  \r\n");
     accepted(&String::from_utf8(response).unwrap());
     refused(&request_with("Sec-WebSocket-Key", ""), 400, "no Sec-WebSocket-Key");
@@ -168,8 +175,9 @@ fn s6_s8_the_key_is_16_octets_in_base64_and_comes_once() {
     }
 }
 
+/// Proves: S7, S8, R4.
 #[test]
-fn s7_s8_r4_the_version_is_13_and_comes_once_or_426_says_so() {
+fn exactly_one_version_13_is_required_and_426_names_it() {
     for version in [
         "Sec-WebSocket-Version: 8\r\n",
         "Sec-WebSocket-Version: 013\r\n",
@@ -184,15 +192,17 @@ fn s7_s8_r4_the_version_is_13_and_comes_once_or_426_says_so() {
     refused(request("Sec-WebSocket-Version: 13\r\n").as_bytes(), 400, "more than one Sec-WebSocket-Version");
 }
 
+/// Proves: R4.
 #[test]
-fn r4_a_get_without_upgrade_gets_426() {
+fn a_get_without_upgrade_gets_426() {
     let response = refused(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 426, "Upgrade header");
     assert_eq!(header(&response, "Upgrade"), Some("websocket"));
     assert_eq!(header(&response, "Sec-WebSocket-Version"), Some("13"));
 }
 
+/// Proves: S9, R6, N3.
 #[test]
-fn s9_r6_n3_offers_over_several_headers_are_one_list_and_the_servers_preference_decides() {
+fn offers_in_several_headers_are_one_list_and_the_server_selects() {
     let head = request(
         "Sec-WebSocket-Protocol: soap, v1\r\nSec-WebSocket-Extensions: a;b=c\r\n\
          Sec-WebSocket-Protocol: v2\r\nSec-WebSocket-Extensions: d\r\n",
@@ -217,8 +227,9 @@ fn s9_r6_n3_offers_over_several_headers_are_one_list_and_the_servers_preference_
     }
 }
 
+/// Proves: R7, N1, N2, N4, F10.
 #[test]
-fn r7_n1_n2_n4_f10_extensions_are_read_strictly_and_none_is_agreed_to() {
+fn malformed_extensions_are_refused_and_none_is_accepted() {
     let response =
         accepted(&request("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"));
     assert_eq!(header(&response, "Sec-WebSocket-Extensions"), None);
@@ -236,8 +247,9 @@ fn r7_n1_n2_n4_f10_extensions_are_read_strictly_and_none_is_agreed_to() {
     assert!(matches!(&peer.seen[0], Seen::Error(error) if error.contains("reserved bit")));
 }
 
+/// Proves: T8, C14.
 #[test]
-fn t8_c14_interpreted_headers_are_text_and_others_are_bytes() {
+fn interpreted_headers_are_text_and_others_are_bytes() {
     refused(request("Sec-WebSocket-Protocol: \u{e9}\r\n").as_bytes(), 400, "Sec-WebSocket-Protocol");
     refused(request("Sec-WebSocket-Protocol: a b\r\n").as_bytes(), 400, "Sec-WebSocket-Protocol");
     let head = [request("").trim_end().as_bytes(), b"\r\nCookie: \xFF\xFE\r\n\r\n"].concat();
@@ -251,16 +263,18 @@ fn t8_c14_interpreted_headers_are_text_and_others_are_bytes() {
     assert_eq!(peer.ws.state(), State::Open);
 }
 
+/// Proves: S10.
 #[test]
-fn s10_names_order_and_white_space_do_not_matter() {
+fn header_order_name_case_and_white_space_do_not_matter() {
     accepted(
         "GET / HTTP/1.1\r\nsec-websocket-VERSION:13\r\nX-Y:\r\nSEC-WEBSOCKET-KEY: \t dGhlIHNhbXBsZSBub25jZQ== \t\r\n\
          connection:\tUPGRADE\r\nupgrade:WebSocket\r\nhost: a \r\n\r\n",
     );
 }
 
+/// Proves: S13.
 #[test]
-fn s13_a_body_is_refused() {
+fn a_request_with_a_body_is_refused() {
     for body in [
         "Content-Length: 5\r\n",
         "Content-Length:\r\n",
@@ -272,8 +286,9 @@ fn s13_a_body_is_refused() {
     accepted(&request("Content-Length: 0\r\n"));
 }
 
+/// Proves: S14.
 #[test]
-fn s14_a_target_in_absolute_form_overrides_host() {
+fn a_target_in_absolute_form_overrides_host() {
     let mut peer = connecting(Config::default());
     let head = request_line("GET http://other.example:8080/chat?x HTTP/1.1");
     peer.receive_with(&head, |_, event, _| {
@@ -287,8 +302,9 @@ fn s14_a_target_in_absolute_form_overrides_host() {
     });
 }
 
+/// Proves: S15, S16, S17, Q3.
 #[test]
-fn s15_s16_s17_q3_the_head_is_strict_http() {
+fn a_head_that_is_not_strict_http_is_refused() {
     for (line, because) in [
         ("X : a\r\n", "its colon"),
         ("X\t: a\r\n", "its colon"),
@@ -311,8 +327,9 @@ fn s15_s16_s17_q3_the_head_is_strict_http() {
     refused(format!("\r\n\r\n{}", request("")).as_bytes(), 400, "request line");
 }
 
+/// Proves: S18, S11.
 #[test]
-fn s18_s11_the_head_is_bounded_in_bytes_and_headers() {
+fn the_head_is_limited_in_bytes_and_headers() {
     let config = Config::default().max_head(300).max_headers(8);
     let exact = |len: usize| {
         let missing = len - request("X: \r\n").len();
@@ -331,8 +348,9 @@ fn s18_s11_the_head_is_bounded_in_bytes_and_headers() {
     assert!(matches!(event, Some(Event::Error(error)) if error.status() == Some(431)));
 }
 
+/// Proves: S11.
 #[test]
-fn s11_a_head_that_comes_byte_by_byte_is_scanned_once() {
+fn a_head_received_byte_by_byte_is_scanned_once() {
     // An inbox that counts how often it is read: a head that is parsed again from its start would read it more and more.
     struct Counting(Vec<u8>, std::cell::Cell<usize>);
     impl sansocket::Buffer for Counting {
@@ -365,8 +383,9 @@ fn s11_a_head_that_comes_byte_by_byte_is_scanned_once() {
     assert!(twice < once * 21 / 10, "{once} {twice}");
 }
 
+/// Proves: S12.
 #[test]
-fn s12_frames_behind_the_request_are_kept() {
+fn frames_after_the_request_are_kept() {
     let mut peer = connecting(Config::default());
     let glued = [masked(0x81, b"one"), masked(0x89, b"two")].concat();
     let mut left = peer.receive_with(&[request("").as_bytes(), &glued].concat(), |_, _, _| {});
@@ -395,8 +414,9 @@ fn s12_frames_behind_the_request_are_kept() {
     );
 }
 
+/// Proves: R1, R2, R3, R5, R13, Q6.
 #[test]
-fn r1_r2_r3_r5_r13_q6_a_request_is_refused_with_any_status_headers_and_body() {
+fn a_request_can_be_rejected_with_any_status_headers_and_body() {
     let deciding = |origin: &str| {
         let mut peer = connecting(Config::default());
         let reply = |ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Vec<u8>| match request
@@ -427,8 +447,9 @@ fn r1_r2_r3_r5_r13_q6_a_request_is_refused_with_any_status_headers_and_body() {
     assert!(response.starts_with("HTTP/1.1 101") && !closed);
 }
 
+/// Proves: R10.
 #[test]
-fn r10_aborting_in_the_handshake_closes_the_transport() {
+fn a_refused_request_closes_the_connection_once_the_response_is_transmitted() {
     let mut peer = connecting(Config::default());
     peer.receive_with(b"GET / HTTP/1.1\r\n\r\n", |ws, event, _| {
         let owed = matches!(event, Event::Error(_));
@@ -437,8 +458,9 @@ fn r10_aborting_in_the_handshake_closes_the_transport() {
     assert!(is_closed(&peer));
 }
 
+/// Proves: R14.
 #[test]
-fn r14_what_accept_and_reject_are_given_is_checked_and_a_refusal_to_send_it_changes_nothing() {
+fn accept_and_reject_check_their_arguments_and_an_error_changes_nothing() {
     let mut peer = connecting(Config::default());
     let mut accept = None;
     peer.receive_with(request("").as_bytes(), |_, event, _| {
@@ -479,7 +501,7 @@ fn r14_what_accept_and_reject_are_given_is_checked_and_a_refusal_to_send_it_chan
 }
 
 #[test]
-fn a_port_serves_pages_too() {
+fn plain_requests_let_one_port_serve_pages_too() {
     let config = Config::default().plain_requests(true);
     let page = |head: &str| {
         let mut peer = connecting(config);
@@ -514,8 +536,9 @@ fn a_port_serves_pages_too() {
     refused_by(config, b"GET /page HTTP/1.1\r\n\r\n", 400, "no Host");
 }
 
+/// Proves: L24.
 #[test]
-fn l24_nothing_is_sent_before_the_connection_is_open() {
+fn nothing_is_sent_before_the_connection_is_open() {
     let mut peer = connecting(Config::default());
     assert_eq!(peer.ws.send("a", &mut peer.outbox), Err(SendError::NotOpen));
     assert_eq!(peer.ws.ping(b"", &mut peer.outbox), Err(SendError::NotOpen));
@@ -524,7 +547,7 @@ fn l24_nothing_is_sent_before_the_connection_is_open() {
 }
 
 #[test]
-fn open_lends_the_request_from_the_inbox() {
+fn the_open_event_borrows_the_request_from_the_inbox() {
     let mut ws = WebSocket::server(Config::default());
     let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
     let mut head = request("Sec-WebSocket-Protocol: chat\r\nCookie: a=b\r\n").into_bytes();
@@ -537,7 +560,7 @@ fn open_lends_the_request_from_the_inbox() {
 }
 
 #[test]
-fn an_inbox_may_hold_anything_before_the_first_byte() {
+fn the_inbox_is_cleared_before_the_first_byte() {
     let mut ws = WebSocket::server(Config::default());
     let mut inbox = b"left over".to_vec();
     let mut head = request("").into_bytes();
@@ -545,8 +568,9 @@ fn an_inbox_may_hold_anything_before_the_first_byte() {
     assert!(matches!(event, Some(Event::Request(request)) if request.target() == "/chat"));
 }
 
+/// Proves: R6, R8.
 #[test]
-fn r6_r8_the_acceptance_of_another_connections_request_is_refused() {
+fn accept_refuses_the_answer_to_another_request() {
     let asking = |key: &str| {
         let mut peer = connecting(Config::default());
         let mut accept = None;
@@ -565,7 +589,7 @@ fn r6_r8_the_acceptance_of_another_connections_request_is_refused() {
 }
 
 #[test]
-fn an_inbox_that_is_cleared_within_a_head_is_a_fault_and_no_panic() {
+fn truncating_the_inbox_in_the_middle_of_a_head_never_panics() {
     for kept in [0, 1, 15] {
         for cut in 1..60 {
             let mut ws = WebSocket::server(Config::default());

@@ -211,8 +211,9 @@ fn converse<C: Role, S: Role>(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
+    /// Proves: F8, G5, L12.
     #[test]
-    fn f8_g5_l12_what_one_role_sends_the_other_receives(
+    fn each_role_receives_everything_the_other_sends(
         steps in vec((any::<bool>(), step()), 0..40),
         deliveries in (deliveries(), deliveries()),
     ) {
@@ -237,7 +238,7 @@ proptest! {
     }
 
     #[test]
-    fn what_an_established_connection_sends_the_other_receives(
+    fn each_established_role_receives_everything_the_other_sends(
         steps in vec((any::<bool>(), step()), 0..40),
         deliveries in (deliveries(), deliveries()),
     ) {

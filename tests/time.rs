@@ -28,8 +28,9 @@ fn ended(peer: &mut Peer<impl sansocket::Role>, because: &str) {
     assert_eq!(peer.ws.poll_timeout(), None);
 }
 
+/// Proves: S11.
 #[test]
-fn s11_a_server_does_not_wait_for_a_request_for_ever() {
+fn the_handshake_timeout_limits_the_wait_for_a_request() {
     let mut peer = Peer::new(WebSocket::server(config()));
     assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO));
     peer.ws.handle_timeout(seconds(1));
@@ -43,7 +44,7 @@ fn s11_a_server_does_not_wait_for_a_request_for_ever() {
 }
 
 #[test]
-fn the_callers_own_time_to_answer_a_request_is_not_limited() {
+fn the_time_to_answer_a_request_is_not_limited() {
     let mut peer = Peer::new(WebSocket::server(config()));
     peer.ws.handle_timeout(seconds(1));
     peer.receive_with(request("").as_bytes(), |_, _, _| {});
@@ -53,7 +54,7 @@ fn the_callers_own_time_to_answer_a_request_is_not_limited() {
 }
 
 #[test]
-fn a_client_waits_for_the_response_from_its_request_on() {
+fn the_handshake_timeout_of_a_client_starts_with_its_request() {
     let mut peer = Peer::new(WebSocket::client(config(), rng()));
     assert_eq!(peer.ws.poll_timeout(), None);
     peer.ws.connect(sansocket::Connect::new("a", "/"), &mut peer.outbox).unwrap();
@@ -64,7 +65,7 @@ fn a_client_waits_for_the_response_from_its_request_on() {
 }
 
 #[test]
-fn an_idle_peer_is_pinged_and_a_dead_one_noticed() {
+fn an_idle_peer_gets_a_ping_and_a_silent_one_ends_the_connection() {
     let mut peer = server(config());
     peer.ws.handle_timeout(seconds(100));
     assert_eq!(peer.ws.poll_timeout(), Some(seconds(130)));
@@ -91,7 +92,7 @@ fn an_idle_peer_is_pinged_and_a_dead_one_noticed() {
 }
 
 #[test]
-fn a_peer_that_takes_nothing_is_noticed_though_its_ping_cannot_be_written() {
+fn the_pong_timeout_runs_even_if_the_ping_cannot_be_written() {
     let mut ws = WebSocket::<sansocket::Server>::open(config());
     ws.handle_timeout(seconds(0));
     ws.handle_timeout(seconds(30));
@@ -103,7 +104,7 @@ fn a_peer_that_takes_nothing_is_noticed_though_its_ping_cannot_be_written() {
 }
 
 #[test]
-fn a_pong_and_an_idle_ping_are_both_owed_and_go_together() {
+fn a_pending_pong_and_an_idle_ping_are_sent_together() {
     let mut ws = WebSocket::<sansocket::Server>::open(config());
     let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
     let mut ping = masked(0x89, b"p");
@@ -115,8 +116,9 @@ fn a_pong_and_an_idle_ping_are_both_owed_and_go_together() {
     assert_eq!(outbox, [0x8A, 1, b'p', 0x89, 0]);
 }
 
+/// Proves: L11.
 #[test]
-fn l11_a_close_that_is_not_answered_ends_without_an_error() {
+fn an_unanswered_close_ends_without_an_error() {
     let mut peer = client(config());
     peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
     assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO));
@@ -130,7 +132,7 @@ fn l11_a_close_that_is_not_answered_ends_without_an_error() {
 }
 
 #[test]
-fn what_is_owed_to_a_peer_that_takes_nothing_is_given_up_after_the_closing_timeout() {
+fn pending_output_is_dropped_after_the_closing_timeout() {
     for stream in [masked(0x88, b""), masked(0x83, b"")] {
         let mut ws = WebSocket::<sansocket::Server>::open(config());
         let mut inbox = Vec::new();
@@ -169,14 +171,14 @@ fn timeouts_can_be_switched_off() {
 }
 
 #[test]
-fn a_deadline_at_the_end_of_time_does_not_overflow() {
+fn a_deadline_at_the_largest_duration_does_not_overflow() {
     let mut peer = server(config().idle_ping(Some(Duration::MAX)));
     peer.ws.handle_timeout(Duration::MAX);
     assert_eq!(peer.ws.poll_timeout(), Some(Duration::MAX));
 }
 
 #[test]
-fn a_peer_that_takes_a_large_payload_is_not_silent() {
+fn sending_a_large_payload_counts_as_activity() {
     let mut peer = server(config());
     peer.ws.send_header(sansocket::Kind::Binary, 1 << 30, &mut peer.outbox).unwrap();
     for now in 0..200 {

@@ -76,7 +76,7 @@ fn accept_now(reply: wrapper::Reply<'_, Server>, accept: Accept<'_>) {
 }
 
 #[tokio::test]
-async fn thousands_of_cancellations_at_every_await_lose_and_double_nothing() {
+async fn thousands_of_cancellations_lose_and_duplicate_nothing() {
     const COUNT: usize = 1000;
     // A stream so narrow that no head and hardly any frame passes it in one go.
     let (near, far) = duplex(7);
@@ -125,7 +125,7 @@ async fn thousands_of_cancellations_at_every_await_lose_and_double_nothing() {
 }
 
 #[tokio::test]
-async fn select_between_events_and_messages_from_elsewhere_loses_nothing() {
+async fn select_between_events_and_a_channel_loses_nothing() {
     const COUNT: usize = 2000;
     let (near, far) = duplex(64);
     let (sender, mut to_push) = mpsc::channel::<usize>(1);
@@ -195,7 +195,7 @@ async fn select_between_events_and_messages_from_elsewhere_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_request_can_be_accepted_later_and_what_came_behind_it_is_kept() {
+async fn a_request_can_be_accepted_later_and_frames_after_it_are_kept() {
     let (mut near, far) = duplex(1 << 16);
     // The request, and a message glued behind it.
     let request = "GET /?token=alice HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -266,7 +266,7 @@ async fn a_request_can_be_rejected_and_the_connection_ends() {
 }
 
 #[tokio::test]
-async fn a_peer_that_does_not_read_is_not_answered_without_end_and_loses_nothing_when_it_does() {
+async fn a_peer_that_does_not_read_stops_the_server_and_loses_nothing() {
     const COUNT: usize = 1000;
     let (near, far) = duplex(1024);
     let serving = tokio::spawn(async move {
@@ -347,7 +347,7 @@ async fn a_peer_that_does_not_read_is_not_answered_without_end_and_loses_nothing
 }
 
 #[tokio::test]
-async fn a_peer_that_answers_pings_stays_and_one_that_is_silent_does_not() {
+async fn a_peer_that_answers_pings_stays_and_a_silent_one_is_dropped() {
     let brief = |millis| Some(Duration::from_millis(millis));
     let config = Config::new().idle_ping(brief(20)).pong_timeout(brief(100));
     let (near, far) = duplex(7);
