@@ -1,4 +1,4 @@
-//! What an attacker sends, and what it costs: nothing that grows, and the right code each time.
+//! Hostile input: memory does not grow, and each error gets the right close code.
 
 mod common;
 
@@ -8,21 +8,21 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::process::Command;
 
-/// Counts what the current thread has allocated and not freed, and the most that this ever was.
+/// Counts the bytes that the current thread has allocated and not freed, and the largest count so far.
 struct Counting;
 
 thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static MOST: Cell<isize> = const { Cell::new(0) };
+    static CURRENT: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
 fn count(bytes: isize) {
-    let held = HELD.get() + bytes;
-    HELD.set(held);
-    MOST.set(MOST.get().max(held));
+    let current = CURRENT.get() + bytes;
+    CURRENT.set(current);
+    PEAK.set(PEAK.get().max(current));
 }
 
-// The tests may do what the crate may not: the allocator's trait asks for it.
+// Only the crate itself forbids unsafe code.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
@@ -37,15 +37,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many bytes of heap `attack` needs at most, beyond what is held before it.
+/// The peak number of heap bytes that `attack` allocates.
 fn heap(attack: impl FnOnce()) -> isize {
-    let before = HELD.get();
-    MOST.set(before);
+    let before = CURRENT.get();
+    PEAK.set(before);
     attack();
-    MOST.get() - before
+    PEAK.get() - before
 }
 
-/// Receives a slice that is sent again and again; returns how many times until the connection ended.
+/// Receives `slice` up to `times` times; returns how many times until the connection ended.
 fn repeat<B: Buffer>(
     ws: &mut WebSocket<Server>,
     slice: &[u8],
@@ -77,23 +77,27 @@ fn a_flood_of_pings_or_empty_fragments_does_not_grow_memory() {
     let fragments = [masked(0x01, b""), masked(0x00, b"").repeat(99)].concat();
     let more = masked(0x00, b"").repeat(100);
     let allowed = [masked(0x01, b""), masked(0x00, b"").repeat(98), masked(0x80, b"")].concat();
-    // Buffers of fixed size: not a byte of heap.
+    // Buffers of fixed size need no heap.
     let used = heap(|| {
         let (mut inbox, mut outbox) = (heapless::Vec::<u8, 64>::new(), heapless::Vec::<u8, 64>::new());
         let mut ws = WebSocket::<Server>::open(Config::default());
         assert_eq!(repeat(&mut ws, &pings, 10_000, &mut inbox, &mut outbox), 10_000);
         assert_eq!(ws.state(), State::Open);
         assert_eq!(repeat(&mut ws, &fragments, 1, &mut inbox, &mut outbox), 1);
-        assert_eq!(repeat(&mut ws, &more, 10_000, &mut inbox, &mut outbox), 10, "after 1,024 of them");
+        assert_eq!(
+            repeat(&mut ws, &more, 10_000, &mut inbox, &mut outbox),
+            10,
+            "after 1,024 empty fragments"
+        );
         assert_eq!(outbox[..], [0x88, 2, 0x03, 0xF0]);
-        // In messages that have fewer, as many as one likes.
+        // Messages with fewer empty fragments are not limited in number.
         let mut ws = WebSocket::<Server>::open(Config::default());
         outbox.clear();
         assert_eq!(repeat(&mut ws, &allowed, 10_000, &mut inbox, &mut outbox), 10_000);
         assert_eq!((ws.state(), outbox.len()), (State::Open, 0));
     });
     assert_eq!(used, 0);
-    // Buffers that could grow do not.
+    // Growable buffers do not grow.
     let used = heap(|| {
         let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
         let mut ws = WebSocket::<Server>::open(Config::default());
@@ -119,7 +123,7 @@ fn a_declared_length_allocates_nothing() {
             )
         });
         assert!(used < 100, "{length}: {used}");
-        // What a fixed inbox cannot hold is too big, whatever the limits are.
+        // A message that exceeds the capacity of the inbox is too big, even without other limits.
         frame[2..10].copy_from_slice(&length.to_be_bytes());
         let ws = WebSocket::<Server>::open(Config::default().max_frame(u64::MAX).max_message(u64::MAX));
         let code = if length > i64::MAX as u64 { 1002 } else { 1009 };
@@ -149,10 +153,10 @@ fn an_endless_head_uses_no_more_memory_than_its_limit() {
         });
         assert!(used < 3 * 8192, "{piece}: {used}");
     }
-    // 10,000 headers, and a server that takes 100, or all of them.
-    for (most, ended) in [(100, 101), (10_001, 10_000)] {
+    // 10,000 headers, sent to a server that takes 100 and to one that takes all.
+    for (limit, ended) in [(100, 101), (10_001, 10_000)] {
         let used = heap(|| {
-            let mut ws = WebSocket::server(Config::default().max_head(u16::MAX).max_headers(most));
+            let mut ws = WebSocket::server(Config::default().max_head(u16::MAX).max_headers(limit));
             let (mut inbox, mut outbox) = (FixedInbox::<65_536>::new(), FixedInbox::<65_536>::new());
             repeat(&mut ws, b"GET / HTTP/1.1\r\n", 1, &mut inbox, &mut outbox);
             assert_eq!(repeat(&mut ws, b"X:\r\n", 10_000, &mut inbox, &mut outbox), ended);
@@ -162,19 +166,19 @@ fn an_endless_head_uses_no_more_memory_than_its_limit() {
     }
 }
 
-/// A head of so many bytes, which come one by one: a long line, or many short ones.
+/// Receives `bytes` bytes of a head one by one: one long line, or many short lines.
 fn feed_head(bytes: usize, line: bool) {
     let mut ws = WebSocket::server(Config::default().max_head(u16::MAX).max_headers(u16::MAX));
     let (mut inbox, mut outbox) = (FixedInbox::<65_536>::new(), FixedInbox::<65_536>::new());
     let start: &[u8] = if line { b"GET /" } else { b"GET / HTTP/1.1\r\n" };
     let rest = if line { b"x".iter() } else { b"X: y\r\n".iter() };
-    for octet in start.iter().chain(rest.cycle()).take(bytes) {
-        assert_eq!(repeat(&mut ws, &[*octet], 1, &mut inbox, &mut outbox), 1);
+    for byte in start.iter().chain(rest.cycle()).take(bytes) {
+        assert_eq!(repeat(&mut ws, &[*byte], 1, &mut inbox, &mut outbox), 1);
         assert!(!ws.is_closed());
     }
 }
 
-/// Instructions, where valgrind is there to count them: this test is run again, with a head to feed.
+/// Counts instructions with valgrind, if it is installed: runs this test again with a head to receive.
 /// Proves: S11, S18.
 #[test]
 fn reading_a_head_byte_by_byte_takes_linear_time() {
@@ -213,12 +217,11 @@ fn reading_a_head_byte_by_byte_takes_linear_time() {
             once / 2_000,
             twice / 4_000
         );
-        // Twice the bytes, twice the work.
+        // Twice the bytes take twice the instructions.
         assert!((19..=21).contains(&(10 * twice / once)), "{shape}: {once}, {twice}");
     }
 }
 
-/// Every line of a request folded: each is refused.
 /// Proves: Q3, S17.
 #[test]
 fn a_folded_header_is_refused_at_every_position() {
@@ -233,14 +236,14 @@ fn a_folded_header_is_refused_at_every_position() {
     }
 }
 
-/// What a server answers to a head.
+/// The first line of the response to a head.
 fn answer(head: &[u8]) -> String {
     let mut peer = Peer::new(WebSocket::server(Config::default()));
     peer.receive_with(head, |ws, event, outbox| {
         if let Event::Request(request) = event {
-            // Whatever is looked up.
-            let looks = (request.target().len(), request.host().len(), request.headers().count());
-            assert!(looks.0 > 0 && looks.1 > 0 && looks.2 > 0);
+            // Every accessor works.
+            let lengths = (request.target().len(), request.host().len(), request.headers().count());
+            assert!(lengths.0 > 0 && lengths.1 > 0 && lengths.2 > 0);
             assert!(request.protocols().all(|protocol| !protocol.is_empty()));
             ws.accept(request.accept(), outbox).unwrap();
         }
@@ -253,19 +256,19 @@ fn answer(head: &[u8]) -> String {
 fn every_byte_at_every_position_of_a_head_is_accepted_or_refused() {
     let head = request("Origin: http://a\r\nSec-WebSocket-Protocol: chat\r\nX: y\r\n").into_bytes();
     for place in 0..head.len() {
-        for octet in (0..=255_u8).filter(|octet| *octet != head[place]) {
+        for byte in (0..=255_u8).filter(|byte| *byte != head[place]) {
             let mut head = head.clone();
-            head[place] = octet;
+            head[place] = byte;
             let line = answer(&head);
-            let control = octet.is_ascii_control() && octet != b'\t';
+            let control = byte.is_ascii_control() && byte != b'\t';
             let expected: &[&str] = if control { &["400"] } else { &["101", "400", "405", "426"] };
-            assert!(expected.iter().any(|status| line.contains(status)), "{place} {octet:#x}: {line}");
+            assert!(expected.iter().any(|status| line.contains(status)), "{place} {byte:#x}: {line}");
         }
     }
     assert!(answer(&head).contains("101"));
 }
 
-/// The code of the Close frame that answers a stream, 0 if none does, with buffers of this kind.
+/// The code of the Close frame that answers a stream, with buffers of type `B`; 0 without a Close frame.
 fn code<R: Role, B: Buffer + Default>(mut ws: WebSocket<R>, stream: &mut [u8]) -> u16 {
     let (mut inbox, mut outbox) = (B::default(), B::default());
     let mut input = stream;
@@ -273,8 +276,8 @@ fn code<R: Role, B: Buffer + Default>(mut ws: WebSocket<R>, stream: &mut [u8]) -
         ws.transmit(&mut outbox).unwrap();
     }
     ws.transmit(&mut outbox).unwrap();
-    assert_eq!(input, b"", "every slice is used up");
-    // A client masks.
+    assert_eq!(input, b"", "the input is consumed");
+    // The frames of a client are masked.
     match *outbox.bytes() {
         [.., 0x88, 2, high, low] => u16::from_be_bytes([high, low]),
         [.., 0x88, 0x82, a, b, _, _, high, low] => u16::from_be_bytes([high ^ a, low ^ b]),
@@ -283,7 +286,7 @@ fn code<R: Role, B: Buffer + Default>(mut ws: WebSocket<R>, stream: &mut [u8]) -
     }
 }
 
-/// With buffers of fixed size, which need no heap, and with ones that grow, which stay small.
+/// The same code with fixed buffers, which need no heap, and with growable buffers, which stay small.
 fn code_with_both<R: Role>(open: impl Fn() -> WebSocket<R>, stream: &[u8]) -> u16 {
     let mut memory = [0; 256];
     let copy = &mut memory[..stream.len()];
@@ -295,12 +298,12 @@ fn code_with_both<R: Role>(open: impl Fn() -> WebSocket<R>, stream: &[u8]) -> u1
     fixed
 }
 
-/// The frames that every first octet begins, with these lengths, masked and not, outside a message and inside one.
-fn every_first_octet<R: Role>(open: impl Fn() -> WebSocket<R>, is_server: bool, lengths: &[u8]) {
+/// Tests every first byte with these lengths, masked and unmasked, outside and inside a message.
+fn check_every_first_byte<R: Role>(open: impl Fn() -> WebSocket<R>, is_server: bool, lengths: &[u8]) {
     for first in 0..=255_u8 {
         for second in lengths.iter().flat_map(|length| [*length, length | 0x80]) {
             for inside in [false, true] {
-                // A length of 126 or 127 is followed by the largest that is too long a form.
+                // Behind 126 or 127 comes the largest length that needs a shorter form.
                 let extended: &[u8] = match second & 0x7F {
                     126 => &125_u16.to_be_bytes(),
                     127 => &65_535_u64.to_be_bytes(),
@@ -309,14 +312,14 @@ fn every_first_octet<R: Role>(open: impl Fn() -> WebSocket<R>, is_server: bool, 
                 let before = if inside { frame(0x01, is_server, b"a") } else { Vec::new() };
                 let code = code_with_both(&open, &[&before[..], &[first, second], extended].concat());
                 let (fin, opcode, length) = (first & 0x80 != 0, first & 0xF, second & 0x7F);
-                let fault = first & 0x70 != 0
+                let is_invalid = first & 0x70 != 0
                     || !matches!(opcode, 0..=2 | 8..=10)
                     || opcode >= 8 && (!fin || length > 125 || opcode == 8 && length == 1)
                     || (opcode == 0) != inside && opcode < 8
                     || (second & 0x80 == 0) == is_server
                     || length >= 126;
-                // A server's empty frames are complete with these two octets.
-                let expected = match fault {
+                // An empty frame of a server is complete with these two bytes.
+                let expected = match is_invalid {
                     true => 1002,
                     false if first == 0x88 && second == 0 => 1005,
                     false => 0,
@@ -331,9 +334,9 @@ fn every_first_octet<R: Role>(open: impl Fn() -> WebSocket<R>, is_server: bool, 
 #[test]
 fn every_pair_of_first_header_bytes_is_accepted_or_refused() {
     let all: Vec<u8> = (0..=127).collect();
-    every_first_octet(|| WebSocket::<Server>::open(Config::default()), true, &all);
+    check_every_first_byte(|| WebSocket::<Server>::open(Config::default()), true, &all);
     let kinds = [0, 1, 2, 60, 125, 126, 127];
-    every_first_octet(|| WebSocket::<TestClient>::open(Config::default(), rng()), false, &kinds);
+    check_every_first_byte(|| WebSocket::<TestClient>::open(Config::default(), rng()), false, &kinds);
 }
 
 /// Proves: L7, X1, X2, X3, X4, X5.
@@ -344,7 +347,7 @@ fn every_close_code_is_echoed_or_fails_the_connection() {
             || WebSocket::<Server>::open(Config::default()),
             &masked(0x88, &code.to_be_bytes()),
         );
-        // Section 7.4, and IANA's registry: 1012, 1013 and 1014.
+        // Section 7.4, and 1012 to 1014 from IANA's registry.
         let valid = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
         assert_eq!(answer, if valid { code } else { 1002 });
     }
@@ -353,7 +356,7 @@ fn every_close_code_is_echoed_or_fails_the_connection() {
 /// Proves: T1, T3, T6.
 #[test]
 fn text_around_the_boundaries_of_utf8_fails_at_the_first_wrong_byte() {
-    // First octets on both sides of each boundary, and for each the second octets likewise; third and fourth too.
+    // Bytes on both sides of each boundary in table 3-7 of the Unicode standard.
     let firsts = [
         0x7F, 0x80, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4,
         0xF5, 0xFF,
@@ -374,11 +377,11 @@ fn text_around_the_boundaries_of_utf8_fails_at_the_first_wrong_byte() {
                     for delivery in [Delivery::Whole, Delivery::Pieces] {
                         let mut peer = server(Config::default().delivery(delivery));
                         let stream = masked(0x81, &text);
-                        let failed_at = stream.iter().position(|octet| {
-                            peer.receive(&[*octet]);
+                        let failed_at = stream.iter().position(|byte| {
+                            peer.receive(&[*byte]);
                             peer.seen.iter().any(|seen| matches!(seen, Seen::Error(_)))
                         });
-                        // The first octet after which what has come is no beginning of any text.
+                        // The first byte after which no continuation can be valid.
                         let wrong = (0..text.len()).find(|&end| {
                             core::str::from_utf8(&text[..=end])
                                 .is_err_and(|error| error.error_len().is_some())

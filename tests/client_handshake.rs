@@ -1,4 +1,4 @@
-//! RFC 6455 section 4.1: what a client asks and what it takes for an answer.
+//! RFC 6455 section 4.1: the request of a client, and the responses that it accepts.
 
 mod common;
 
@@ -7,23 +7,12 @@ use sansocket::{
     CloseError, Config, Connect, ConnectError, Error, Event, OutboxFull, SendError, State, WebSocket,
 };
 
-/// The accept value that answers a request.
-fn accept_of(request: &[u8]) -> String {
-    let mut server = Peer::new(WebSocket::server(Config::default()));
-    server.receive_with(request, |ws, event, outbox| {
-        if let Event::Request(request) = event {
-            ws.accept(request.accept(), outbox).unwrap();
-        }
-    });
-    header(&String::from_utf8(server.take_sent()).unwrap(), "Sec-WebSocket-Accept").unwrap().to_owned()
-}
-
-/// What a client that has offered `chat` and `v2` says to a response in which `ACCEPT` stands for the right value.
-fn answered(response: &str) -> Vec<Seen> {
+/// The events of a client that offered `chat` and `v2`. `ACCEPT` in the response stands for the right value.
+fn events_of(response: &str) -> Vec<Seen> {
     let mut peer = connecting(Connect::new("a", "/").protocols(&["chat", "v2"]));
-    let accept = accept_of(&peer.take_sent());
+    let accept = accept_value_of(&peer.take_sent());
     peer.receive(response.replace("ACCEPT", &accept).as_bytes());
-    assert_eq!(peer.take_sent(), b"", "a client sends nothing to a server that it refuses");
+    assert_eq!(peer.take_sent(), b"", "a client sends nothing behind its request");
     assert_eq!(
         peer.ws.state(),
         if matches!(peer.seen[..], [Seen::Open(_), ..]) { State::Open } else { State::Closed }
@@ -31,7 +20,7 @@ fn answered(response: &str) -> Vec<Seen> {
     peer.take_seen()
 }
 
-/// A response with these header lines.
+/// A response with status 101 and these header lines.
 fn response(lines: &[&str]) -> String {
     format!("HTTP/1.1 101 Switching Protocols\r\n{}\r\n\r\n", lines.join("\r\n"))
 }
@@ -42,7 +31,7 @@ const ACCEPT: &str = "Sec-WebSocket-Accept: ACCEPT";
 
 #[track_caller]
 fn refused(response: &str, because: &str) {
-    let seen = answered(response);
+    let seen = events_of(response);
     let ([Seen::Error(error), Seen::Close(1006, _, false)]
     | [Seen::Refused(_), Seen::Error(error), Seen::Close(1006, _, false)]) = &seen[..]
     else {
@@ -53,7 +42,7 @@ fn refused(response: &str, because: &str) {
 
 #[track_caller]
 fn opened(response: &str, protocol: Option<&str>) {
-    assert_eq!(answered(response), [Seen::Open(protocol.map(Into::into))], "{response}");
+    assert_eq!(events_of(response), [Seen::Open(protocol.map(Into::into))], "{response}");
 }
 
 /// Proves: D1, D2, D3, D4, D7.
@@ -131,7 +120,7 @@ fn another_status_is_reported_with_its_headers() {
     for status in ["200 OK", "401 ", "403 Forbidden", "426 ", "500 x", "999 y"] {
         refused(&format!("HTTP/1.1 {status}\r\n\r\n"), &status[..3]);
     }
-    // A folded header does not keep the status from the caller: RFC 9112 section 5.2.
+    // With a folded header, the status is still reported: RFC 9112 section 5.2.
     refused("HTTP/1.1 401 x\r\nWWW-Authenticate: Basic\r\n realm=a\r\n\r\n", "401");
 }
 
@@ -173,7 +162,7 @@ fn interim_responses_are_skipped_and_share_the_head_limit() {
 #[test]
 fn frames_after_the_response_are_kept() {
     let mut peer = connecting(Connect::new("a", "/"));
-    let accept = accept_of(&peer.take_sent());
+    let accept = accept_value_of(&peer.take_sent());
     let head = response(&[UPGRADE, CONNECTION, ACCEPT]).replace("ACCEPT", &accept);
     let bytes = [head.as_bytes(), &unmasked(0x81, b"one")].concat();
     peer.receive(&bytes);

@@ -1,4 +1,4 @@
-//! RFC 6455 sections 5.5.1 and 7: how a connection ends.
+//! RFC 6455 sections 5.5.1 and 7: the end of a connection.
 
 mod common;
 
@@ -21,7 +21,7 @@ fn a_server_answers_a_close_and_is_closed() {
     ] {
         let mut peer = server(Config::default());
         let left = peer.receive_with(&masked(0x88, &body), |ws, _, _| {
-            assert_eq!(ws.state(), State::Closing, "until the reply is transmitted");
+            assert_eq!(ws.state(), State::Closing, "closing until the reply is transmitted");
         });
         assert_eq!(left, b"");
         assert_eq!(peer.take_seen(), [close(code, reason, true)]);
@@ -64,7 +64,7 @@ fn after_our_close_messages_are_received_but_not_sent() {
     assert_eq!(peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox), Err(CloseError::NotOpen));
     peer.receive(&[masked(0x81, b"before"), masked(0x89, b"p")].concat());
     assert_eq!(peer.take_seen(), [Seen::Text("before".into()), Seen::Ping(b"p".into())]);
-    // p3: "unless it already received a Close frame": our own does not matter.
+    // A Ping is answered "unless it already received a Close frame" (section 5.5.2). Our own Close does not matter.
     assert_eq!(peer.take_sent(), unmasked(0x8A, b"p"));
     assert!(!is_closed(&peer));
     peer.receive(&[masked(0x88, &close_body(1001, "")), masked(0x81, b"after")].concat());
@@ -144,7 +144,7 @@ fn close_checks_its_arguments_and_an_error_changes_nothing() {
     assert!(peer.outbox.is_empty() && small.is_empty() && peer.ws.state() == State::Open);
     peer.ws.close(CloseCode::NORMAL, &"x".repeat(123), &mut peer.outbox).unwrap();
     assert_eq!(peer.take_sent(), unmasked(0x88, &close_body(1000, &"x".repeat(123))));
-    // A client may say which extensions it misses.
+    // A client can name the extensions that it misses.
     let mut peer = client(Config::default());
     peer.ws.close(CloseCode::MISSING_EXTENSION, "x-needed", &mut peer.outbox).unwrap();
 }
@@ -177,7 +177,7 @@ fn a_protocol_error_sends_its_close_code_and_discards_later_input() {
         let [Seen::Error(error), Seen::Close(1006, _, false)] = &peer.seen[..] else {
             panic!("{:?}", peer.seen)
         };
-        assert!(error.contains(&code.to_string()), "an error says what is sent: {error}");
+        assert!(error.contains(&code.to_string()), "the error names the code that is sent: {error}");
         peer.receive(&masked(0x81, b"more"));
         peer.eof();
         assert_eq!(peer.take_sent(), unmasked(0x88, &u16::to_be_bytes(code)));
@@ -202,14 +202,14 @@ fn ends_at_eof<R: Role>(mut peer: Peer<R>) {
     peer.take_sent();
     peer.take_seen();
     peer.ws.receive_eof();
-    assert!(is_closed(&peer), "at once");
+    assert!(is_closed(&peer), "closed at once");
     peer.receive(b"");
     let [Seen::Error(error), Seen::Close(1006, _, false)] = &peer.seen[..] else { panic!("{:?}", peer.seen) };
     assert!(error.contains("stream ended"));
     assert_eq!(peer.take_sent(), b"");
     peer.eof();
     peer.receive(b"anything");
-    assert_eq!(peer.seen.len(), 2, "exactly once");
+    assert_eq!(peer.seen.len(), 2, "an Error and a Close, exactly once");
     assert_eq!(peer.ws.poll_timeout(), None);
 }
 
@@ -218,7 +218,7 @@ fn ends_at_eof<R: Role>(mut peer: Peer<R>) {
 fn the_end_of_the_stream_without_a_close_is_reported_as_1006() {
     ends_at_eof(server(Config::default()));
     ends_at_eof(client(Config::default()));
-    ends_at_eof(Peer::new(WebSocket::server(Config::default())));
+    ends_at_eof(new_server(Config::default()));
     ends_at_eof(connecting(sansocket::Connect::new("a", "/")));
     let mut peer = server(Config::default());
     peer.receive(&masked(0x81, b"whole")[..5]);
@@ -226,9 +226,7 @@ fn the_end_of_the_stream_without_a_close_is_reported_as_1006() {
     let mut peer = client(Config::default());
     peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
     ends_at_eof(peer);
-    let mut peer = Peer::new(WebSocket::server(Config::default()));
-    peer.receive_with(request("").as_bytes(), |_, _, _| {});
-    ends_at_eof(peer);
+    ends_at_eof(requested(Config::default(), &request("")).0);
 }
 
 /// Proves: L13.
@@ -249,7 +247,7 @@ fn the_close_reply_waits_for_a_pending_payload() {
     peer.ws.send_header(sansocket::Kind::Binary, 3, &mut peer.outbox).unwrap();
     peer.take_sent();
     peer.receive(&masked(0x88, &close_body(1000, "")));
-    assert_eq!(peer.take_sent(), b"", "nothing is interleaved into a frame");
+    assert_eq!(peer.take_sent(), b"", "nothing is sent inside a frame");
     assert!(!is_closed(&peer));
     peer.ws.payload_sent(2).unwrap();
     peer.ws.transmit(&mut peer.outbox).unwrap();

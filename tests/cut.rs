@@ -1,13 +1,13 @@
-//! Whatever way a byte stream is cut, the events are the same and the bytes sent are the same.
+//! However a byte stream is cut into slices, the events and the bytes sent are the same.
 
 mod common;
 
 use common::*;
 use sansocket::{Config, Delivery, Event, Role, Server, WebSocket};
 
-/// What a server with this configuration says and sends when `stream` comes in slices that end at `cuts`.
+/// The events and output of a server with this configuration that receives `stream` in slices which end at `cuts`.
 fn serve(config: Config, stream: &[u8], cuts: &[usize]) -> (Vec<Seen>, Vec<u8>, bool) {
-    run(Peer::new(WebSocket::server(config)), stream, cuts, |ws, event, outbox| {
+    run(new_server(config), stream, cuts, |ws, event, outbox| {
         if let Event::Request(request) = event {
             let accept = request.select(&["chat"]).unwrap_or(request.accept());
             ws.accept(accept, outbox).unwrap();
@@ -24,13 +24,13 @@ fn run<R: Role>(
     let mut start = 0;
     for &end in cuts.iter().chain([&stream.len()]) {
         let left = peer.receive_with(&stream[start..end], &mut reply);
-        assert_eq!(left, b"", "every slice is used up");
+        assert_eq!(left, b"", "the input is consumed");
         start = end;
     }
     (peer.seen, peer.outbox, peer.ws.is_closed())
 }
 
-/// Cuts it at every place, at every pair of places where it is short, and byte by byte.
+/// Cuts the stream at every position, byte by byte, and if it is short, at every pair of positions.
 fn same_at_every_cut<T: PartialEq + std::fmt::Debug>(stream: &[u8], serve: impl Fn(&[usize]) -> T) -> T {
     let whole = serve(&[]);
     let every: Vec<usize> = (1..stream.len()).collect();
@@ -46,7 +46,7 @@ fn same_at_every_cut<T: PartialEq + std::fmt::Debug>(stream: &[u8], serve: impl 
     whole
 }
 
-/// Streams of frames, valid and not, as a client sends them.
+/// Valid and invalid streams of frames from a client.
 fn streams() -> Vec<Vec<u8>> {
     let text = "κόσμε €😀".as_bytes();
     let (first, rest) = text.split_at(5);
@@ -68,7 +68,7 @@ fn streams() -> Vec<Vec<u8>> {
         [masked(0x01, b""), masked(0x80, "ü".as_bytes()), masked(0x88, &close_body(1000, "bye")), vec![1, 2]]
             .concat(),
         [masked(0x88, b""), masked(0x81, b"after")].concat(),
-        // Faults.
+        // Invalid streams.
         [masked(0x81, b"ok"), masked(0x81, b"a\xC3\xA9\xE2\x82z"), masked(0x89, b"")].concat(),
         [masked(0x01, b"a\xF0\x9F"), masked(0x89, b""), masked(0x80, b"\x98")].concat(),
         [masked(0x01, b"\xED"), masked(0x80, b"\xA0\x80")].concat(),
@@ -102,7 +102,7 @@ fn frames_give_the_same_events_and_the_same_echo_at_every_cut() {
                     _ => {}
                 };
                 let (seen, sent, closed) = run(server(config), &stream, cuts, echo);
-                // How the echo of pieces is cut depends on the slices: what a client makes of it must not.
+                // The frames of an echoed message depend on the slices, but the message that a client receives does not.
                 let mut client = client(Config::default().delivery(delivery));
                 client.receive(&sent);
                 (seen, client.seen, closed)
@@ -138,18 +138,8 @@ fn a_request_followed_by_frames_gives_the_same_events_at_every_cut() {
 /// Proves: F8, D11.
 #[test]
 fn a_response_followed_by_frames_gives_the_same_events_at_every_cut() {
-    // The same generator draws the same key each time.
-    let accept = {
-        let mut server = Peer::new(WebSocket::server(Config::default()));
-        let request = connecting(sansocket::Connect::new("a", "/")).take_sent();
-        server.receive_with(&request, |ws, event, outbox| {
-            if let Event::Request(request) = event {
-                ws.accept(request.accept(), outbox).unwrap();
-            }
-        });
-        let response = String::from_utf8(server.take_sent()).unwrap();
-        header(&response, "Sec-WebSocket-Accept").unwrap().to_owned()
-    };
+    // The generator is seeded: each client has the same key.
+    let accept = accept_value_of(&connecting(sansocket::Connect::new("a", "/")).take_sent());
     let switching = |more: &str| {
         format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, upgrade\r\n\
@@ -180,10 +170,10 @@ fn a_response_followed_by_frames_gives_the_same_events_at_every_cut() {
 
 #[test]
 fn input_after_an_unanswered_request_is_not_consumed() {
-    let mut server = Peer::new(WebSocket::<Server>::server(Config::default()));
+    let mut server = new_server(Config::default());
     let glued = masked(0x81, b"glued");
     let left = server.receive_with(&[request("").as_bytes(), &glued].concat(), |_, _, _| {});
     assert_eq!(left, glued);
-    assert_eq!(server.receive_with(&left, |_, _, _| {}), glued, "and again");
+    assert_eq!(server.receive_with(&left, |_, _, _| {}), glued, "still not consumed");
     assert!(server.ws.awaits_caller());
 }

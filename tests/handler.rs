@@ -1,4 +1,4 @@
-//! The callback face.
+//! The `Handler` trait: events as callbacks.
 
 mod common;
 
@@ -8,7 +8,7 @@ use sansocket::{
     Part, Piece, Reject, Request, Sender, Server, WebSocket,
 };
 
-/// Notes every call.
+/// Logs every call.
 #[derive(Default)]
 struct Log(Vec<String>);
 
@@ -51,7 +51,7 @@ impl Handler for Echo {
     }
 }
 
-/// Dispatches all of `bytes`; what was sent comes back.
+/// Dispatches `bytes` and returns the output.
 fn dispatch(ws: &mut WebSocket<Server>, bytes: &[u8], handler: &mut dyn Handler) -> Vec<u8> {
     let (mut bytes, mut inbox, mut outbox) = (bytes.to_vec(), Vec::new(), Vec::new());
     let mut input = &mut bytes[..];
@@ -127,7 +127,7 @@ fn a_handler_can_select_reject_and_defer() {
     let mut ws = WebSocket::server(Config::default());
     assert_eq!(dispatch(&mut ws, &head("/later"), &mut Choosing), b"");
     assert!(ws.awaits_caller());
-    // A plain request that nobody answers gets 426.
+    // An unanswered plain request gets 426.
     let mut ws = WebSocket::server(Config::default().plain_requests(true));
     assert!(dispatch(&mut ws, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut ()).starts_with(b"HTTP/1.1 426"));
 }
@@ -145,7 +145,7 @@ fn no_event_is_consumed_while_the_outbox_is_full() {
     assert!(log.0.is_empty());
     let mut outbox = Vec::new();
     while ws.dispatch(&mut input, &mut inbox, &mut outbox, &mut log).unwrap() {}
-    // What is owed comes first.
+    // Pending output is sent before the next event.
     let mut ping = masked(0x89, b"");
     let mut input = &mut ping[..];
     let mut none = heapless::Vec::<u8, 0>::new();

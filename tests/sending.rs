@@ -1,4 +1,4 @@
-//! RFC 6455 sections 5 and 6.1: what is sent, and when it may be.
+//! RFC 6455 sections 5 and 6.1: sending.
 
 mod common;
 
@@ -39,7 +39,7 @@ fn a_client_masks_every_frame_with_a_new_key() {
         let unmasked: Vec<u8> =
             sent[header + 4..].iter().zip(key.iter().cycle()).map(|(a, b)| a ^ b).collect();
         assert_eq!(unmasked, payload);
-        assert!(keys.insert(key), "fresh");
+        assert!(keys.insert(key), "a new key");
     }
     peer.ws.ping(b"p", &mut peer.outbox).unwrap();
     peer.ws.send_piece(Fragment::new("a", false), &mut peer.outbox).unwrap();
@@ -149,7 +149,7 @@ fn a_pending_pong_is_sent_before_the_next_frame_and_both_or_neither_are_written(
     let _ = ws.receive(&mut &mut ping[..], &mut inbox);
     assert_eq!(ws.send("message", &mut outbox), Err(SendError::OutboxFull(OutboxFull { needed: 15 })));
     assert!(outbox.is_empty());
-    // Transmit, flush, and send again must do.
+    // After transmit and a flush, the message fits.
     ws.transmit(&mut outbox).unwrap();
     assert_eq!(outbox[..], unmasked(0x8A, b"ping"));
     outbox.clear();
@@ -160,14 +160,14 @@ fn a_pending_pong_is_sent_before_the_next_frame_and_both_or_neither_are_written(
     let mut ping = masked(0x89, b"");
     let _ = ws.receive(&mut &mut ping[..], &mut inbox);
     ws.close(CloseCode::NORMAL, "", &mut outbox).unwrap();
-    assert_eq!(outbox, [0x8A, 0, 0x88, 2, 3, 0xE8], "our own Close goes out after the Pong");
+    assert_eq!(outbox, [0x8A, 0, 0x88, 2, 3, 0xE8], "the Pong is sent before our Close");
 }
 
 #[test]
 fn a_full_outbox_reports_the_needed_capacity_and_changes_nothing() {
     let mut peer = server(Config::default());
-    for room in 0..4 {
-        let mut memory = vec![0; room];
+    for capacity in 0..4 {
+        let mut memory = vec![0; capacity];
         let mut small = sansocket::Slice::new(&mut memory);
         let full = |needed| SendError::OutboxFull(OutboxFull { needed });
         assert_eq!(peer.ws.send("abc", &mut small), Err(full(5)));
@@ -177,7 +177,7 @@ fn a_full_outbox_reports_the_needed_capacity_and_changes_nothing() {
         assert_eq!(frame::encode("abc", &mut small), Err(OutboxFull { needed: 5 }));
         assert_eq!(sansocket::Buffer::bytes(&small), b"");
     }
-    // Nothing is begun or owed: a message of another kind can be sent.
+    // No message was begun, so a message of another kind can be sent.
     peer.ws.send(&[1], &mut peer.outbox).unwrap();
     assert_eq!(peer.take_sent(), unmasked(0x82, &[1]));
 }
@@ -233,7 +233,7 @@ fn a_message_that_does_not_fit_can_be_sent_in_fragments() {
             let Event::Message(message) = event else { panic!("{event:?}") };
             let mut small = heapless::Vec::<u8, 12>::new();
             assert_eq!(ws.send(message, &mut small), Err(SendError::OutboxFull(OutboxFull { needed: 13 })));
-            // In fragments it fits.
+            // In fragments the message fits.
             let (one, two) = message.as_bytes().split_at(6);
             for (part, last) in [(one, false), (two, true)] {
                 ws.send_piece(Fragment::new(core::str::from_utf8(part).unwrap(), last), &mut outbox).unwrap();

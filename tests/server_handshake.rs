@@ -1,4 +1,4 @@
-//! RFC 6455 section 4.2: what a server reads and answers.
+//! RFC 6455 section 4.2: the requests that a server accepts, and its responses.
 
 mod common;
 
@@ -7,18 +7,10 @@ use sansocket::{
     AnswerError, Config, Event, OutboxFull, Reject, Request, SendError, Server, State, WebSocket,
 };
 
-fn connecting(config: Config) -> Peer<Server> {
-    Peer::new(WebSocket::server(config))
-}
-
-/// What comes back for a head, with the first line of the response.
+/// The events and the response of a server that accepts each request.
 fn answer(config: Config, head: &[u8]) -> (Vec<Seen>, String) {
-    let mut peer = connecting(config);
-    peer.receive_with(head, |ws, event, outbox| {
-        if let Event::Request(request) = event {
-            ws.accept(request.accept(), outbox).unwrap();
-        }
-    });
+    let mut peer = new_server(config);
+    peer.receive_with(head, accept);
     (peer.take_seen(), String::from_utf8(peer.take_sent()).unwrap())
 }
 
@@ -30,7 +22,7 @@ fn accepted(head: &str) -> String {
     response
 }
 
-/// The machine refuses it with this status; what it says of it contains `because`.
+/// Checks that the head is refused with this status, and that the error contains `because`.
 #[track_caller]
 fn refused(head: &[u8], status: u16, because: &str) -> String {
     refused_by(Config::default(), head, status, because)
@@ -56,7 +48,7 @@ fn refused_by(config: Config, head: &[u8], status: u16, because: &str) -> String
     response
 }
 
-/// The usual request without the header that begins with `name`, and with `instead`.
+/// A request in which `instead` replaces the headers that begin with `name`.
 fn request_with(name: &str, instead: &str) -> Vec<u8> {
     let head = request("");
     assert!(head.contains(&format!("\r\n{name}")));
@@ -210,7 +202,7 @@ fn offers_in_several_headers_are_one_list_and_the_server_selects() {
     for (preferred, chosen) in
         [(&["v2", "v1"][..], Some("v2")), (&["x", "soap"], Some("soap")), (&["V1"], None)]
     {
-        let mut peer = connecting(Config::default());
+        let mut peer = new_server(Config::default());
         peer.receive_with(head.as_bytes(), |ws, event, outbox| {
             if let Event::Request(request) = event {
                 assert_eq!(request.protocols().collect::<Vec<_>>(), ["soap", "v1", "v2"]);
@@ -222,7 +214,7 @@ fn offers_in_several_headers_are_one_list_and_the_server_selects() {
         let response = String::from_utf8(peer.take_sent()).unwrap();
         assert_eq!(header(&response, "Sec-WebSocket-Protocol"), chosen);
         assert_eq!(response.matches("Sec-WebSocket-Protocol").count(), usize::from(chosen.is_some()));
-        // r7_n2: no extension is agreed to.
+        // No extension is accepted.
         assert_eq!(header(&response, "Sec-WebSocket-Extensions"), None);
     }
 }
@@ -237,11 +229,11 @@ fn malformed_extensions_are_refused_and_none_is_accepted() {
         let head = request(&format!("Sec-WebSocket-Extensions: {malformed}\r\n"));
         refused(head.as_bytes(), 400, "Sec-WebSocket-Extensions");
     }
-    // An empty line is an empty element of the list that all of them are (s9).
+    // An empty header is an empty element of the list that all such headers form.
     accepted(&request(
         "Sec-WebSocket-Extensions:\r\nSec-WebSocket-Extensions: x\r\nSec-WebSocket-Protocol: \r\n",
     ));
-    // What was only offered is not in use: RSV1 is an error.
+    // An offered extension is not in use: RSV1 is an error.
     let mut peer = server(Config::default());
     peer.receive(&masked(0xC1, b"a"));
     assert!(matches!(&peer.seen[0], Seen::Error(error) if error.contains("reserved bit")));
@@ -253,7 +245,7 @@ fn interpreted_headers_are_text_and_others_are_bytes() {
     refused(request("Sec-WebSocket-Protocol: \u{e9}\r\n").as_bytes(), 400, "Sec-WebSocket-Protocol");
     refused(request("Sec-WebSocket-Protocol: a b\r\n").as_bytes(), 400, "Sec-WebSocket-Protocol");
     let head = [request("").trim_end().as_bytes(), b"\r\nCookie: \xFF\xFE\r\n\r\n"].concat();
-    let mut peer = connecting(Config::default());
+    let mut peer = new_server(Config::default());
     peer.receive_with(&head, |ws, event, outbox| {
         if let Event::Request(request) = event {
             assert_eq!(request.header("cookie"), Some(&b"\xFF\xFE"[..]));
@@ -289,13 +281,13 @@ fn a_request_with_a_body_is_refused() {
 /// Proves: S14.
 #[test]
 fn a_target_in_absolute_form_overrides_host() {
-    let mut peer = connecting(Config::default());
+    let mut peer = new_server(Config::default());
     let head = request_line("GET http://other.example:8080/chat?x HTTP/1.1");
     peer.receive_with(&head, |_, event, _| {
         let Event::Request(request) = event else { panic!() };
         assert_eq!((request.host(), request.target()), ("other.example:8080", "/chat?x"));
     });
-    let mut peer = connecting(Config::default());
+    let mut peer = new_server(Config::default());
     peer.receive_with(request("").as_bytes(), |_, event, _| {
         let Event::Request(request) = event else { panic!() };
         assert_eq!((request.host(), request.target()), ("server.example.com", "/chat"));
@@ -322,7 +314,7 @@ fn a_head_that_is_not_strict_http_is_refused() {
     ] {
         refused(request(line).as_bytes(), 400, because);
     }
-    // One empty line before the request is ignored, a second is not.
+    // One empty line before the request is ignored, a second one is not.
     accepted(&format!("\r\n{}", request("")));
     refused(format!("\r\n\r\n{}", request("")).as_bytes(), 400, "request line");
 }
@@ -340,7 +332,7 @@ fn the_head_is_limited_in_bytes_and_headers() {
     refused_by(config, format!("GET /{} HTTP/1.1\r\n", "x".repeat(300)).as_bytes(), 414, "target");
     assert!(answer(config, request("A: 1\r\nB: 2\r\nC: 3\r\n").as_bytes()).1.starts_with("HTTP/1.1 101"));
     refused_by(config, request("A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n").as_bytes(), 431, "too many headers");
-    // The inbox bounds it too.
+    // The capacity of the inbox limits the head too.
     let mut ws = WebSocket::server(Config::default());
     let mut inbox = heapless::Vec::<u8, 64>::new();
     let mut head = request("").into_bytes();
@@ -351,7 +343,7 @@ fn the_head_is_limited_in_bytes_and_headers() {
 /// Proves: S11.
 #[test]
 fn a_head_received_byte_by_byte_is_scanned_once() {
-    // An inbox that counts how often it is read: a head that is parsed again from its start would read it more and more.
+    // Counts the reads of the inbox. Parsing again from the start would read it more often for a longer head.
     struct Counting(Vec<u8>, std::cell::Cell<usize>);
     impl sansocket::Buffer for Counting {
         fn bytes(&self) -> &[u8] {
@@ -371,9 +363,9 @@ fn a_head_received_byte_by_byte_is_scanned_once() {
     let reads = |headers: usize| {
         let mut inbox = Counting(Vec::new(), 0.into());
         let mut ws = WebSocket::server(Config::default().max_head(u16::MAX).max_headers(u16::MAX));
-        for octet in request(&"X: y\r\n".repeat(headers)).bytes() {
-            let mut octet = [octet];
-            let event = ws.receive(&mut &mut octet[..], &mut inbox);
+        for byte in request(&"X: y\r\n".repeat(headers)).bytes() {
+            let mut byte = [byte];
+            let event = ws.receive(&mut &mut byte[..], &mut inbox);
             assert!(matches!(event, None | Some(Event::Request(_))), "{event:?}");
         }
         assert!(ws.awaits_caller());
@@ -386,20 +378,12 @@ fn a_head_received_byte_by_byte_is_scanned_once() {
 /// Proves: S12.
 #[test]
 fn frames_after_the_request_are_kept() {
-    let mut peer = connecting(Config::default());
+    let mut peer = new_server(Config::default());
     let glued = [masked(0x81, b"one"), masked(0x89, b"two")].concat();
     let mut left = peer.receive_with(&[request("").as_bytes(), &glued].concat(), |_, _, _| {});
     assert_eq!(left, glued);
-    // Accepted later, after the event is gone.
-    let accept = {
-        let mut other = connecting(Config::default());
-        let mut accept = None;
-        other.receive_with(request("").as_bytes(), |_, event, _| {
-            let Event::Request(request) = event else { return };
-            accept = Some(request.accept());
-        });
-        accept.unwrap()
-    };
+    // The request can be accepted after its event is gone.
+    let (_, accept) = requested(Config::default(), &request(""));
     peer.ws.accept(accept, &mut peer.outbox).unwrap();
     left = peer.receive_with(&left, |_, _, _| {});
     assert_eq!(left, b"");
@@ -418,7 +402,7 @@ fn frames_after_the_request_are_kept() {
 #[test]
 fn a_request_can_be_rejected_with_any_status_headers_and_body() {
     let deciding = |origin: &str| {
-        let mut peer = connecting(Config::default());
+        let mut peer = new_server(Config::default());
         let reply = |ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Vec<u8>| match request
             .origin()
         {
@@ -435,7 +419,7 @@ fn a_request_can_be_rejected_with_any_status_headers_and_body() {
     };
     let (closed, seen, response) = deciding("Origin: http://bad.example\r\n");
     assert_eq!(response, "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
-    // No Error: the caller has refused. The transport goes at once (r10).
+    // A rejection by the caller is no Error, and the connection is closed at once.
     assert_eq!(seen, [Seen::Request("/chat".into()), Seen::Close(1006, String::new(), false)]);
     assert!(closed);
     let (_, _, response) = deciding("");
@@ -450,10 +434,10 @@ fn a_request_can_be_rejected_with_any_status_headers_and_body() {
 /// Proves: R10.
 #[test]
 fn a_refused_request_closes_the_connection_once_the_response_is_transmitted() {
-    let mut peer = connecting(Config::default());
+    let mut peer = new_server(Config::default());
     peer.receive_with(b"GET / HTTP/1.1\r\n\r\n", |ws, event, _| {
-        let owed = matches!(event, Event::Error(_));
-        assert_eq!(ws.is_closed(), !owed, "closed as soon as the refusal is transmitted");
+        let pending = matches!(event, Event::Error(_));
+        assert_eq!(ws.is_closed(), !pending, "closed once the refusal is transmitted");
     });
     assert!(is_closed(&peer));
 }
@@ -461,14 +445,7 @@ fn a_refused_request_closes_the_connection_once_the_response_is_transmitted() {
 /// Proves: R14.
 #[test]
 fn accept_and_reject_check_their_arguments_and_an_error_changes_nothing() {
-    let mut peer = connecting(Config::default());
-    let mut accept = None;
-    peer.receive_with(request("").as_bytes(), |_, event, _| {
-        if let Event::Request(request) = event {
-            accept = Some(request.accept());
-        }
-    });
-    let accept = accept.unwrap();
+    let (mut peer, accept) = requested(Config::default(), &request(""));
     for headers in [
         &[("X", "a\r\nY: b")][..],
         &[("X", "\0")],
@@ -504,7 +481,7 @@ fn accept_and_reject_check_their_arguments_and_an_error_changes_nothing() {
 fn plain_requests_let_one_port_serve_pages_too() {
     let config = Config::default().plain_requests(true);
     let page = |head: &str| {
-        let mut peer = connecting(config);
+        let mut peer = new_server(config);
         peer.receive_with(head.as_bytes(), |ws, event, outbox| {
             let Event::Request(request) = event else { return };
             if request.is_upgrade() {
@@ -526,7 +503,7 @@ fn plain_requests_let_one_port_serve_pages_too() {
     let (seen, response) = page(&request(""));
     assert_eq!(seen, [Seen::Request("/chat".into()), Seen::Open(None)]);
     assert!(response.starts_with("HTTP/1.1 101"));
-    // A request of HTTP/1.0 can ask for a page, but for no upgrade.
+    // An HTTP/1.0 request can ask for a page, but not for an upgrade.
     let (seen, response) = page("GET /page HTTP/1.0\r\n\r\n");
     assert_eq!(seen, [Seen::Request("/page".into()), Seen::Close(1006, String::new(), false)]);
     assert!(response.ends_with("<p>page</p>"));
@@ -539,7 +516,7 @@ fn plain_requests_let_one_port_serve_pages_too() {
 /// Proves: L24.
 #[test]
 fn nothing_is_sent_before_the_connection_is_open() {
-    let mut peer = connecting(Config::default());
+    let mut peer = new_server(Config::default());
     assert_eq!(peer.ws.send("a", &mut peer.outbox), Err(SendError::NotOpen));
     assert_eq!(peer.ws.ping(b"", &mut peer.outbox), Err(SendError::NotOpen));
     assert!(peer.ws.close_without_code(&mut peer.outbox).is_err());
@@ -571,18 +548,10 @@ fn the_inbox_is_cleared_before_the_first_byte() {
 /// Proves: R6, R8.
 #[test]
 fn accept_refuses_the_answer_to_another_request() {
-    let asking = |key: &str| {
-        let mut peer = connecting(Config::default());
-        let mut accept = None;
-        let head = request("").replace("dGhlIHNhbXBsZSBub25jZQ==", key);
-        peer.receive_with(head.as_bytes(), |_, event, _| {
-            let Event::Request(request) = event else { panic!() };
-            accept = Some(request.accept());
-        });
-        (peer, accept.unwrap())
-    };
-    let (mut one, accept_one) = asking("dGhlIHNhbXBsZSBub25jZQ==");
-    let (_, accept_two) = asking("AQIDBAUGBwgJCgsMDQ4PEC==");
+    let with_key =
+        |key: &str| requested(Config::default(), &request("").replace("dGhlIHNhbXBsZSBub25jZQ==", key));
+    let (mut one, accept_one) = with_key("dGhlIHNhbXBsZSBub25jZQ==");
+    let (_, accept_two) = with_key("AQIDBAUGBwgJCgsMDQ4PEC==");
     assert_eq!(one.ws.accept(accept_two, &mut one.outbox), Err(AnswerError::OtherRequest));
     assert!(one.outbox.is_empty());
     one.ws.accept(accept_one, &mut one.outbox).unwrap();

@@ -1,9 +1,9 @@
-//! What a large fixed inbox costs on the stack: nothing like its size.
+//! Receiving into a large fixed inbox does not copy it to the stack.
 
 use sansocket::{Config, Event, FixedInbox, Server, WebSocket};
 
 const SIZE: usize = 1 << 20;
-/// Without optimisation each move takes its room.
+/// Without optimisation, each move takes stack space.
 const STACK: usize = if cfg!(debug_assertions) { 8 * SIZE } else { SIZE / 8 };
 
 #[test]

@@ -1,4 +1,4 @@
-//! Time as data: the handshake timeout, the idle Ping and its missing answer, the closing timeout.
+//! Time as an argument: the handshake timeout, the idle Ping, the Pong timeout and the closing timeout.
 
 mod common;
 
@@ -20,7 +20,7 @@ fn config() -> Config {
 
 #[track_caller]
 fn ended(peer: &mut Peer<impl sansocket::Role>, because: &str) {
-    assert!(is_closed(peer), "at once");
+    assert!(is_closed(peer), "closed at once");
     peer.receive(b"");
     let [Seen::Error(error), Seen::Close(1006, _, false)] = &peer.seen[..] else { panic!("{:?}", peer.seen) };
     assert!(error.contains(because), "{error}");
@@ -31,12 +31,12 @@ fn ended(peer: &mut Peer<impl sansocket::Role>, because: &str) {
 /// Proves: S11.
 #[test]
 fn the_handshake_timeout_limits_the_wait_for_a_request() {
-    let mut peer = Peer::new(WebSocket::server(config()));
+    let mut peer = new_server(config());
     assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO));
     peer.ws.handle_timeout(seconds(1));
     assert_eq!(peer.ws.poll_timeout(), Some(seconds(11)));
     peer.receive(&request("").as_bytes()[..50]);
-    assert_eq!(peer.ws.poll_timeout(), Some(seconds(11)), "a head that trickles in gains no time");
+    assert_eq!(peer.ws.poll_timeout(), Some(seconds(11)), "a slow head gets no more time");
     peer.ws.handle_timeout(seconds(10));
     assert!(!is_closed(&peer));
     peer.ws.handle_timeout(seconds(12));
@@ -45,7 +45,7 @@ fn the_handshake_timeout_limits_the_wait_for_a_request() {
 
 #[test]
 fn the_time_to_answer_a_request_is_not_limited() {
-    let mut peer = Peer::new(WebSocket::server(config()));
+    let mut peer = new_server(config());
     peer.ws.handle_timeout(seconds(1));
     peer.receive_with(request("").as_bytes(), |_, _, _| {});
     assert_eq!(peer.ws.poll_timeout(), None);
@@ -70,7 +70,7 @@ fn an_idle_peer_gets_a_ping_and_a_silent_one_ends_the_connection() {
     peer.ws.handle_timeout(seconds(100));
     assert_eq!(peer.ws.poll_timeout(), Some(seconds(130)));
     peer.receive(&masked(0x81, b"alive"));
-    assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO), "armed again by what came");
+    assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO), "received bytes arm the timer again");
     peer.ws.handle_timeout(seconds(120));
     peer.ws.handle_timeout(seconds(149));
     peer.receive(b"");
@@ -79,7 +79,7 @@ fn an_idle_peer_gets_a_ping_and_a_silent_one_ends_the_connection() {
     peer.receive(b"");
     assert_eq!(peer.take_sent(), [0x89, 0]);
     assert_eq!(peer.ws.poll_timeout(), Some(seconds(170)));
-    // Anything that comes is a sign of life, even a part of a frame.
+    // Even a part of a frame counts as activity.
     peer.receive(&[0x8A]);
     peer.ws.handle_timeout(seconds(160));
     assert_eq!(peer.ws.poll_timeout(), Some(seconds(190)));
@@ -123,12 +123,12 @@ fn an_unanswered_close_ends_without_an_error() {
     peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
     assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO));
     peer.ws.handle_timeout(seconds(7));
-    peer.receive(&unmasked(0x81, b"still talking"));
-    assert_eq!(peer.ws.poll_timeout(), Some(seconds(12)), "talk does not put it off");
+    peer.receive(&unmasked(0x81, b"not closing yet"));
+    assert_eq!(peer.ws.poll_timeout(), Some(seconds(12)), "messages do not extend the closing timeout");
     peer.ws.handle_timeout(seconds(12));
     assert!(is_closed(&peer));
     peer.receive(b"");
-    assert_eq!(peer.seen, [Seen::Text("still talking".into()), Seen::Close(1006, String::new(), false)]);
+    assert_eq!(peer.seen, [Seen::Text("not closing yet".into()), Seen::Close(1006, String::new(), false)]);
 }
 
 #[test]
@@ -146,7 +146,10 @@ fn pending_output_is_dropped_after_the_closing_timeout() {
         ws.handle_timeout(seconds(1));
         ws.handle_timeout(seconds(6));
         assert!(ws.is_closed());
-        assert!(ws.receive(&mut &mut [][..], &mut inbox).is_none(), "{events} events have said it all");
+        assert!(
+            ws.receive(&mut &mut [][..], &mut inbox).is_none(),
+            "all {events} events were delivered before"
+        );
     }
 }
 
@@ -161,7 +164,7 @@ fn timeouts_can_be_switched_off() {
     assert_eq!(peer.ws.poll_timeout(), None);
     peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
     assert_eq!(peer.ws.poll_timeout(), None);
-    // Idle Pings without waiting for an answer.
+    // Idle Pings without a Pong timeout.
     let mut peer = server(never.idle_ping(Some(seconds(1))));
     for now in 0..4 {
         peer.ws.handle_timeout(seconds(now));
@@ -186,7 +189,7 @@ fn sending_a_large_payload_counts_as_activity() {
         peer.ws.handle_timeout(seconds(now));
         assert!(!is_closed(&peer));
     }
-    // But one that takes nothing any more is.
+    // Without progress, the peer counts as silent.
     peer.ws.handle_timeout(seconds(230));
     peer.ws.handle_timeout(seconds(250));
     assert!(is_closed(&peer));
