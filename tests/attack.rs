@@ -8,7 +8,8 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::process::Command;
 
-/// Counts the bytes that the current thread has allocated and not freed, and the largest count so far.
+/// Counts the bytes that the current thread has allocated and not freed, and the largest count so
+/// far.
 struct Counting;
 
 thread_local! {
@@ -178,7 +179,8 @@ fn feed_head(bytes: usize, line: bool) {
     }
 }
 
-/// Counts instructions with valgrind, if it is installed: runs this test again with a head to receive.
+/// Counts instructions with valgrind, if it is installed: runs this test again with a head to
+/// receive.
 /// Proves: S11, S18.
 #[test]
 fn reading_a_head_byte_by_byte_takes_linear_time() {
@@ -268,7 +270,8 @@ fn every_byte_at_every_position_of_a_head_is_accepted_or_refused() {
     assert!(answer(&head).contains("101"));
 }
 
-/// The code of the Close frame that answers a stream, with buffers of type `B`; 0 without a Close frame.
+/// The code of the Close frame that answers a stream, with buffers of type `B`; 0 without a Close
+/// frame.
 fn code<R: Role, B: Buffer + Default>(mut ws: WebSocket<R>, stream: &mut [u8]) -> u16 {
     let (mut inbox, mut outbox) = (B::default(), B::default());
     let mut input = stream;
@@ -286,7 +289,8 @@ fn code<R: Role, B: Buffer + Default>(mut ws: WebSocket<R>, stream: &mut [u8]) -
     }
 }
 
-/// The same code with fixed buffers, which need no heap, and with growable buffers, which stay small.
+/// The same code with fixed buffers, which need no heap, and with growable buffers, which stay
+/// small.
 fn code_with_both<R: Role>(open: impl Fn() -> WebSocket<R>, stream: &[u8]) -> u16 {
     let mut memory = [0; 256];
     let copy = &mut memory[..stream.len()];

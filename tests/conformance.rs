@@ -1,4 +1,5 @@
-//! Checks `conformance.md` against the tests: each rule that it calls tested has a test, and no other rule has one.
+//! Checks `conformance.md` against the tests: each rule that it calls tested has a test, and no
+//! other rule has one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -22,8 +23,8 @@ fn ids(proves: &str) -> Option<Vec<&str>> {
     ids.iter().all(|id| is_id(id)).then_some(ids)
 }
 
-/// Calls `found` with the name of each test in a source file and the `Proves` lines of its documentation. The name is
-/// empty if the lines are not on a test.
+/// Calls `found` with the name of each test in a source file and the `Proves` lines of its
+/// documentation. The name is empty if the lines are not on a test.
 fn read_tests(source: &str, found: &mut dyn FnMut(&str, &str)) {
     let (mut proves, mut is_test) = (String::new(), false);
     for line in source.lines().map(str::trim) {

@@ -5,7 +5,8 @@ mod common;
 use common::*;
 use sansocket::{Config, Delivery, Event, Role, Server, WebSocket};
 
-/// The events and output of a server with this configuration that receives `stream` in slices which end at `cuts`.
+/// The events and output of a server with this configuration that receives `stream` in slices which
+/// end at `cuts`.
 fn serve(config: Config, stream: &[u8], cuts: &[usize]) -> (Vec<Seen>, Vec<u8>, bool) {
     run(new_server(config), stream, cuts, |ws, event, outbox| {
         if let Event::Request(request) = event {
@@ -102,7 +103,8 @@ fn frames_give_the_same_events_and_the_same_echo_at_every_cut() {
                     _ => {}
                 };
                 let (seen, sent, closed) = run(server(config), &stream, cuts, echo);
-                // The frames of an echoed message depend on the slices, but the message that a client receives does not.
+                // The frames of an echoed message depend on the slices, but the message that a
+                // client receives does not.
                 let mut client = client(Config::default().delivery(delivery));
                 client.receive(&sent);
                 (seen, client.seen, closed)

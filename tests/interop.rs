@@ -1,8 +1,8 @@
 //! Our examples against other WebSocket implementations, each as client and as server.
 //!
-//! The scripts in `tests/interop/` run those in Python and JavaScript. `tests/interop/setup DIR` installs them, and
-//! `SANSOCKET_PEERS=DIR` makes these tests use them. If a peer is not installed, its tests are skipped; with
-//! `SANSOCKET_INTEROP=required` they fail.
+//! The scripts in `tests/interop/` run those in Python and JavaScript. `tests/interop/setup DIR`
+//! installs them, and `SANSOCKET_PEERS=DIR` makes these tests use them. If a peer is not installed,
+//! its tests are skipped; with `SANSOCKET_INTEROP=required` they fail.
 
 #[path = "interop/process.rs"]
 mod process;

@@ -1,8 +1,9 @@
 //! A program that links this crate contains no panic from this crate.
 //!
-//! `tests/no_panic/src/main.rs` calls every public function except `Debug`, `Display` and the buffers of `alloc`, with input
-//! that the compiler cannot predict. It is linked without the standard library and without unreachable code. This test
-//! searches the disassembly for calls of panics: an `unwrap`, an index or a slice that can fail leaves one.
+//! `tests/no_panic/src/main.rs` calls every public function except `Debug`, `Display` and the
+//! buffers of `alloc`, with input that the compiler cannot predict. It is linked without the
+//! standard library and without unreachable code. This test searches the disassembly for calls of
+//! panics: an `unwrap`, an index or a slice that can fail leaves one.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -22,7 +22,8 @@ fn events_with(config: Config, bytes: &[u8]) -> Vec<Seen> {
     whole
 }
 
-/// Checks the code of the Close frame that answers these bytes, and that the error contains `because`.
+/// Checks the code of the Close frame that answers these bytes, and that the error contains
+/// `because`.
 #[track_caller]
 fn fails(bytes: &[u8], code: u16, because: &str) {
     fails_with(Config::default(), bytes, code, because);

@@ -343,7 +343,8 @@ fn the_head_is_limited_in_bytes_and_headers() {
 /// Proves: S11.
 #[test]
 fn a_head_received_byte_by_byte_is_scanned_once() {
-    // Counts the reads of the inbox. Parsing again from the start would read it more often for a longer head.
+    // Counts the reads of the inbox. Parsing again from the start would read it more often for a
+    // longer head.
     struct Counting(Vec<u8>, std::cell::Cell<usize>);
     impl sansocket::Buffer for Counting {
         fn bytes(&self) -> &[u8] {

@@ -1,5 +1,5 @@
-//! Random sessions of a client and a server, connected in memory: each receives everything that the other sends, for any
-//! slices, delivery and outbox size. Garbage ends in exactly one Close.
+//! Random sessions of a client and a server, connected in memory: each receives everything that the
+//! other sends, for any slices, delivery and outbox size. Garbage ends in exactly one Close.
 
 mod common;
 
@@ -61,7 +61,8 @@ impl<R: Role> End<R> {
         self.outbox.clear();
     }
 
-    /// Calls `call`. If the outbox is full, nothing was written, and the call succeeds after `transmit` and a flush.
+    /// Calls `call`. If the outbox is full, nothing was written, and the call succeeds after
+    /// `transmit` and a flush.
     fn call<T, E: std::fmt::Debug>(
         &mut self,
         mut call: impl FnMut(&mut WebSocket<R>, &mut heapless::Vec<u8, 1100>) -> Result<T, E>,
@@ -247,7 +248,8 @@ proptest! {
         portion in 1..50_usize,
         accept in any::<bool>(),
     ) {
-        let mut peer = if head.is_empty() { server(Config::default()) } else { new_server(Config::default()) };
+        let new = if head.is_empty() { server } else { new_server };
+        let mut peer = new(Config::default());
         for bytes in [&head, &garbage] {
             for bytes in bytes.chunks(portion) {
                 peer.receive_with(bytes, |ws, event, outbox| {

@@ -41,7 +41,8 @@ fn message(number: usize, payload: &str) -> Message<'_> {
     if number.is_multiple_of(2) { Message::Text(payload) } else { Message::Binary(payload.as_bytes()) }
 }
 
-/// Polls `next` once and drops it. If it is not ready, it is cancelled at the await that it has reached.
+/// Polls `next` once and drops it. If it is not ready, it is cancelled at the await that it has
+/// reached.
 macro_rules! next_or_cancel {
     ($connection:expr, $cancelled:expr) => {
         match $connection.next().now_or_never() {

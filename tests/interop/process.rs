@@ -134,7 +134,8 @@ impl Process {
     #[track_caller]
     pub fn exit(&mut self) -> ExitStatus {
         while self.output.next().is_some() {}
-        // The standard library has no wait with a deadline. The output has ended, so the process ends soon.
+        // The standard library has no wait with a deadline. The output has ended, so the process
+        // ends soon.
         loop {
             if let Some(status) = self.child.0.try_wait().unwrap() {
                 return status;

@@ -1,6 +1,7 @@
 //! A peer of the interop tests: the crate `tokio-tungstenite`.
 //!
-//! Its client makes the same checks, and its server has the same paths, as the scripts in this folder.
+//! Its client makes the same checks, and its server has the same paths, as the scripts in this
+//! folder.
 
 use std::io;
 use std::pin::Pin;

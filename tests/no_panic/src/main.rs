@@ -1,5 +1,5 @@
-//! A program that calls every function of the crate, with input that the compiler cannot predict. It contains nothing else,
-//! so that its panics come from the crate or its dependencies.
+//! A program that calls every function of the crate, with input that the compiler cannot predict.
+//! It contains nothing else, so that its panics come from the crate or its dependencies.
 #![no_std]
 #![no_main]
 
