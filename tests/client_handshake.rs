@@ -7,7 +7,8 @@ use sansocket::{
     CloseError, Config, Connect, ConnectError, Error, Event, OutboxFull, SendError, State, WebSocket,
 };
 
-/// The events of a client that offered `chat` and `v2`. `ACCEPT` in the response stands for the right value.
+/// The events of a client that offered `chat` and `v2`. `ACCEPT` in the response stands for the
+/// right value.
 fn events_of(response: &str) -> Vec<Seen> {
     let mut peer = connecting(Connect::new("a", "/").protocols(&["chat", "v2"]));
     let accept = accept_value_of(&peer.take_sent());
@@ -230,4 +231,32 @@ fn input_before_the_request_is_not_consumed() {
     let mut input = &mut bytes[..];
     assert!(ws.receive(&mut input, &mut Vec::new()).is_none());
     assert_eq!(input, b"early");
+}
+
+/// Proves: D12, D13.
+#[test]
+fn all_heads_of_a_response_must_fit_into_the_inbox_together() {
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n".repeat(2);
+    let request = connecting(Connect::new("a", "/")).take_sent();
+    let stream = interim + &response_to(&request);
+    for size in [1, 7, stream.len()] {
+        for (capacity, opens) in [(stream.len(), true), (stream.len() - 1, false)] {
+            let mut ws = connecting(Connect::new("a", "/")).ws;
+            let (mut memory, mut seen) = (vec![0; capacity], Vec::new());
+            let mut inbox = sansocket::Slice::new(&mut memory);
+            for slice in stream.clone().into_bytes().chunks_mut(size) {
+                let mut input = slice;
+                while let Some(event) = ws.receive(&mut input, &mut inbox) {
+                    push(&mut seen, &event);
+                }
+            }
+            match &seen[..] {
+                [Seen::Open(None)] => assert!(opens, "{size}"),
+                [Seen::Error(error), Seen::Close(1006, ..)] => {
+                    assert!(!opens && error.contains("over the limit"), "{size}: {error}");
+                }
+                other => panic!("{size}: {other:?}"),
+            }
+        }
+    }
 }

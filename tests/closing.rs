@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use core::time::Duration;
-use sansocket::{CloseCode, CloseError, Config, OutboxFull, Role, SendError, State, WebSocket};
+use sansocket::{CloseCode, CloseError, Config, OutboxFull, Role, SendError, Server, State, WebSocket};
 
 fn close(code: u16, reason: &str, clean: bool) -> Seen {
     Seen::Close(code, reason.into(), clean)
@@ -64,7 +64,8 @@ fn after_our_close_messages_are_received_but_not_sent() {
     assert_eq!(peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox), Err(CloseError::NotOpen));
     peer.receive(&[masked(0x81, b"before"), masked(0x89, b"p")].concat());
     assert_eq!(peer.take_seen(), [Seen::Text("before".into()), Seen::Ping(b"p".into())]);
-    // A Ping is answered "unless it already received a Close frame" (section 5.5.2). Our own Close does not matter.
+    // A Ping is answered "unless it already received a Close frame" (section 5.5.2). Our own Close
+    // does not matter.
     assert_eq!(peer.take_sent(), unmasked(0x8A, b"p"));
     assert!(!is_closed(&peer));
     peer.receive(&[masked(0x88, &close_body(1001, "")), masked(0x81, b"after")].concat());
@@ -261,11 +262,146 @@ fn the_close_reply_waits_for_a_pending_payload() {
 /// Proves: P3.
 #[test]
 fn a_received_close_drops_a_pending_pong() {
-    let mut ws = WebSocket::<sansocket::Server>::open(Config::default());
+    let mut ws = WebSocket::<Server>::open(Config::default());
     let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
     let mut stream = [masked(0x89, b"p"), masked(0x88, b"")].concat();
     let mut input = &mut stream[..];
     while ws.receive(&mut input, &mut inbox).is_some() {}
     ws.transmit(&mut outbox).unwrap();
     assert_eq!(outbox, [0x88, 0]);
+}
+
+/// A server and a client that are open, each with a Ping that the other side sent and no Pong
+/// transmitted yet.
+fn with_pending_pong() -> (Peer<Server>, Peer<TestClient>) {
+    let (mut one, mut two) = (server(Config::default()), client(Config::default()));
+    assert_eq!(one.receive_only(&masked(0x89, b"p")), 1);
+    assert_eq!(two.receive_only(&unmasked(0x89, b"p")), 1);
+    (one, two)
+}
+
+/// Checks that the connection is closed and that nothing is transmitted any more.
+#[track_caller]
+fn is_silent<R: Role>(peer: &mut Peer<R>) {
+    assert!(is_closed(peer));
+    peer.receive(b"anything");
+    assert_eq!(peer.take_sent(), b"");
+    assert_eq!(peer.ws.poll_timeout(), None);
+}
+
+#[test]
+fn the_end_of_the_stream_drops_a_pending_pong() {
+    let (mut one, mut two) = with_pending_pong();
+    one.ws.receive_eof();
+    two.ws.receive_eof();
+    is_silent(&mut one);
+    is_silent(&mut two);
+}
+
+#[test]
+fn the_closing_timeout_drops_a_pending_pong() {
+    let mut peer = server(Config::default().closing_timeout(Some(Duration::from_secs(5))));
+    peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
+    peer.take_sent();
+    assert_eq!(peer.receive_only(&masked(0x89, b"p")), 1);
+    peer.ws.handle_timeout(Duration::from_secs(1));
+    peer.ws.handle_timeout(Duration::from_secs(6));
+    is_silent(&mut peer);
+    assert_eq!(peer.take_seen(), [Seen::Ping(b"p".into()), close(1006, "", false)]);
+}
+
+/// Proves: L17.
+#[test]
+fn a_protocol_error_drops_a_pending_pong() {
+    let (mut one, mut two) = with_pending_pong();
+    one.receive(&masked(0x83, b""));
+    assert_eq!(one.take_sent(), unmasked(0x88, &1002_u16.to_be_bytes()));
+    is_silent(&mut one);
+    two.receive(&unmasked(0x83, b""));
+    assert_eq!(two.take_sent()[..2], [0x88, 0x82]);
+    is_silent(&mut two);
+}
+
+#[test]
+fn a_failed_client_is_closed_once_its_close_frame_is_transmitted() {
+    for broken in [unmasked(0x83, b""), masked(0x81, b"a"), unmasked(0x81, b"\xFF"), unmasked(0x88, b"x")] {
+        let mut peer = client(Config::default());
+        assert_eq!(peer.receive_only(&broken), 2, "an Error and a Close");
+        assert_eq!(peer.ws.state(), State::Closing);
+        peer.ws.transmit(&mut peer.outbox).unwrap();
+        assert_eq!(peer.take_sent().len(), 8);
+        is_silent(&mut peer);
+    }
+}
+
+/// Checks a connection whose last output is pending.
+#[track_caller]
+fn drops_it_at_eof<R: Role>(mut peer: Peer<R>) {
+    assert_eq!(peer.ws.state(), State::Closing);
+    peer.take_seen();
+    peer.ws.receive_eof();
+    is_silent(&mut peer);
+    assert!(peer.seen.is_empty(), "all events were delivered before");
+}
+
+#[test]
+fn the_end_of_the_stream_drops_a_pending_close_or_response() {
+    for stream in [masked(0x83, b""), masked(0x88, b"")] {
+        let mut peer = server(Config::default());
+        peer.receive_only(&stream);
+        drops_it_at_eof(peer);
+    }
+    for stream in [unmasked(0x83, b""), unmasked(0x88, b"")] {
+        let mut peer = client(Config::default());
+        peer.receive_only(&stream);
+        drops_it_at_eof(peer);
+    }
+    let mut peer = new_server(Config::default());
+    peer.receive_only(b"GET / HTTP/1.0\r\n\r\n");
+    drops_it_at_eof(peer);
+}
+
+#[test]
+fn events_that_are_pending_at_the_end_of_the_stream_are_still_delivered() {
+    // The Error was delivered, the Close not yet.
+    let mut peer = server(Config::default());
+    let mut stream = masked(0x83, b"");
+    let ready = peer.ws.poll(&mut stream, &mut peer.inbox).unwrap();
+    push(&mut peer.seen, &peer.ws.event(ready, &mut stream, &mut peer.inbox).unwrap());
+    peer.ws.receive_eof();
+    is_silent(&mut peer);
+    assert!(matches!(&peer.seen[..], [Seen::Error(error), Seen::Close(1006, ..)] if error.contains("1002")));
+    // The request was accepted, and Open is not delivered yet.
+    let (mut peer, accept) = requested(Config::default(), &request(""));
+    peer.ws.accept(accept, &mut peer.outbox).unwrap();
+    peer.take_sent();
+    peer.take_seen();
+    peer.ws.receive_eof();
+    peer.ws.receive_eof();
+    is_silent(&mut peer);
+    let [Seen::Open(None), Seen::Error(error), Seen::Close(1006, ..)] = &peer.seen[..] else {
+        panic!("{:?}", peer.seen)
+    };
+    assert!(error.contains("stream ended"));
+}
+
+#[test]
+fn a_connection_that_ends_inside_a_frame_still_takes_the_reports_of_its_payload() {
+    let mut peer = server(Config::default());
+    peer.ws.send_header(sansocket::Kind::Binary, 3, &mut peer.outbox).unwrap();
+    peer.take_sent();
+    peer.ws.receive_eof();
+    is_silent(&mut peer);
+    assert_eq!(peer.ws.send("a", &mut peer.outbox), Err(SendError::NotOpen));
+    assert_eq!(peer.ws.payload_sent(4), Err(SendError::PayloadExceeded));
+    peer.ws.payload_sent(3).unwrap();
+    is_silent(&mut peer);
+    // The same if a Close was waiting for the payload.
+    let mut peer = server(Config::default());
+    peer.ws.send_header(sansocket::Kind::Binary, 3, &mut peer.outbox).unwrap();
+    peer.receive(&masked(0x88, b""));
+    peer.take_sent();
+    peer.ws.receive_eof();
+    peer.ws.payload_sent(3).unwrap();
+    is_silent(&mut peer);
 }

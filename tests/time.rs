@@ -1,10 +1,11 @@
-//! Time as an argument: the handshake timeout, the idle Ping, the Pong timeout and the closing timeout.
+//! Time as an argument: the handshake timeout, the idle Ping, the Pong timeout and the closing
+//! timeout.
 
 mod common;
 
 use common::*;
 use core::time::Duration;
-use sansocket::{CloseCode, Config, Event, WebSocket};
+use sansocket::{CloseCode, Config, Event, Server, State, WebSocket};
 
 const fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
@@ -93,7 +94,7 @@ fn an_idle_peer_gets_a_ping_and_a_silent_one_ends_the_connection() {
 
 #[test]
 fn the_pong_timeout_runs_even_if_the_ping_cannot_be_written() {
-    let mut ws = WebSocket::<sansocket::Server>::open(config());
+    let mut ws = WebSocket::<Server>::open(config());
     ws.handle_timeout(seconds(0));
     ws.handle_timeout(seconds(30));
     let mut full = heapless::Vec::<u8, 1>::new();
@@ -105,7 +106,7 @@ fn the_pong_timeout_runs_even_if_the_ping_cannot_be_written() {
 
 #[test]
 fn a_pending_pong_and_an_idle_ping_are_sent_together() {
-    let mut ws = WebSocket::<sansocket::Server>::open(config());
+    let mut ws = WebSocket::<Server>::open(config());
     let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
     let mut ping = masked(0x89, b"p");
     let _ = ws.receive(&mut &mut ping[..], &mut inbox);
@@ -134,7 +135,7 @@ fn an_unanswered_close_ends_without_an_error() {
 #[test]
 fn pending_output_is_dropped_after_the_closing_timeout() {
     for stream in [masked(0x88, b""), masked(0x83, b"")] {
-        let mut ws = WebSocket::<sansocket::Server>::open(config());
+        let mut ws = WebSocket::<Server>::open(config());
         let mut inbox = Vec::new();
         let mut stream = stream;
         let mut input = &mut stream[..];
@@ -193,4 +194,146 @@ fn sending_a_large_payload_counts_as_activity() {
     peer.ws.handle_timeout(seconds(230));
     peer.ws.handle_timeout(seconds(250));
     assert!(is_closed(&peer));
+}
+
+/// Two open connections with an idle Ping pending, 30 seconds after their start.
+fn with_pending_ping() -> (Peer<Server>, Peer<TestClient>) {
+    let (mut one, mut two) = (server(config()), client(config()));
+    for now in [0, 30] {
+        one.ws.handle_timeout(seconds(now));
+        two.ws.handle_timeout(seconds(now));
+    }
+    (one, two)
+}
+
+#[test]
+fn the_end_of_the_stream_drops_a_pending_idle_ping() {
+    let (mut one, mut two) = with_pending_ping();
+    one.ws.receive_eof();
+    ended(&mut one, "stream ended");
+    two.ws.receive_eof();
+    ended(&mut two, "stream ended");
+}
+
+#[test]
+fn the_pong_timeout_drops_a_pending_pong_and_idle_ping() {
+    let mut peer = server(config());
+    assert_eq!(peer.receive_only(&masked(0x89, b"p")), 1);
+    for now in [0, 30, 50] {
+        assert!(!is_closed(&peer));
+        peer.ws.handle_timeout(seconds(now));
+    }
+    peer.take_seen();
+    ended(&mut peer, "not answered a Ping");
+}
+
+#[test]
+fn no_idle_ping_follows_our_close() {
+    fn check<R: sansocket::Role>(mut peer: Peer<R>, ping: &[u8], sizes: [usize; 2]) {
+        peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
+        peer.receive(b"");
+        let sent = peer.take_sent();
+        assert_eq!((sent[0], sent.len()), (0x88, sizes[0]), "only the Close");
+        for now in [31, 32, 33] {
+            peer.ws.handle_timeout(seconds(now));
+            peer.receive(b"");
+        }
+        assert_eq!(peer.take_sent(), b"");
+        peer.receive(ping);
+        let sent = peer.take_sent();
+        assert_eq!((sent[0], sent.len()), (0x8A, sizes[1]), "only a Pong");
+    }
+    let (one, two) = with_pending_ping();
+    check(one, &masked(0x89, b"p"), [4, 3]);
+    check(two, &unmasked(0x89, b"p"), [8, 7]);
+}
+
+#[test]
+fn no_idle_ping_precedes_the_close_that_answers_the_peer() {
+    let (mut one, _) = with_pending_ping();
+    one.receive(&masked(0x88, b""));
+    assert_eq!(one.take_sent(), [0x88, 0]);
+    let (mut one, _) = with_pending_ping();
+    one.receive(&masked(0x83, b""));
+    assert_eq!(one.take_sent(), unmasked(0x88, &1002_u16.to_be_bytes()));
+}
+
+/// Proves: L11.
+#[test]
+fn each_way_of_closing_starts_the_closing_timeout() {
+    fn check<R: sansocket::Role>(mut peer: Peer<R>, close: impl Fn(&mut Peer<R>)) {
+        peer.ws.handle_timeout(seconds(100));
+        assert_eq!(peer.ws.poll_timeout(), Some(seconds(130)), "the idle timer runs");
+        close(&mut peer);
+        assert_eq!(peer.ws.state(), State::Closing);
+        assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO));
+        peer.ws.handle_timeout(seconds(101));
+        assert_eq!(peer.ws.poll_timeout(), Some(seconds(106)));
+        peer.ws.handle_timeout(seconds(105));
+        assert!(!is_closed(&peer));
+        peer.ws.handle_timeout(seconds(106));
+        assert!(is_closed(&peer));
+        peer.take_sent();
+        peer.receive(b"");
+        assert_eq!(peer.take_sent(), b"");
+        assert_eq!(peer.ws.poll_timeout(), None);
+    }
+    check(server(config()), |peer| peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap());
+    check(client(config()), |peer| peer.ws.close_without_code(&mut peer.outbox).unwrap());
+    // The reply, or the Close frame of a failure, is not transmitted.
+    for stream in [masked(0x88, b""), masked(0x83, b"")] {
+        check(server(config()), |peer| _ = peer.receive_only(&stream));
+    }
+    for stream in [unmasked(0x88, b""), unmasked(0x83, b"")] {
+        check(client(config()), |peer| _ = peer.receive_only(&stream));
+    }
+    // The reply is transmitted, and the client waits for the end of the stream.
+    check(client(config()), |peer| peer.receive(&unmasked(0x88, b"")));
+}
+
+#[test]
+fn the_opening_handshake_starts_the_idle_timer() {
+    let (mut one, accept) = requested(config(), &request(""));
+    one.ws.accept(accept, &mut one.outbox).unwrap();
+    assert_eq!(one.ws.poll_timeout(), Some(Duration::ZERO));
+    one.ws.handle_timeout(seconds(5));
+    assert_eq!(one.ws.poll_timeout(), Some(seconds(35)));
+
+    let mut two = connecting_with(config(), sansocket::Connect::new("a", "/"));
+    two.ws.handle_timeout(seconds(1));
+    assert_eq!(two.ws.poll_timeout(), Some(seconds(11)));
+    let response = response_to(&two.take_sent());
+    two.receive(response.as_bytes());
+    assert_eq!(two.ws.poll_timeout(), Some(Duration::ZERO));
+    two.ws.handle_timeout(seconds(5));
+    assert_eq!(two.ws.poll_timeout(), Some(seconds(35)));
+}
+
+#[test]
+fn a_connection_without_input_gets_no_activity() {
+    let mut peer = server(config());
+    peer.ws.handle_timeout(seconds(0));
+    peer.receive(b"");
+    peer.ws.payload_sent(0).unwrap();
+    assert_eq!(peer.ws.poll_timeout(), Some(seconds(30)));
+}
+
+#[test]
+fn a_sent_idle_ping_is_not_sent_again() {
+    let (mut one, _) = with_pending_ping();
+    one.receive(b"");
+    one.receive(b"");
+    assert_eq!(one.take_sent(), [0x89, 0]);
+    assert_eq!(one.ws.poll_timeout(), Some(seconds(50)), "the Pong timeout runs since the Ping was due");
+}
+
+#[test]
+fn a_pending_idle_ping_waits_for_a_pending_payload() {
+    let (mut one, _) = with_pending_ping();
+    one.ws.send_header(sansocket::Kind::Binary, 2, &mut one.outbox).unwrap();
+    assert_eq!(one.take_sent(), [0x82, 2]);
+    one.receive(b"");
+    assert_eq!(one.take_sent(), b"");
+    one.ws.handle_timeout(seconds(31));
+    assert_eq!(one.ws.poll_timeout(), Some(seconds(50)));
 }

@@ -1,4 +1,5 @@
-//! Helpers of the black-box tests: a connection with its buffers, events that own their data, and frames as bytes.
+//! Helpers of the black-box tests: a connection with its buffers, events that own their data, and
+//! frames as bytes.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use rand::{SeedableRng, rngs::StdRng};
@@ -6,7 +7,8 @@ use sansocket::{
     Accept, Client, Close, Config, Connect, Event, Message, Part, Piece, Role, Server, State, WebSocket,
 };
 
-/// An event that owns its data. [`push`] joins the pieces of a message, because their number depends on the cuts.
+/// An event that owns its data. [`push`] joins the pieces of a message, because their number
+/// depends on the cuts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     Request(String),
@@ -93,7 +95,8 @@ impl<R: Role> Peer<R> {
         Self { ws, inbox: Vec::new(), outbox: Vec::new(), seen: Vec::new() }
     }
 
-    /// Receives `bytes` in one slice and calls `reply` with each event. Returns the input that was not consumed.
+    /// Receives `bytes` in one slice and calls `reply` with each event. Returns the input that was
+    /// not consumed.
     pub fn receive_with(
         &mut self,
         bytes: &[u8],
@@ -113,6 +116,17 @@ impl<R: Role> Peer<R> {
     pub fn receive(&mut self, bytes: &[u8]) {
         let left = self.receive_with(bytes, |_, _, _| {});
         assert_eq!(left, b"", "the input is consumed");
+    }
+
+    /// Receives `bytes` without transmitting the answers; returns the number of events.
+    pub fn receive_only(&mut self, bytes: &[u8]) -> usize {
+        let mut bytes = bytes.to_vec();
+        let (mut input, mut events) = (&mut bytes[..], 0);
+        while let Some(event) = self.ws.receive(&mut input, &mut self.inbox) {
+            push(&mut self.seen, &event);
+            events += 1;
+        }
+        events
     }
 
     pub fn eof(&mut self) {
