@@ -284,6 +284,7 @@ fn with_pending_pong() -> (Peer<Server>, Peer<TestClient>) {
 #[track_caller]
 fn is_silent<R: Role>(peer: &mut Peer<R>) {
     assert!(is_closed(peer));
+    assert_eq!(peer.ws.poll_timeout(), None);
     peer.receive(b"anything");
     assert_eq!(peer.take_sent(), b"");
     assert_eq!(peer.ws.poll_timeout(), None);

@@ -258,14 +258,35 @@ fn no_idle_ping_precedes_the_close_that_answers_the_peer() {
     assert_eq!(one.take_sent(), unmasked(0x88, &1002_u16.to_be_bytes()));
 }
 
+/// Connections that were open for some time and start to close at 100 seconds, in each way.
+fn closing(config: Config) -> (Vec<Peer<Server>>, Vec<Peer<TestClient>>) {
+    fn close<R: sansocket::Role>(mut peer: Peer<R>, close: impl Fn(&mut Peer<R>)) -> Peer<R> {
+        peer.ws.handle_timeout(seconds(100));
+        close(&mut peer);
+        assert_eq!(peer.ws.state(), State::Closing);
+        peer
+    }
+    let (new_server, new_client) = (|| server(config), || client(config));
+    let servers = vec![
+        close(new_server(), |peer| peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap()),
+        // The reply, or the Close frame of a failure, is not transmitted yet.
+        close(new_server(), |peer| _ = peer.receive_only(&masked(0x88, b""))),
+        close(new_server(), |peer| _ = peer.receive_only(&masked(0x83, b""))),
+    ];
+    let clients = vec![
+        close(new_client(), |peer| peer.ws.close_without_code(&mut peer.outbox).unwrap()),
+        close(new_client(), |peer| _ = peer.receive_only(&unmasked(0x88, b""))),
+        close(new_client(), |peer| _ = peer.receive_only(&unmasked(0x83, b""))),
+        // The reply is transmitted, and the client waits for the end of the stream.
+        close(new_client(), |peer| peer.receive(&unmasked(0x88, b""))),
+    ];
+    (servers, clients)
+}
+
 /// Proves: L11.
 #[test]
 fn each_way_of_closing_starts_the_closing_timeout() {
-    fn check<R: sansocket::Role>(mut peer: Peer<R>, close: impl Fn(&mut Peer<R>)) {
-        peer.ws.handle_timeout(seconds(100));
-        assert_eq!(peer.ws.poll_timeout(), Some(seconds(130)), "the idle timer runs");
-        close(&mut peer);
-        assert_eq!(peer.ws.state(), State::Closing);
+    fn check<R: sansocket::Role>(mut peer: Peer<R>) {
         assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO));
         peer.ws.handle_timeout(seconds(101));
         assert_eq!(peer.ws.poll_timeout(), Some(seconds(106)));
@@ -273,22 +294,26 @@ fn each_way_of_closing_starts_the_closing_timeout() {
         assert!(!is_closed(&peer));
         peer.ws.handle_timeout(seconds(106));
         assert!(is_closed(&peer));
+        assert_eq!(peer.ws.poll_timeout(), None);
         peer.take_sent();
         peer.receive(b"");
         assert_eq!(peer.take_sent(), b"");
+    }
+    for config in [config(), config().idle_ping(None)] {
+        let (servers, clients) = closing(config);
+        servers.into_iter().for_each(check);
+        clients.into_iter().for_each(check);
+    }
+}
+
+#[test]
+fn without_a_closing_timeout_closing_stops_the_timer() {
+    fn check<R: sansocket::Role>(peer: Peer<R>) {
         assert_eq!(peer.ws.poll_timeout(), None);
     }
-    check(server(config()), |peer| peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap());
-    check(client(config()), |peer| peer.ws.close_without_code(&mut peer.outbox).unwrap());
-    // The reply, or the Close frame of a failure, is not transmitted.
-    for stream in [masked(0x88, b""), masked(0x83, b"")] {
-        check(server(config()), |peer| _ = peer.receive_only(&stream));
-    }
-    for stream in [unmasked(0x88, b""), unmasked(0x83, b"")] {
-        check(client(config()), |peer| _ = peer.receive_only(&stream));
-    }
-    // The reply is transmitted, and the client waits for the end of the stream.
-    check(client(config()), |peer| peer.receive(&unmasked(0x88, b"")));
+    let (servers, clients) = closing(config().closing_timeout(None));
+    servers.into_iter().for_each(check);
+    clients.into_iter().for_each(check);
 }
 
 #[test]
