@@ -309,6 +309,11 @@ fn size_limits_are_checked_at_the_frame_header() {
     let config = Config::default().max_message(10).max_frame(8);
     assert_eq!(events_with(config, &masked(0x82, &[1; 8])).len(), 1);
     fails_with(config, &[0x82, 0x89], 1009, "frame is over the limit");
+    // The same for a frame that lies whole in the input.
+    fails_with(config, &masked(0x82, &[1; 9]), 1009, "frame is over the limit");
+    let large_frames = config.max_frame(100);
+    assert_eq!(events_with(large_frames, &masked(0x82, &[1; 10])).len(), 1);
+    fails_with(large_frames, &masked(0x82, &[1; 11]), 1009, "message is over the limit");
     fails_with(
         config,
         &[masked(0x02, &[1; 8]), vec![0x80, 0x83]].concat(),

@@ -96,6 +96,15 @@ fn a_received_piece_can_be_sent_as_a_fragment() {
     let piece = Piece { part: Part::Binary(&mut bytes), first: false, last: true };
     peer.ws.send_piece(&piece, &mut peer.outbox).unwrap();
     assert_eq!(peer.take_sent(), unmasked(0x82, &[1, 2]));
+    // A client masks the leading character and the text with one key.
+    for lead in ['a', 'é', '€', '😀'] {
+        let mut peer = client(Config::default());
+        let piece = Piece { part: Part::Text { lead: Some(lead), text: "text" }, first: true, last: true };
+        peer.ws.send_piece(&piece, &mut peer.outbox).unwrap();
+        let mut other = server(Config::default());
+        other.receive(&peer.take_sent());
+        assert_eq!(other.seen, [Seen::Text(format!("{lead}text"))]);
+    }
 }
 
 #[test]
@@ -189,8 +198,22 @@ fn a_ping_carries_up_to_125_bytes() {
     assert_eq!(peer.ws.ping(&[0; 126], &mut peer.outbox), Err(SendError::TooLong));
     peer.ws.ping(&[0; 125], &mut peer.outbox).unwrap();
     assert_eq!(peer.take_sent(), unmasked(0x89, &[0; 125]));
+}
+
+#[test]
+fn send_header_takes_a_length_from_0_to_63_bits() {
+    let mut peer = server(Config::default());
+    peer.ws.send_header(Kind::Binary, 0, &mut peer.outbox).unwrap();
+    assert!(peer.ws.can_send(), "no payload is pending");
+    peer.ws.payload_sent(0).unwrap();
+    assert_eq!(peer.ws.payload_sent(1), Err(SendError::PayloadExceeded));
+    peer.take_sent();
     let too_long = peer.ws.send_header(Kind::Binary, 1 << 63, &mut peer.outbox);
     assert_eq!(too_long, Err(SendError::TooLong));
+    assert!(peer.outbox.is_empty() && peer.ws.can_send());
+    peer.ws.send_header(Kind::Binary, (1 << 63) - 1, &mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), [0x82, 127, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]);
+    assert!(!peer.ws.can_send());
 }
 
 /// Proves: L24.

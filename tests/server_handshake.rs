@@ -432,6 +432,37 @@ fn a_request_can_be_rejected_with_any_status_headers_and_body() {
     assert!(response.starts_with("HTTP/1.1 101") && !closed);
 }
 
+/// Proves: R13.
+#[test]
+fn a_rejection_has_the_headers_that_its_status_needs() {
+    let reject = |reject: Reject<'_>| {
+        let (mut peer, _) = requested(Config::default(), &request(""));
+        peer.ws.reject(reject, &mut peer.outbox).unwrap();
+        String::from_utf8(peer.take_sent()).unwrap()
+    };
+    let close = "Connection: close\r\n";
+    for status in [204, 304] {
+        let response = reject(Reject::status(status).headers(&[("X", "y")]));
+        assert_eq!(response, format!("HTTP/1.1 {status} \r\n{close}X: y\r\n\r\n"));
+    }
+    for status in [205, 299, 599] {
+        let response = reject(Reject::status(status));
+        assert_eq!(response, format!("HTTP/1.1 {status} \r\n{close}Content-Length: 0\r\n\r\n"));
+    }
+    let response = reject(Reject::status(405));
+    assert_eq!(header(&response, "Allow"), Some("GET"));
+    let response = reject(Reject::status(426));
+    assert_eq!(header(&response, "Connection"), Some("Upgrade, close"));
+    assert_eq!(header(&response, "Upgrade"), Some("websocket"));
+    assert_eq!(header(&response, "Sec-WebSocket-Version"), Some("13"));
+    // `Allow` is the caller's with any other status.
+    let allow = &[("Allow", "POST")];
+    assert_eq!(header(&reject(Reject::status(403).headers(allow)), "Allow"), Some("POST"));
+    let (mut peer, _) = requested(Config::default(), &request(""));
+    let refused = peer.ws.reject(Reject::status(405).headers(allow), &mut peer.outbox);
+    assert_eq!(refused, Err(AnswerError::InvalidHeader));
+}
+
 /// Proves: R10.
 #[test]
 fn a_refused_request_closes_the_connection_once_the_response_is_transmitted() {

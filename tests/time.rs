@@ -353,6 +353,17 @@ fn a_sent_idle_ping_is_not_sent_again() {
 }
 
 #[test]
+fn input_cancels_a_pending_idle_ping() {
+    let (mut one, mut two) = with_pending_ping();
+    one.receive_only(&masked(0x81, b"a"));
+    two.receive_only(&unmasked(0x8A, b""));
+    assert_eq!([one.ws.poll_timeout(), two.ws.poll_timeout()], [Some(Duration::ZERO); 2]);
+    one.receive(b"");
+    two.receive(b"");
+    assert_eq!([one.take_sent(), two.take_sent()], [b"", b""]);
+}
+
+#[test]
 fn a_pending_idle_ping_waits_for_a_pending_payload() {
     let (mut one, _) = with_pending_ping();
     one.ws.send_header(sansocket::Kind::Binary, 2, &mut one.outbox).unwrap();
