@@ -59,6 +59,7 @@ fn a_correct_response_opens_the_connection() {
         None,
     );
     opened(&response(&[UPGRADE, "Connection: close", CONNECTION, ACCEPT, "Server: x"]), None);
+    opened(&response(&[UPGRADE, CONNECTION, "Connection: close", ACCEPT]), None);
     opened(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("101 Switching Protocols", "101 "), None);
     opened(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("101 Switching Protocols", "101"), None);
     opened(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("HTTP/1.1", "HTTP/1.2"), None);

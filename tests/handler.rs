@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use sansocket::{
     AnswerError, Close, Config, Connect, ControlPayload, Delivery, Error, Handler, Message, Open, OutboxFull,
-    Part, Piece, Reject, Request, Sender, Server, WebSocket,
+    Part, Piece, Reject, Request, Response, Sender, Server, WebSocket,
 };
 
 /// Logs every call.
@@ -31,6 +31,9 @@ impl Handler for Log {
     }
     fn on_pong(&mut self, payload: &ControlPayload, _: &mut Sender<'_>) {
         self.0.push(format!("pong {}", payload.len()));
+    }
+    fn on_refused(&mut self, response: Response<'_>) {
+        self.0.push(format!("refused {}", response.status()));
     }
     fn on_error(&mut self, error: Error) {
         self.0.push(format!("error {error}"));
@@ -214,4 +217,35 @@ fn a_deferred_request_needs_no_outbox_capacity() {
     assert_eq!(ws.dispatch(&mut input, &mut inbox, &mut Vec::new(), &mut Later), Ok(true));
     let mut none = heapless::Vec::<u8, 0>::new();
     assert_eq!(ws.dispatch(&mut input, &mut inbox, &mut none, &mut Later), Ok(false));
+}
+
+#[test]
+fn a_refused_response_is_dispatched() {
+    let mut ws = connecting(Connect::new("a", "/")).ws;
+    let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+    let mut logs = (Log::default(), &mut Log::default());
+    let mut response = *b"HTTP/1.1 302 Found\r\nLocation: /b\r\n\r\n";
+    let mut input = &mut response[..];
+    while ws.dispatch(&mut input, &mut inbox, &mut outbox, &mut logs).unwrap() {}
+    let expected = ["refused 302", "error the server refused with status 302", "close 1006 (not clean)"];
+    assert_eq!([&logs.0.0[..], &logs.1.0[..]], [expected; 2]);
+}
+
+#[test]
+fn a_second_answer_in_a_handler_changes_nothing() {
+    struct Twice;
+    impl Handler for Twice {
+        fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {
+            sender.accept(request.accept()).unwrap();
+            assert_eq!(sender.accept(request.accept()), Err(AnswerError::NoRequest));
+            assert_eq!(sender.state(), sansocket::State::Open);
+        }
+        fn on_open(&mut self, _: Open<'_>, sender: &mut Sender<'_>) {
+            sender.close_without_code().unwrap();
+        }
+    }
+    let mut ws = WebSocket::server(Config::default());
+    let sent = dispatch(&mut ws, request("").as_bytes(), &mut Twice);
+    assert!(sent.starts_with(b"HTTP/1.1 101") && sent.ends_with(b"\r\n\r\n\x88\0"));
+    assert_eq!(sent.windows(4).filter(|bytes| bytes == b"HTTP").count(), 1);
 }

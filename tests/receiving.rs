@@ -114,6 +114,8 @@ fn every_first_byte_is_accepted_or_refused() {
 #[test]
 fn a_length_is_a_strict_64_bit_number_and_allocates_nothing() {
     fails(&[0x82, 0xFE, 0, 125], 1002, "shortest form");
+    // The same for a frame that lies whole in the input.
+    fails(&[&[0x82, 0xFE, 0, 125][..], &KEY, &[0; 125]].concat(), 1002, "shortest form");
     fails(&[0x82, 0xFF, 0, 0, 0, 0, 0, 0], 1002, "shortest form");
     fails(&[0x82, 0xFF, 0x80], 1002, "63 bits");
     fails(&[0x82, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], 1002, "63 bits");

@@ -269,3 +269,22 @@ fn a_message_that_does_not_fit_can_be_sent_in_fragments() {
     peer.receive(&wire);
     assert_eq!(peer.seen, [Seen::Text("message one".into()), Seen::Text("message two".into())]);
 }
+
+#[test]
+fn a_failed_call_draws_no_masking_key() {
+    let (mut one, mut two) = (client(Config::default()), client(Config::default()));
+    let ws = &mut one.ws;
+    let mut none = heapless::Vec::<u8, 0>::new();
+    assert!(ws.send("a", &mut none).is_err());
+    assert!(ws.send_piece(Fragment::new("a", true), &mut none).is_err());
+    assert!(ws.send_header(Kind::Binary, 1, &mut none).is_err());
+    assert!(ws.send_header(Kind::Binary, 1 << 63, &mut one.outbox).is_err());
+    assert!(ws.ping(b"", &mut none).is_err());
+    assert!(ws.ping(&[0; 126], &mut one.outbox).is_err());
+    assert!(ws.close_without_code(&mut none).is_err());
+    assert!(ws.close(CloseCode(0), "", &mut one.outbox).is_err());
+    for peer in [&mut one, &mut two] {
+        peer.ws.send("the same key", &mut peer.outbox).unwrap();
+    }
+    assert_eq!(one.take_sent(), two.take_sent());
+}

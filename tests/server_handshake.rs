@@ -133,10 +133,22 @@ fn a_duplicate_origin_is_refused() {
 /// Proves: S4, S5.
 #[test]
 fn upgrade_and_connection_are_case_insensitive_lists() {
-    for upgrade in ["websocket", "WebSocket", ", h2c,\twebsocket ,,", "h2c\r\nUpgrade: WEBSOCKET"] {
+    for upgrade in [
+        "websocket",
+        "WebSocket",
+        ", h2c,\twebsocket ,,",
+        "h2c\r\nUpgrade: WEBSOCKET",
+        "websocket\r\nUpgrade: h2c",
+    ] {
         accepted(&String::from_utf8(request_with("Upgrade", &format!("Upgrade: {upgrade}\r\n"))).unwrap());
     }
-    for connection in ["upgrade", "keep-alive, Upgrade", ",,UPGRADE,,", "close\r\nConnection: Upgrade"] {
+    for connection in [
+        "upgrade",
+        "keep-alive, Upgrade",
+        ",,UPGRADE,,",
+        "close\r\nConnection: Upgrade",
+        "Upgrade\r\nConnection: close",
+    ] {
         accepted(
             &String::from_utf8(request_with("Connection", &format!("Connection: {connection}\r\n"))).unwrap(),
         );
