@@ -134,23 +134,20 @@ fn an_unanswered_close_ends_without_an_error() {
 
 #[test]
 fn pending_output_is_dropped_after_the_closing_timeout() {
-    for stream in [masked(0x88, b""), masked(0x83, b"")] {
-        let mut ws = WebSocket::<Server>::open(config());
-        let mut inbox = Vec::new();
-        let mut stream = stream;
-        let mut input = &mut stream[..];
-        let mut events = 0;
-        while ws.receive(&mut input, &mut inbox).is_some() {
-            events += 1;
-        }
-        assert!(!ws.is_closed());
-        ws.handle_timeout(seconds(1));
-        ws.handle_timeout(seconds(6));
-        assert!(ws.is_closed());
-        assert!(
-            ws.receive(&mut &mut [][..], &mut inbox).is_none(),
-            "all {events} events were delivered before"
-        );
+    let refused = b"GET / HTTP/1.0\r\n\r\n".to_vec();
+    for (mut peer, stream, events) in [
+        (server(config()), masked(0x88, b""), 1),
+        (server(config()), masked(0x83, b""), 2),
+        (new_server(config()), refused, 2),
+    ] {
+        assert_eq!(peer.receive_only(&stream), events);
+        peer.ws.handle_timeout(seconds(1));
+        peer.ws.handle_timeout(seconds(5));
+        assert!(!is_closed(&peer));
+        peer.ws.handle_timeout(seconds(6));
+        assert!(is_closed(&peer));
+        peer.receive(b"");
+        assert_eq!((peer.take_sent(), peer.seen.len()), (vec![], events));
     }
 }
 
