@@ -502,6 +502,13 @@ fn taking_an_event_twice_does_not_end_the_connection_twice() {
         }
     }
     assert_eq!(events, 2, "one Error and one Close");
+    // The Close is not lost if the same event is taken twice before it.
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let mut stream = masked(0x81, b"\xFF");
+    let ready = ws.poll(&mut stream, &mut inbox).unwrap();
+    assert!(matches!(ws.event(ready, &mut stream, &mut inbox), Some(Event::Error(_))));
+    assert_eq!(ws.event(ready, &mut stream, &mut inbox), None);
+    assert!(matches!(ws.receive(&mut &mut [][..], &mut inbox), Some(Event::Close(_))));
 }
 
 #[test]
@@ -580,11 +587,20 @@ fn missing_is_zero_when_there_is_nothing_to_wait_for() {
     let mut frame = masked(0x82, &binary(300));
     assert!(ws.receive(&mut &mut frame[..3], &mut inbox).is_none());
     assert_eq!(ws.missing(b"", &inbox), 0, "the header is incomplete, and its front was received");
+    // The input continues the header: a length of 385, of which one byte is here.
+    assert!([0, 384].contains(&ws.missing(b"\x81\x85mask", &inbox)));
     assert!(ws.receive(&mut &mut frame[3..100], &mut inbox).is_none());
     assert_eq!(ws.missing(b"", &inbox), 208);
     assert_eq!(ws.missing(&frame[100..300], &inbox), 8);
     assert_eq!(ws.missing(&[&frame[100..], b"\x82"].concat(), &inbox), 0);
     assert_eq!(ws.missing(b"\x81\x85mask", &inbox), 202, "the payload looks like a frame");
+
+    // Frames can follow the request before Open is delivered, but not after the end.
+    let (mut peer, accept) = requested(Config::default(), &request(""));
+    peer.ws.accept(accept, &mut peer.outbox).unwrap();
+    assert_eq!(peer.ws.missing(b"\x82\x85mask", &inbox), 5);
+    peer.ws.receive_eof();
+    assert_eq!(peer.ws.missing(b"\x82\x85mask", &inbox), 0);
 
     // Only another fragment can follow a fragment, and nothing follows a Close.
     let mut ws = server();
