@@ -261,3 +261,12 @@ fn all_heads_of_a_response_must_fit_into_the_inbox_together() {
         }
     }
 }
+
+/// Proves: C7.
+#[test]
+fn the_target_of_a_request_begins_with_a_slash() {
+    for (path, target) in [("", "/"), ("/", "/"), ("?a=b", "/?a=b"), ("/c?a=b", "/c?a=b")] {
+        let request = String::from_utf8(connecting(Connect::new("a", path)).take_sent()).unwrap();
+        assert!(request.starts_with(&format!("GET {target} HTTP/1.1\r\n")), "{request}");
+    }
+}

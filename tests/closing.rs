@@ -4,7 +4,9 @@ mod common;
 
 use common::*;
 use core::time::Duration;
-use sansocket::{CloseCode, CloseError, Config, OutboxFull, Role, SendError, Server, State, WebSocket};
+use sansocket::{
+    CloseCode, CloseError, Config, Fragment, OutboxFull, Role, SendError, Server, State, WebSocket,
+};
 
 fn close(code: u16, reason: &str, clean: bool) -> Seen {
     Seen::Close(code, reason.into(), clean)
@@ -404,5 +406,26 @@ fn a_connection_that_ends_inside_a_frame_still_takes_the_reports_of_its_payload(
     peer.take_sent();
     peer.ws.receive_eof();
     peer.ws.payload_sent(3).unwrap();
+    is_silent(&mut peer);
+}
+
+#[test]
+fn a_fragmented_message_stays_unfinished_after_a_close() {
+    let fragment = || Fragment::new("a", false);
+    let mut peer = server(Config::default());
+    peer.ws.send_piece(fragment(), &mut peer.outbox).unwrap();
+    peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
+    peer.take_sent();
+    assert_eq!(peer.ws.state(), State::Closing);
+    assert_eq!(peer.ws.send_piece(fragment(), &mut peer.outbox), Err(SendError::NotOpen));
+    peer.receive(&masked(0x88, b""));
+    is_silent(&mut peer);
+    // The reply does not wait for the rest of the message.
+    let mut peer = server(Config::default());
+    peer.ws.send_piece(fragment(), &mut peer.outbox).unwrap();
+    peer.take_sent();
+    peer.receive(&masked(0x88, b""));
+    assert_eq!(peer.take_sent(), [0x88, 0]);
+    assert_eq!(peer.ws.send_piece(fragment(), &mut peer.outbox), Err(SendError::NotOpen));
     is_silent(&mut peer);
 }

@@ -146,7 +146,7 @@ fn no_event_is_consumed_while_the_outbox_is_full() {
     let full = ws.dispatch(&mut input, &mut inbox, &mut small, &mut log);
     assert_eq!(full, Err(OutboxFull { needed: 160 }));
     assert!(log.0.is_empty());
-    let mut outbox = Vec::new();
+    let mut outbox = heapless::Vec::<u8, 160>::new();
     while ws.dispatch(&mut input, &mut inbox, &mut outbox, &mut log).unwrap() {}
     // Pending output is sent before the next event.
     let mut ping = masked(0x89, b"");

@@ -66,6 +66,8 @@ fn the_first_fragment_has_the_opcode_and_the_last_has_fin() {
     ws.send_piece(Fragment::new("c", true), &mut peer.outbox).unwrap();
     ws.send_piece(Fragment::new(&[2], true), &mut peer.outbox).unwrap();
     ws.send("d", &mut peer.outbox).unwrap();
+    ws.send_piece(Fragment::new(&[3], false), &mut peer.outbox).unwrap();
+    ws.send_piece(Fragment::new(&[4], true), &mut peer.outbox).unwrap();
     assert_eq!(
         peer.take_sent(),
         [
@@ -75,6 +77,8 @@ fn the_first_fragment_has_the_opcode_and_the_last_has_fin() {
             unmasked(0x80, b"c"),
             unmasked(0x82, &[2]),
             unmasked(0x81, b"d"),
+            unmasked(0x02, &[3]),
+            unmasked(0x80, &[4]),
         ]
         .concat()
     );

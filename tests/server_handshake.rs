@@ -173,7 +173,16 @@ fn exactly_one_key_of_16_bytes_in_base64_is_required() {
         400,
         "more than one Sec-WebSocket-Key",
     );
-    for key in ["", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZ?==", "dGhlIHNhbXBsZSBub25jZQAA", "a"] {
+    for key in [
+        "",
+        "dGhlIHNhbXBsZSBub25jZQ",
+        "dGhlIHNhbXBsZSBub25jZ?==",
+        "dGhlIHNhbXBsZSBub25jZQAA",
+        "a",
+        "==",
+        "dGhlIHNhbXBsZSBub25jZQA==",
+        "dGhlIHNhbXBsZSBub25jZ==",
+    ] {
         let head = request_with("Sec-WebSocket-Key", &format!("Sec-WebSocket-Key: {key}\r\n"));
         refused(&head, 400, "not 16 bytes");
     }
@@ -298,6 +307,11 @@ fn a_target_in_absolute_form_overrides_host() {
     peer.receive_with(&head, |_, event, _| {
         let Event::Request(request) = event else { panic!() };
         assert_eq!((request.host(), request.target()), ("other.example:8080", "/chat?x"));
+    });
+    let mut peer = new_server(Config::default());
+    peer.receive_with(&request_line("GET ws://other.example HTTP/1.1"), |_, event, _| {
+        let Event::Request(request) = event else { panic!() };
+        assert_eq!((request.host(), request.target()), ("other.example", "/"));
     });
     let mut peer = new_server(Config::default());
     peer.receive_with(request("").as_bytes(), |_, event, _| {
@@ -547,6 +561,10 @@ fn plain_requests_let_one_port_serve_pages_too() {
     let (seen, response) = page(&request(""));
     assert_eq!(seen, [Seen::Request("/chat".into()), Seen::Open(None)]);
     assert!(response.starts_with("HTTP/1.1 101"));
+    // Half an upgrade is none.
+    for half in ["Upgrade: websocket", "Connection: Upgrade"] {
+        assert!(page(&format!("GET / HTTP/1.1\r\nHost: a\r\n{half}\r\n\r\n")).1.ends_with("<p>page</p>"));
+    }
     // An HTTP/1.0 request can ask for a page, but not for an upgrade.
     let (seen, response) = page("GET /page HTTP/1.0\r\n\r\n");
     assert_eq!(seen, [Seen::Request("/page".into()), Seen::Close(1006, String::new(), false)]);
