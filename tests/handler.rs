@@ -164,7 +164,7 @@ fn a_client_connection_can_be_dispatched() {
         fn on_open(&mut self, _: Open<'_>, sender: &mut Sender<'_>) {
             sender.ping(b"p").unwrap();
             sender.send("hello").unwrap();
-            sender.close(sansocket::CloseCode::NORMAL, "").unwrap();
+            sender.close(sansocket::CloseCode::NORMAL, "bye").unwrap();
         }
     }
     let mut ws = WebSocket::client(Config::default(), rng());
@@ -177,7 +177,7 @@ fn a_client_connection_can_be_dispatched() {
     while ws.dispatch(&mut input, &mut inbox, &mut outbox, &mut Hello).unwrap() {}
     let mut log = Log::default();
     dispatch(&mut server, &outbox, &mut log);
-    assert_eq!(log.0, ["ping 1", "message Text(\"hello\")", "close 1000 (clean)"]);
+    assert_eq!(log.0, ["ping 1", "message Text(\"hello\")", "close 1000 bye (clean)"]);
 }
 
 /// Proves: R2.
