@@ -1,4 +1,4 @@
-//! What an attacker sends, and what it costs: nothing that grows, and the right code each time.
+//! Hostile input: memory does not grow, and each error gets the right close code.
 
 mod common;
 
@@ -8,21 +8,22 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::process::Command;
 
-/// Counts what the current thread has allocated and not freed, and the most that this ever was.
+/// Counts the bytes that the current thread has allocated and not freed, and the largest count so
+/// far.
 struct Counting;
 
 thread_local! {
-    static HELD: Cell<isize> = const { Cell::new(0) };
-    static MOST: Cell<isize> = const { Cell::new(0) };
+    static CURRENT: Cell<isize> = const { Cell::new(0) };
+    static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
 fn count(bytes: isize) {
-    let held = HELD.get() + bytes;
-    HELD.set(held);
-    MOST.set(MOST.get().max(held));
+    let current = CURRENT.get() + bytes;
+    CURRENT.set(current);
+    PEAK.set(PEAK.get().max(current));
 }
 
-// The tests may do what the crate may not: the allocator's trait asks for it.
+// Only the crate itself forbids unsafe code.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         count(layout.size() as isize);
@@ -37,15 +38,15 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-/// How many bytes of heap `attack` needs at most, beyond what is held before it.
+/// The peak number of heap bytes that `attack` allocates.
 fn heap(attack: impl FnOnce()) -> isize {
-    let before = HELD.get();
-    MOST.set(before);
+    let before = CURRENT.get();
+    PEAK.set(before);
     attack();
-    MOST.get() - before
+    PEAK.get() - before
 }
 
-/// Receives a slice that is sent again and again; returns how many times until the connection ended.
+/// Receives `slice` up to `times` times; returns how many times until the connection ended.
 fn repeat<B: Buffer>(
     ws: &mut WebSocket<Server>,
     slice: &[u8],
@@ -70,29 +71,34 @@ fn repeat<B: Buffer>(
     times
 }
 
+/// Proves: P8, Q7.
 #[test]
-fn p8_q7_a_million_pings_and_a_million_empty_fragments_grow_nothing() {
+fn a_flood_of_pings_or_empty_fragments_does_not_grow_memory() {
     let pings = masked(0x89, b"flood").repeat(100);
     let fragments = [masked(0x01, b""), masked(0x00, b"").repeat(99)].concat();
     let more = masked(0x00, b"").repeat(100);
     let allowed = [masked(0x01, b""), masked(0x00, b"").repeat(98), masked(0x80, b"")].concat();
-    // Buffers of fixed size: not a byte of heap.
+    // Buffers of fixed size need no heap.
     let used = heap(|| {
         let (mut inbox, mut outbox) = (heapless::Vec::<u8, 64>::new(), heapless::Vec::<u8, 64>::new());
         let mut ws = WebSocket::<Server>::open(Config::default());
         assert_eq!(repeat(&mut ws, &pings, 10_000, &mut inbox, &mut outbox), 10_000);
         assert_eq!(ws.state(), State::Open);
         assert_eq!(repeat(&mut ws, &fragments, 1, &mut inbox, &mut outbox), 1);
-        assert_eq!(repeat(&mut ws, &more, 10_000, &mut inbox, &mut outbox), 10, "after 1,024 of them");
+        assert_eq!(
+            repeat(&mut ws, &more, 10_000, &mut inbox, &mut outbox),
+            10,
+            "after 1,024 empty fragments"
+        );
         assert_eq!(outbox[..], [0x88, 2, 0x03, 0xF0]);
-        // In messages that have fewer, as many as one likes.
+        // Messages with fewer empty fragments are not limited in number.
         let mut ws = WebSocket::<Server>::open(Config::default());
         outbox.clear();
         assert_eq!(repeat(&mut ws, &allowed, 10_000, &mut inbox, &mut outbox), 10_000);
         assert_eq!((ws.state(), outbox.len()), (State::Open, 0));
     });
     assert_eq!(used, 0);
-    // Buffers that could grow do not.
+    // Growable buffers do not grow.
     let used = heap(|| {
         let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
         let mut ws = WebSocket::<Server>::open(Config::default());
@@ -105,8 +111,9 @@ fn p8_q7_a_million_pings_and_a_million_empty_fragments_grow_nothing() {
     assert!(used < 128, "{used}");
 }
 
+/// Proves: Q7, F6.
 #[test]
-fn q7_f6_a_declared_length_allocates_nothing() {
+fn a_declared_length_allocates_nothing() {
     for (length, code) in [(i64::MAX as u64, 1009), (u64::MAX, 1002), ((1 << 32) + 5, 1009), (16 << 20, 0)] {
         let mut frame = [0x82, 0xFF, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 5, 6];
         frame[2..10].copy_from_slice(&length.to_be_bytes());
@@ -117,7 +124,7 @@ fn q7_f6_a_declared_length_allocates_nothing() {
             )
         });
         assert!(used < 100, "{length}: {used}");
-        // What a fixed inbox cannot hold is too big, whatever the limits are.
+        // A message that exceeds the capacity of the inbox is too big, even without other limits.
         frame[2..10].copy_from_slice(&length.to_be_bytes());
         let ws = WebSocket::<Server>::open(Config::default().max_frame(u64::MAX).max_message(u64::MAX));
         let code = if length > i64::MAX as u64 { 1002 } else { 1009 };
@@ -125,8 +132,9 @@ fn q7_f6_a_declared_length_allocates_nothing() {
     }
 }
 
+/// Proves: S11, S18.
 #[test]
-fn s11_s18_a_head_that_never_ends_costs_no_more_than_its_limit() {
+fn an_endless_head_uses_no_more_memory_than_its_limit() {
     for (piece, lines, status) in
         [("x", false, 414), ("X: y\r\n", true, 431), ("GET", false, 414), ("A:", true, 431)]
     {
@@ -146,10 +154,10 @@ fn s11_s18_a_head_that_never_ends_costs_no_more_than_its_limit() {
         });
         assert!(used < 3 * 8192, "{piece}: {used}");
     }
-    // 10,000 headers, and a server that takes 100, or all of them.
-    for (most, ended) in [(100, 101), (10_001, 10_000)] {
+    // 10,000 headers, sent to a server that takes 100 and to one that takes all.
+    for (limit, ended) in [(100, 101), (10_001, 10_000)] {
         let used = heap(|| {
-            let mut ws = WebSocket::server(Config::default().max_head(u16::MAX).max_headers(most));
+            let mut ws = WebSocket::server(Config::default().max_head(u16::MAX).max_headers(limit));
             let (mut inbox, mut outbox) = (FixedInbox::<65_536>::new(), FixedInbox::<65_536>::new());
             repeat(&mut ws, b"GET / HTTP/1.1\r\n", 1, &mut inbox, &mut outbox);
             assert_eq!(repeat(&mut ws, b"X:\r\n", 10_000, &mut inbox, &mut outbox), ended);
@@ -159,22 +167,24 @@ fn s11_s18_a_head_that_never_ends_costs_no_more_than_its_limit() {
     }
 }
 
-/// A head of so many bytes, which come one by one: a long line, or many short ones.
+/// Receives `bytes` bytes of a head one by one: one long line, or many short lines.
 fn feed_head(bytes: usize, line: bool) {
     let mut ws = WebSocket::server(Config::default().max_head(u16::MAX).max_headers(u16::MAX));
     let (mut inbox, mut outbox) = (FixedInbox::<65_536>::new(), FixedInbox::<65_536>::new());
     let start: &[u8] = if line { b"GET /" } else { b"GET / HTTP/1.1\r\n" };
     let rest = if line { b"x".iter() } else { b"X: y\r\n".iter() };
-    for octet in start.iter().chain(rest.cycle()).take(bytes) {
-        assert_eq!(repeat(&mut ws, &[*octet], 1, &mut inbox, &mut outbox), 1);
+    for byte in start.iter().chain(rest.cycle()).take(bytes) {
+        assert_eq!(repeat(&mut ws, &[*byte], 1, &mut inbox, &mut outbox), 1);
         assert!(!ws.is_closed());
     }
 }
 
-/// Instructions, where valgrind is there to count them: this test is run again, with a head to feed.
+/// Counts instructions with valgrind, if it is installed: runs this test again with a head to
+/// receive.
+/// Proves: S11, S18.
 #[test]
-fn s11_s18_a_head_that_comes_byte_by_byte_costs_in_proportion_to_its_length() {
-    const NAME: &str = "s11_s18_a_head_that_comes_byte_by_byte_costs_in_proportion_to_its_length";
+fn reading_a_head_byte_by_byte_takes_linear_time() {
+    const NAME: &str = "reading_a_head_byte_by_byte_takes_linear_time";
     if let Ok(head) = std::env::var("SANSOCKET_HEAD") {
         let (bytes, line) = head.split_once(' ').unwrap();
         return feed_head(bytes.parse().unwrap(), line == "line");
@@ -209,14 +219,14 @@ fn s11_s18_a_head_that_comes_byte_by_byte_costs_in_proportion_to_its_length() {
             once / 2_000,
             twice / 4_000
         );
-        // Twice the bytes, twice the work.
+        // Twice the bytes take twice the instructions.
         assert!((19..=21).contains(&(10 * twice / once)), "{shape}: {once}, {twice}");
     }
 }
 
-/// Every line of a request folded: each is refused.
+/// Proves: Q3, S17.
 #[test]
-fn q3_s17_a_folded_header_is_refused_wherever_it_is() {
+fn a_folded_header_is_refused_at_every_position() {
     let head = request("Origin: http://a\r\nX: y\r\n");
     let lines = head.match_indices("\r\n").count() - 1;
     for (at, _) in head.match_indices("\r\n").take(lines) {
@@ -228,14 +238,14 @@ fn q3_s17_a_folded_header_is_refused_wherever_it_is() {
     }
 }
 
-/// What a server answers to a head.
+/// The first line of the response to a head.
 fn answer(head: &[u8]) -> String {
     let mut peer = Peer::new(WebSocket::server(Config::default()));
     peer.receive_with(head, |ws, event, outbox| {
         if let Event::Request(request) = event {
-            // Whatever is looked up.
-            let looks = (request.target().len(), request.host().len(), request.headers().count());
-            assert!(looks.0 > 0 && looks.1 > 0 && looks.2 > 0);
+            // Every accessor works.
+            let lengths = (request.target().len(), request.host().len(), request.headers().count());
+            assert!(lengths.0 > 0 && lengths.1 > 0 && lengths.2 > 0);
             assert!(request.protocols().all(|protocol| !protocol.is_empty()));
             ws.accept(request.accept(), outbox).unwrap();
         }
@@ -243,23 +253,25 @@ fn answer(head: &[u8]) -> String {
     String::from_utf8(peer.take_sent()).unwrap().lines().next().unwrap_or("nothing").to_owned()
 }
 
+/// Proves: Q3, S16.
 #[test]
-fn q3_s16_every_octet_at_every_place_of_a_head_is_taken_or_refused() {
+fn every_byte_at_every_position_of_a_head_is_accepted_or_refused() {
     let head = request("Origin: http://a\r\nSec-WebSocket-Protocol: chat\r\nX: y\r\n").into_bytes();
     for place in 0..head.len() {
-        for octet in (0..=255_u8).filter(|octet| *octet != head[place]) {
+        for byte in (0..=255_u8).filter(|byte| *byte != head[place]) {
             let mut head = head.clone();
-            head[place] = octet;
+            head[place] = byte;
             let line = answer(&head);
-            let control = octet.is_ascii_control() && octet != b'\t';
+            let control = byte.is_ascii_control() && byte != b'\t';
             let expected: &[&str] = if control { &["400"] } else { &["101", "400", "405", "426"] };
-            assert!(expected.iter().any(|status| line.contains(status)), "{place} {octet:#x}: {line}");
+            assert!(expected.iter().any(|status| line.contains(status)), "{place} {byte:#x}: {line}");
         }
     }
     assert!(answer(&head).contains("101"));
 }
 
-/// The code of the Close frame that answers a stream, 0 if none does, with buffers of this kind.
+/// The code of the Close frame that answers a stream, with buffers of type `B`; 0 without a Close
+/// frame.
 fn code<R: Role, B: Buffer + Default>(mut ws: WebSocket<R>, stream: &mut [u8]) -> u16 {
     let (mut inbox, mut outbox) = (B::default(), B::default());
     let mut input = stream;
@@ -267,8 +279,8 @@ fn code<R: Role, B: Buffer + Default>(mut ws: WebSocket<R>, stream: &mut [u8]) -
         ws.transmit(&mut outbox).unwrap();
     }
     ws.transmit(&mut outbox).unwrap();
-    assert_eq!(input, b"", "every slice is used up");
-    // A client masks.
+    assert_eq!(input, b"", "the input is consumed");
+    // The frames of a client are masked.
     match *outbox.bytes() {
         [.., 0x88, 2, high, low] => u16::from_be_bytes([high, low]),
         [.., 0x88, 0x82, a, b, _, _, high, low] => u16::from_be_bytes([high ^ a, low ^ b]),
@@ -277,7 +289,8 @@ fn code<R: Role, B: Buffer + Default>(mut ws: WebSocket<R>, stream: &mut [u8]) -
     }
 }
 
-/// With buffers of fixed size, which need no heap, and with ones that grow, which stay small.
+/// The same code with fixed buffers, which need no heap, and with growable buffers, which stay
+/// small.
 fn code_with_both<R: Role>(open: impl Fn() -> WebSocket<R>, stream: &[u8]) -> u16 {
     let mut memory = [0; 256];
     let copy = &mut memory[..stream.len()];
@@ -289,12 +302,12 @@ fn code_with_both<R: Role>(open: impl Fn() -> WebSocket<R>, stream: &[u8]) -> u1
     fixed
 }
 
-/// The frames that every first octet begins, with these lengths, masked and not, outside a message and inside one.
-fn every_first_octet<R: Role>(open: impl Fn() -> WebSocket<R>, is_server: bool, lengths: &[u8]) {
+/// Tests every first byte with these lengths, masked and unmasked, outside and inside a message.
+fn check_every_first_byte<R: Role>(open: impl Fn() -> WebSocket<R>, is_server: bool, lengths: &[u8]) {
     for first in 0..=255_u8 {
         for second in lengths.iter().flat_map(|length| [*length, length | 0x80]) {
             for inside in [false, true] {
-                // A length of 126 or 127 is followed by the largest that is too long a form.
+                // Behind 126 or 127 comes the largest length that needs a shorter form.
                 let extended: &[u8] = match second & 0x7F {
                     126 => &125_u16.to_be_bytes(),
                     127 => &65_535_u64.to_be_bytes(),
@@ -303,14 +316,14 @@ fn every_first_octet<R: Role>(open: impl Fn() -> WebSocket<R>, is_server: bool, 
                 let before = if inside { frame(0x01, is_server, b"a") } else { Vec::new() };
                 let code = code_with_both(&open, &[&before[..], &[first, second], extended].concat());
                 let (fin, opcode, length) = (first & 0x80 != 0, first & 0xF, second & 0x7F);
-                let fault = first & 0x70 != 0
+                let is_invalid = first & 0x70 != 0
                     || !matches!(opcode, 0..=2 | 8..=10)
                     || opcode >= 8 && (!fin || length > 125 || opcode == 8 && length == 1)
                     || (opcode == 0) != inside && opcode < 8
                     || (second & 0x80 == 0) == is_server
                     || length >= 126;
-                // A server's empty frames are complete with these two octets.
-                let expected = match fault {
+                // An empty frame of a server is complete with these two bytes.
+                let expected = match is_invalid {
                     true => 1002,
                     false if first == 0x88 && second == 0 => 1005,
                     false => 0,
@@ -321,30 +334,33 @@ fn every_first_octet<R: Role>(open: impl Fn() -> WebSocket<R>, is_server: bool, 
     }
 }
 
+/// Proves: F1, F2, F5, G2, G3, K2.
 #[test]
-fn f1_f2_f5_g2_g3_k2_every_first_two_octets_in_every_state_end_as_section_5_says() {
+fn every_pair_of_first_header_bytes_is_accepted_or_refused() {
     let all: Vec<u8> = (0..=127).collect();
-    every_first_octet(|| WebSocket::<Server>::open(Config::default()), true, &all);
+    check_every_first_byte(|| WebSocket::<Server>::open(Config::default()), true, &all);
     let kinds = [0, 1, 2, 60, 125, 126, 127];
-    every_first_octet(|| WebSocket::<TestClient>::open(Config::default(), rng()), false, &kinds);
+    check_every_first_byte(|| WebSocket::<TestClient>::open(Config::default(), rng()), false, &kinds);
 }
 
+/// Proves: L7, X1, X2, X3, X4, X5.
 #[test]
-fn l7_x1_x2_x3_x4_x5_every_close_code_is_echoed_or_fails_the_connection() {
+fn every_close_code_is_echoed_or_fails_the_connection() {
     for code in 0..=u16::MAX {
         let answer = code_with_both(
             || WebSocket::<Server>::open(Config::default()),
             &masked(0x88, &code.to_be_bytes()),
         );
-        // Section 7.4, and IANA's registry: 1012, 1013 and 1014.
+        // Section 7.4, and 1012 to 1014 from IANA's registry.
         let valid = matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999);
         assert_eq!(answer, if valid { code } else { 1002 });
     }
 }
 
+/// Proves: T1, T3, T6.
 #[test]
-fn t1_t3_t6_the_neighbourhood_of_table_3_7_of_the_unicode_standard_is_judged_on_its_octet() {
-    // First octets on both sides of each boundary, and for each the second octets likewise; third and fourth too.
+fn text_around_the_boundaries_of_utf8_fails_at_the_first_wrong_byte() {
+    // Bytes on both sides of each boundary in table 3-7 of the Unicode standard.
     let firsts = [
         0x7F, 0x80, 0xBF, 0xC0, 0xC1, 0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4,
         0xF5, 0xFF,
@@ -365,11 +381,11 @@ fn t1_t3_t6_the_neighbourhood_of_table_3_7_of_the_unicode_standard_is_judged_on_
                     for delivery in [Delivery::Whole, Delivery::Pieces] {
                         let mut peer = server(Config::default().delivery(delivery));
                         let stream = masked(0x81, &text);
-                        let failed_at = stream.iter().position(|octet| {
-                            peer.receive(&[*octet]);
+                        let failed_at = stream.iter().position(|byte| {
+                            peer.receive(&[*byte]);
                             peer.seen.iter().any(|seen| matches!(seen, Seen::Error(_)))
                         });
-                        // The first octet after which what has come is no beginning of any text.
+                        // The first byte after which no continuation can be valid.
                         let wrong = (0..text.len()).find(|&end| {
                             core::str::from_utf8(&text[..=end])
                                 .is_err_and(|error| error.error_len().is_some())
@@ -382,8 +398,9 @@ fn t1_t3_t6_the_neighbourhood_of_table_3_7_of_the_unicode_standard_is_judged_on_
     }
 }
 
+/// Proves: G5, L5, L13, L19.
 #[test]
-fn g5_l5_l13_l19_closes_within_fragments_and_data_after_a_close() {
+fn a_close_between_fragments_discards_all_later_input() {
     let mut peer = server(Config::default());
     let after = [masked(0x00, b"b"), masked(0x80, b"c"), masked(0x81, b"d"), vec![0xFF; 100]].concat();
     peer.receive(&[masked(0x01, b"a"), masked(0x88, &close_body(1000, "")), after].concat());

@@ -1,4 +1,4 @@
-//! RFC 6455 section 4.1: what a client asks and what it takes for an answer.
+//! RFC 6455 section 4.1: the request of a client, and the responses that it accepts.
 
 mod common;
 
@@ -7,23 +7,13 @@ use sansocket::{
     CloseError, Config, Connect, ConnectError, Error, Event, OutboxFull, SendError, State, WebSocket,
 };
 
-/// The accept value that answers a request.
-fn accept_of(request: &[u8]) -> String {
-    let mut server = Peer::new(WebSocket::server(Config::default()));
-    server.receive_with(request, |ws, event, outbox| {
-        if let Event::Request(request) = event {
-            ws.accept(request.accept(), outbox).unwrap();
-        }
-    });
-    header(&String::from_utf8(server.take_sent()).unwrap(), "Sec-WebSocket-Accept").unwrap().to_owned()
-}
-
-/// What a client that has offered `chat` and `v2` says to a response in which `ACCEPT` stands for the right value.
-fn answered(response: &str) -> Vec<Seen> {
+/// The events of a client that offered `chat` and `v2`. `ACCEPT` in the response stands for the
+/// right value.
+fn events_of(response: &str) -> Vec<Seen> {
     let mut peer = connecting(Connect::new("a", "/").protocols(&["chat", "v2"]));
-    let accept = accept_of(&peer.take_sent());
+    let accept = accept_value_of(&peer.take_sent());
     peer.receive(response.replace("ACCEPT", &accept).as_bytes());
-    assert_eq!(peer.take_sent(), b"", "a client sends nothing to a server that it refuses");
+    assert_eq!(peer.take_sent(), b"", "a client sends nothing behind its request");
     assert_eq!(
         peer.ws.state(),
         if matches!(peer.seen[..], [Seen::Open(_), ..]) { State::Open } else { State::Closed }
@@ -31,7 +21,7 @@ fn answered(response: &str) -> Vec<Seen> {
     peer.take_seen()
 }
 
-/// A response with these header lines.
+/// A response with status 101 and these header lines.
 fn response(lines: &[&str]) -> String {
     format!("HTTP/1.1 101 Switching Protocols\r\n{}\r\n\r\n", lines.join("\r\n"))
 }
@@ -42,7 +32,7 @@ const ACCEPT: &str = "Sec-WebSocket-Accept: ACCEPT";
 
 #[track_caller]
 fn refused(response: &str, because: &str) {
-    let seen = answered(response);
+    let seen = events_of(response);
     let ([Seen::Error(error), Seen::Close(1006, _, false)]
     | [Seen::Refused(_), Seen::Error(error), Seen::Close(1006, _, false)]) = &seen[..]
     else {
@@ -53,11 +43,12 @@ fn refused(response: &str, because: &str) {
 
 #[track_caller]
 fn opened(response: &str, protocol: Option<&str>) {
-    assert_eq!(answered(response), [Seen::Open(protocol.map(Into::into))], "{response}");
+    assert_eq!(events_of(response), [Seen::Open(protocol.map(Into::into))], "{response}");
 }
 
+/// Proves: D1, D2, D3, D4, D7.
 #[test]
-fn d1_d2_d3_d4_d7_a_right_response_opens() {
+fn a_correct_response_opens_the_connection() {
     opened(&response(&[UPGRADE, CONNECTION, ACCEPT]), None);
     opened(
         &response(&[
@@ -68,13 +59,15 @@ fn d1_d2_d3_d4_d7_a_right_response_opens() {
         None,
     );
     opened(&response(&[UPGRADE, "Connection: close", CONNECTION, ACCEPT, "Server: x"]), None);
+    opened(&response(&[UPGRADE, CONNECTION, "Connection: close", ACCEPT]), None);
     opened(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("101 Switching Protocols", "101 "), None);
     opened(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("101 Switching Protocols", "101"), None);
     opened(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("HTTP/1.1", "HTTP/1.2"), None);
 }
 
+/// Proves: D2, D3, D4.
 #[test]
-fn d2_d3_d4_what_is_missing_or_wrong_fails() {
+fn a_missing_or_wrong_header_fails_the_handshake() {
     refused(&response(&[CONNECTION, ACCEPT]), "Upgrade header");
     refused(&response(&["Upgrade: websocket, h2c", CONNECTION, ACCEPT]), "Upgrade header");
     refused(&response(&[UPGRADE, UPGRADE, CONNECTION, ACCEPT]), "Upgrade header");
@@ -89,8 +82,9 @@ fn d2_d3_d4_what_is_missing_or_wrong_fails() {
     refused(&response(&[UPGRADE, CONNECTION, "Sec-WebSocket-Accept:"]), "answer the key");
 }
 
+/// Proves: D5, D6, D8, D10, N1, N4.
 #[test]
-fn d5_d6_d8_d10_n1_n4_only_what_was_offered_once_and_well_formed() {
+fn unoffered_duplicate_or_malformed_headers_fail_the_handshake() {
     opened(&response(&[UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Protocol: v2"]), Some("v2"));
     for protocol in ["V2", "v", "chat, v2", "", "chat,"] {
         let line = format!("Sec-WebSocket-Protocol: {protocol}");
@@ -110,8 +104,9 @@ fn d5_d6_d8_d10_n1_n4_only_what_was_offered_once_and_well_formed() {
     refused(&response(&[UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Extensions: a;"]), "malformed");
 }
 
+/// Proves: D1, R1.
 #[test]
-fn d1_r1_another_status_is_lent_with_its_headers() {
+fn another_status_is_reported_with_its_headers() {
     let mut ws = WebSocket::client(Config::default(), rng());
     let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
     ws.connect(Connect::new("a", "/"), &mut outbox).unwrap();
@@ -127,12 +122,13 @@ fn d1_r1_another_status_is_lent_with_its_headers() {
     for status in ["200 OK", "401 ", "403 Forbidden", "426 ", "500 x", "999 y"] {
         refused(&format!("HTTP/1.1 {status}\r\n\r\n"), &status[..3]);
     }
-    // A folded header does not keep the status from the caller: RFC 9112 section 5.2.
+    // With a folded header, the status is still reported: RFC 9112 section 5.2.
     refused("HTTP/1.1 401 x\r\nWWW-Authenticate: Basic\r\n realm=a\r\n\r\n", "401");
 }
 
+/// Proves: D9, Q3.
 #[test]
-fn d9_q3_the_response_is_strict_http() {
+fn a_response_that_is_not_strict_http_fails() {
     refused(&response(&[UPGRADE, CONNECTION, ACCEPT]).replace("HTTP/1.1", "HTTP/1.0"), "older than 1.1");
     for line in
         ["HTTP/1.1 ", "HTTP/1.1  101 x", "HTTP/2 101 x", "101 x", "", "HTTP/1.1 01 x", "GET / HTTP/1.1"]
@@ -151,8 +147,9 @@ fn d9_q3_the_response_is_strict_http() {
     }
 }
 
+/// Proves: D12, D13.
 #[test]
-fn d12_d13_interim_responses_are_skipped_and_share_the_limit_of_the_head() {
+fn interim_responses_are_skipped_and_share_the_head_limit() {
     let interim = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: a\r\nUpgrade: x\r\n\r\n";
     opened(
         &(interim.to_owned() + &response(&[UPGRADE, CONNECTION, ACCEPT, "Sec-WebSocket-Protocol: chat"])),
@@ -163,18 +160,20 @@ fn d12_d13_interim_responses_are_skipped_and_share_the_limit_of_the_head() {
     refused(&response(&["X: y"; 101]), "too many headers");
 }
 
+/// Proves: D11.
 #[test]
-fn d11_frames_behind_the_response_are_kept() {
+fn frames_after_the_response_are_kept() {
     let mut peer = connecting(Connect::new("a", "/"));
-    let accept = accept_of(&peer.take_sent());
+    let accept = accept_value_of(&peer.take_sent());
     let head = response(&[UPGRADE, CONNECTION, ACCEPT]).replace("ACCEPT", &accept);
     let bytes = [head.as_bytes(), &unmasked(0x81, b"one")].concat();
     peer.receive(&bytes);
     assert_eq!(peer.seen, [Seen::Open(None), Seen::Text("one".into())]);
 }
 
+/// Proves: C11, C13, C17.
 #[test]
-fn c11_c13_c17_each_request_has_a_new_key_once() {
+fn each_request_has_one_new_key_and_one_version() {
     let mut ws = rand::rng();
     let mut keys = std::collections::HashSet::new();
     for _ in 0..100 {
@@ -189,8 +188,9 @@ fn c11_c13_c17_each_request_has_a_new_key_once() {
     }
 }
 
+/// Proves: C19, L24.
 #[test]
-fn c19_l24_no_data_before_the_response() {
+fn no_data_is_sent_before_the_response() {
     let mut peer = connecting(Connect::new("a", "/"));
     peer.take_sent();
     assert_eq!(peer.ws.send("early", &mut peer.outbox), Err(SendError::NotOpen));
@@ -198,8 +198,9 @@ fn c19_l24_no_data_before_the_response() {
     assert!(peer.outbox.is_empty());
 }
 
+/// Proves: C18.
 #[test]
-fn c18_what_connect_is_given_is_checked_and_a_refusal_to_send_it_changes_nothing() {
+fn connect_checks_its_arguments_and_an_error_changes_nothing() {
     let mut peer = Peer::new(WebSocket::client(Config::default(), rng()));
     let connect = Connect::new("a", "/");
     for (connect, error) in [
@@ -225,10 +226,47 @@ fn c18_what_connect_is_given_is_checked_and_a_refusal_to_send_it_changes_nothing
 }
 
 #[test]
-fn input_before_the_request_is_not_taken() {
+fn input_before_the_request_is_not_consumed() {
     let mut ws = WebSocket::client(Config::default(), rng());
     let mut bytes = *b"early";
     let mut input = &mut bytes[..];
     assert!(ws.receive(&mut input, &mut Vec::new()).is_none());
     assert_eq!(input, b"early");
+}
+
+/// Proves: D12, D13.
+#[test]
+fn all_heads_of_a_response_must_fit_into_the_inbox_together() {
+    let interim = "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n".repeat(2);
+    let request = connecting(Connect::new("a", "/")).take_sent();
+    let stream = interim + &response_to(&request);
+    for size in [1, 7, stream.len()] {
+        for (capacity, opens) in [(stream.len(), true), (stream.len() - 1, false)] {
+            let mut ws = connecting(Connect::new("a", "/")).ws;
+            let (mut memory, mut seen) = (vec![0; capacity], Vec::new());
+            let mut inbox = sansocket::Slice::new(&mut memory);
+            for slice in stream.clone().into_bytes().chunks_mut(size) {
+                let mut input = slice;
+                while let Some(event) = ws.receive(&mut input, &mut inbox) {
+                    push(&mut seen, &event);
+                }
+            }
+            match &seen[..] {
+                [Seen::Open(None)] => assert!(opens, "{size}"),
+                [Seen::Error(error), Seen::Close(1006, ..)] => {
+                    assert!(!opens && error.contains("over the limit"), "{size}: {error}");
+                }
+                other => panic!("{size}: {other:?}"),
+            }
+        }
+    }
+}
+
+/// Proves: C7.
+#[test]
+fn the_target_of_a_request_begins_with_a_slash() {
+    for (path, target) in [("", "/"), ("/", "/"), ("?a=b", "/?a=b"), ("/c?a=b", "/c?a=b")] {
+        let request = String::from_utf8(connecting(Connect::new("a", path)).take_sent()).unwrap();
+        assert!(request.starts_with(&format!("GET {target} HTTP/1.1\r\n")), "{request}");
+    }
 }

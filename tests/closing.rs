@@ -1,17 +1,20 @@
-//! RFC 6455 sections 5.5.1 and 7: how a connection ends.
+//! RFC 6455 sections 5.5.1 and 7: the end of a connection.
 
 mod common;
 
 use common::*;
 use core::time::Duration;
-use sansocket::{CloseCode, CloseError, Config, OutboxFull, Role, SendError, State, WebSocket};
+use sansocket::{
+    CloseCode, CloseError, Config, Fragment, OutboxFull, Role, SendError, Server, State, WebSocket,
+};
 
 fn close(code: u16, reason: &str, clean: bool) -> Seen {
     Seen::Close(code, reason.into(), clean)
 }
 
+/// Proves: L6, L7, L9, L10, L14, L15, L16.
 #[test]
-fn l6_l7_l9_l10_l14_l15_l16_a_server_answers_a_close_and_is_closed() {
+fn a_server_answers_a_close_and_is_closed() {
     for (body, code, reason, answer) in [
         (close_body(1000, "bye"), 1000, "bye", &1000_u16.to_be_bytes()[..]),
         (close_body(4999, ""), 4999, "", &4999_u16.to_be_bytes()),
@@ -20,7 +23,7 @@ fn l6_l7_l9_l10_l14_l15_l16_a_server_answers_a_close_and_is_closed() {
     ] {
         let mut peer = server(Config::default());
         let left = peer.receive_with(&masked(0x88, &body), |ws, _, _| {
-            assert_eq!(ws.state(), State::Closing, "until the reply is transmitted");
+            assert_eq!(ws.state(), State::Closing, "closing until the reply is transmitted");
         });
         assert_eq!(left, b"");
         assert_eq!(peer.take_seen(), [close(code, reason, true)]);
@@ -29,8 +32,9 @@ fn l6_l7_l9_l10_l14_l15_l16_a_server_answers_a_close_and_is_closed() {
     }
 }
 
+/// Proves: L11.
 #[test]
-fn l11_a_client_waits_for_the_end_of_the_stream_or_the_closing_timeout() {
+fn a_client_waits_for_the_end_of_the_stream_or_the_closing_timeout() {
     let closing = || {
         let mut peer = client(Config::default().closing_timeout(Some(Duration::from_secs(5))));
         peer.receive(&unmasked(0x88, &close_body(1001, "going")));
@@ -51,8 +55,9 @@ fn l11_a_client_waits_for_the_end_of_the_stream_or_the_closing_timeout() {
     assert_eq!(peer.ws.poll_timeout(), None);
 }
 
+/// Proves: L5, L9.
 #[test]
-fn l5_l9_after_our_close_messages_still_come_until_the_peers_and_none_can_be_sent() {
+fn after_our_close_messages_are_received_but_not_sent() {
     let mut peer = server(Config::default());
     peer.ws.close(CloseCode::GOING_AWAY, "restart", &mut peer.outbox).unwrap();
     assert_eq!(peer.take_sent(), unmasked(0x88, &close_body(1001, "restart")));
@@ -61,7 +66,8 @@ fn l5_l9_after_our_close_messages_still_come_until_the_peers_and_none_can_be_sen
     assert_eq!(peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox), Err(CloseError::NotOpen));
     peer.receive(&[masked(0x81, b"before"), masked(0x89, b"p")].concat());
     assert_eq!(peer.take_seen(), [Seen::Text("before".into()), Seen::Ping(b"p".into())]);
-    // p3: "unless it already received a Close frame": our own does not matter.
+    // A Ping is answered "unless it already received a Close frame" (section 5.5.2). Our own Close
+    // does not matter.
     assert_eq!(peer.take_sent(), unmasked(0x8A, b"p"));
     assert!(!is_closed(&peer));
     peer.receive(&[masked(0x88, &close_body(1001, "")), masked(0x81, b"after")].concat());
@@ -70,8 +76,9 @@ fn l5_l9_after_our_close_messages_still_come_until_the_peers_and_none_can_be_sen
     assert!(is_closed(&peer));
 }
 
+/// Proves: P3, L12.
 #[test]
-fn p3_l12_pings_after_our_close_are_answered_and_simultaneous_closes_complete() {
+fn pings_after_our_close_are_answered_and_crossing_closes_complete() {
     let mut one = server(Config::default());
     let mut two = client(Config::default());
     one.ws.close(CloseCode(4000), "one", &mut one.outbox).unwrap();
@@ -89,8 +96,9 @@ fn p3_l12_pings_after_our_close_are_answered_and_simultaneous_closes_complete() 
     assert!(is_closed(&two));
 }
 
+/// Proves: L1, L2, L4, X1, X2, X3, X4, X5.
 #[test]
-fn l1_l2_l4_x1_x2_x3_x4_x5_a_close_frame_that_is_wrong_fails_with_the_right_code() {
+fn an_invalid_close_frame_fails_with_the_right_code() {
     let answer = |body: &[u8]| {
         let mut peer = server(Config::default());
         peer.receive(&masked(0x88, body));
@@ -116,8 +124,9 @@ fn l1_l2_l4_x1_x2_x3_x4_x5_a_close_frame_that_is_wrong_fails_with_the_right_code
     }
 }
 
+/// Proves: L3, X1, X2, X6.
 #[test]
-fn l3_x1_x2_x6_what_close_is_given_is_checked_and_changes_nothing() {
+fn close_checks_its_arguments_and_an_error_changes_nothing() {
     let mut peer = server(Config::default());
     for code in (0..=999).chain([1004, 1005, 1006, 1010, 1015, 1016, 2999, 5000, u16::MAX]) {
         assert_eq!(
@@ -138,13 +147,14 @@ fn l3_x1_x2_x6_what_close_is_given_is_checked_and_changes_nothing() {
     assert!(peer.outbox.is_empty() && small.is_empty() && peer.ws.state() == State::Open);
     peer.ws.close(CloseCode::NORMAL, &"x".repeat(123), &mut peer.outbox).unwrap();
     assert_eq!(peer.take_sent(), unmasked(0x88, &close_body(1000, &"x".repeat(123))));
-    // A client may say which extensions it misses.
+    // A client can name the extensions that it misses.
     let mut peer = client(Config::default());
     peer.ws.close(CloseCode::MISSING_EXTENSION, "x-needed", &mut peer.outbox).unwrap();
 }
 
+/// Proves: L14.
 #[test]
-fn l14_a_close_without_code_is_1005_and_is_answered_without_code() {
+fn an_empty_close_is_reported_as_1005_and_gets_an_empty_reply() {
     let mut one = client(Config::default());
     let mut two = server(Config::default());
     one.ws.close_without_code(&mut one.outbox).unwrap();
@@ -156,8 +166,9 @@ fn l14_a_close_without_code_is_1005_and_is_answered_without_code() {
     assert_eq!(one.take_seen(), [close(1005, "", true)]);
 }
 
+/// Proves: L17, L19, X7, Q4.
 #[test]
-fn l17_l19_x7_q4_a_fault_sends_its_code_and_later_input_is_dropped_unread() {
+fn a_protocol_error_sends_its_close_code_and_discards_later_input() {
     for (stream, code) in [
         (masked(0x83, b""), 1002),
         (masked(0x81, b"\xFF"), 1007),
@@ -169,7 +180,7 @@ fn l17_l19_x7_q4_a_fault_sends_its_code_and_later_input_is_dropped_unread() {
         let [Seen::Error(error), Seen::Close(1006, _, false)] = &peer.seen[..] else {
             panic!("{:?}", peer.seen)
         };
-        assert!(error.contains(&code.to_string()), "an error says what is sent: {error}");
+        assert!(error.contains(&code.to_string()), "the error names the code that is sent: {error}");
         peer.receive(&masked(0x81, b"more"));
         peer.eof();
         assert_eq!(peer.take_sent(), unmasked(0x88, &u16::to_be_bytes(code)));
@@ -178,8 +189,9 @@ fn l17_l19_x7_q4_a_fault_sends_its_code_and_later_input_is_dropped_unread() {
     }
 }
 
+/// Proves: L17, L18.
 #[test]
-fn l17_l18_a_fault_after_our_own_close_sends_nothing_more() {
+fn a_protocol_error_after_our_close_sends_nothing() {
     let mut peer = server(Config::default());
     peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
     peer.take_sent();
@@ -193,22 +205,23 @@ fn ends_at_eof<R: Role>(mut peer: Peer<R>) {
     peer.take_sent();
     peer.take_seen();
     peer.ws.receive_eof();
-    assert!(is_closed(&peer), "at once");
+    assert!(is_closed(&peer), "closed at once");
     peer.receive(b"");
     let [Seen::Error(error), Seen::Close(1006, _, false)] = &peer.seen[..] else { panic!("{:?}", peer.seen) };
     assert!(error.contains("stream ended"));
     assert_eq!(peer.take_sent(), b"");
     peer.eof();
     peer.receive(b"anything");
-    assert_eq!(peer.seen.len(), 2, "exactly once");
+    assert_eq!(peer.seen.len(), 2, "an Error and a Close, exactly once");
     assert_eq!(peer.ws.poll_timeout(), None);
 }
 
+/// Proves: L14, L21.
 #[test]
-fn l14_l21_the_end_of_the_stream_without_a_close_is_1006() {
+fn the_end_of_the_stream_without_a_close_is_reported_as_1006() {
     ends_at_eof(server(Config::default()));
     ends_at_eof(client(Config::default()));
-    ends_at_eof(Peer::new(WebSocket::server(Config::default())));
+    ends_at_eof(new_server(Config::default()));
     ends_at_eof(connecting(sansocket::Connect::new("a", "/")));
     let mut peer = server(Config::default());
     peer.receive(&masked(0x81, b"whole")[..5]);
@@ -216,13 +229,12 @@ fn l14_l21_the_end_of_the_stream_without_a_close_is_1006() {
     let mut peer = client(Config::default());
     peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
     ends_at_eof(peer);
-    let mut peer = Peer::new(WebSocket::server(Config::default()));
-    peer.receive_with(request("").as_bytes(), |_, _, _| {});
-    ends_at_eof(peer);
+    ends_at_eof(requested(Config::default(), &request("")).0);
 }
 
+/// Proves: L13.
 #[test]
-fn l13_after_the_closing_handshake_input_is_discarded_without_an_error() {
+fn input_after_the_closing_handshake_is_discarded_without_an_error() {
     let mut peer = server(Config::default());
     peer.receive(&masked(0x88, b""));
     peer.take_seen();
@@ -231,13 +243,14 @@ fn l13_after_the_closing_handshake_input_is_discarded_without_an_error() {
     assert!(peer.seen.is_empty() && is_closed(&peer));
 }
 
+/// Proves: L8.
 #[test]
-fn l8_a_reply_waits_until_a_payload_that_the_caller_owes_is_sent() {
+fn the_close_reply_waits_for_a_pending_payload() {
     let mut peer = server(Config::default());
     peer.ws.send_header(sansocket::Kind::Binary, 3, &mut peer.outbox).unwrap();
     peer.take_sent();
     peer.receive(&masked(0x88, &close_body(1000, "")));
-    assert_eq!(peer.take_sent(), b"", "nothing is interleaved into a frame");
+    assert_eq!(peer.take_sent(), b"", "nothing is sent inside a frame");
     assert!(!is_closed(&peer));
     peer.ws.payload_sent(2).unwrap();
     peer.ws.transmit(&mut peer.outbox).unwrap();
@@ -248,13 +261,171 @@ fn l8_a_reply_waits_until_a_payload_that_the_caller_owes_is_sent() {
     assert!(is_closed(&peer));
 }
 
+/// Proves: P3.
 #[test]
-fn p3_a_received_close_drops_an_owed_pong() {
-    let mut ws = WebSocket::<sansocket::Server>::open(Config::default());
+fn a_received_close_drops_a_pending_pong() {
+    let mut ws = WebSocket::<Server>::open(Config::default());
     let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
     let mut stream = [masked(0x89, b"p"), masked(0x88, b"")].concat();
     let mut input = &mut stream[..];
     while ws.receive(&mut input, &mut inbox).is_some() {}
     ws.transmit(&mut outbox).unwrap();
     assert_eq!(outbox, [0x88, 0]);
+}
+
+/// A server and a client that are open, each with a Ping that the other side sent and no Pong
+/// transmitted yet.
+fn with_pending_pong() -> (Peer<Server>, Peer<TestClient>) {
+    let (mut one, mut two) = (server(Config::default()), client(Config::default()));
+    assert_eq!(one.receive_only(&masked(0x89, b"p")), 1);
+    assert_eq!(two.receive_only(&unmasked(0x89, b"p")), 1);
+    (one, two)
+}
+
+/// Checks that the connection is closed and that nothing is transmitted any more.
+#[track_caller]
+fn is_silent<R: Role>(peer: &mut Peer<R>) {
+    assert!(is_closed(peer));
+    assert_eq!(peer.ws.poll_timeout(), None);
+    peer.receive(b"anything");
+    assert_eq!(peer.take_sent(), b"");
+    assert_eq!(peer.ws.poll_timeout(), None);
+}
+
+#[test]
+fn the_end_of_the_stream_drops_a_pending_pong() {
+    let (mut one, mut two) = with_pending_pong();
+    one.ws.receive_eof();
+    two.ws.receive_eof();
+    is_silent(&mut one);
+    is_silent(&mut two);
+}
+
+#[test]
+fn the_closing_timeout_drops_a_pending_pong() {
+    let mut peer = server(Config::default().closing_timeout(Some(Duration::from_secs(5))));
+    peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
+    peer.take_sent();
+    assert_eq!(peer.receive_only(&masked(0x89, b"p")), 1);
+    peer.ws.handle_timeout(Duration::from_secs(1));
+    peer.ws.handle_timeout(Duration::from_secs(6));
+    is_silent(&mut peer);
+    assert_eq!(peer.take_seen(), [Seen::Ping(b"p".into()), close(1006, "", false)]);
+}
+
+/// Proves: L17.
+#[test]
+fn a_protocol_error_drops_a_pending_pong() {
+    let (mut one, mut two) = with_pending_pong();
+    one.receive(&masked(0x83, b""));
+    assert_eq!(one.take_sent(), unmasked(0x88, &1002_u16.to_be_bytes()));
+    is_silent(&mut one);
+    two.receive(&unmasked(0x83, b""));
+    assert_eq!(two.take_sent()[..2], [0x88, 0x82]);
+    is_silent(&mut two);
+}
+
+#[test]
+fn a_failed_client_is_closed_once_its_close_frame_is_transmitted() {
+    for broken in [unmasked(0x83, b""), masked(0x81, b"a"), unmasked(0x81, b"\xFF"), unmasked(0x88, b"x")] {
+        let mut peer = client(Config::default());
+        assert_eq!(peer.receive_only(&broken), 2, "an Error and a Close");
+        assert_eq!(peer.ws.state(), State::Closing);
+        peer.ws.transmit(&mut peer.outbox).unwrap();
+        assert_eq!(peer.take_sent().len(), 8);
+        is_silent(&mut peer);
+    }
+}
+
+/// Checks a connection whose last output is pending.
+#[track_caller]
+fn drops_it_at_eof<R: Role>(mut peer: Peer<R>) {
+    assert_eq!(peer.ws.state(), State::Closing);
+    peer.take_seen();
+    peer.ws.receive_eof();
+    is_silent(&mut peer);
+    assert!(peer.seen.is_empty(), "all events were delivered before");
+}
+
+#[test]
+fn the_end_of_the_stream_drops_a_pending_close_or_response() {
+    for stream in [masked(0x83, b""), masked(0x88, b"")] {
+        let mut peer = server(Config::default());
+        peer.receive_only(&stream);
+        drops_it_at_eof(peer);
+    }
+    for stream in [unmasked(0x83, b""), unmasked(0x88, b"")] {
+        let mut peer = client(Config::default());
+        peer.receive_only(&stream);
+        drops_it_at_eof(peer);
+    }
+    let mut peer = new_server(Config::default());
+    peer.receive_only(b"GET / HTTP/1.0\r\n\r\n");
+    drops_it_at_eof(peer);
+}
+
+#[test]
+fn events_that_are_pending_at_the_end_of_the_stream_are_still_delivered() {
+    // The Error was delivered, the Close not yet.
+    let mut peer = server(Config::default());
+    let mut stream = masked(0x83, b"");
+    let ready = peer.ws.poll(&mut stream, &mut peer.inbox).unwrap();
+    push(&mut peer.seen, &peer.ws.event(ready, &mut stream, &mut peer.inbox).unwrap());
+    peer.ws.receive_eof();
+    is_silent(&mut peer);
+    assert!(matches!(&peer.seen[..], [Seen::Error(error), Seen::Close(1006, ..)] if error.contains("1002")));
+    // The request was accepted, and Open is not delivered yet.
+    let (mut peer, accept) = requested(Config::default(), &request(""));
+    peer.ws.accept(accept, &mut peer.outbox).unwrap();
+    peer.take_sent();
+    peer.take_seen();
+    peer.ws.receive_eof();
+    peer.ws.receive_eof();
+    is_silent(&mut peer);
+    let [Seen::Open(None), Seen::Error(error), Seen::Close(1006, ..)] = &peer.seen[..] else {
+        panic!("{:?}", peer.seen)
+    };
+    assert!(error.contains("stream ended"));
+}
+
+#[test]
+fn a_connection_that_ends_inside_a_frame_still_takes_the_reports_of_its_payload() {
+    let mut peer = server(Config::default());
+    peer.ws.send_header(sansocket::Kind::Binary, 3, &mut peer.outbox).unwrap();
+    peer.take_sent();
+    peer.ws.receive_eof();
+    is_silent(&mut peer);
+    assert_eq!(peer.ws.send("a", &mut peer.outbox), Err(SendError::NotOpen));
+    assert_eq!(peer.ws.payload_sent(4), Err(SendError::PayloadExceeded));
+    peer.ws.payload_sent(3).unwrap();
+    is_silent(&mut peer);
+    // The same if a Close was waiting for the payload.
+    let mut peer = server(Config::default());
+    peer.ws.send_header(sansocket::Kind::Binary, 3, &mut peer.outbox).unwrap();
+    peer.receive(&masked(0x88, b""));
+    peer.take_sent();
+    peer.ws.receive_eof();
+    peer.ws.payload_sent(3).unwrap();
+    is_silent(&mut peer);
+}
+
+#[test]
+fn a_fragmented_message_stays_unfinished_after_a_close() {
+    let fragment = || Fragment::new("a", false);
+    let mut peer = server(Config::default());
+    peer.ws.send_piece(fragment(), &mut peer.outbox).unwrap();
+    peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
+    peer.take_sent();
+    assert_eq!(peer.ws.state(), State::Closing);
+    assert_eq!(peer.ws.send_piece(fragment(), &mut peer.outbox), Err(SendError::NotOpen));
+    peer.receive(&masked(0x88, b""));
+    is_silent(&mut peer);
+    // The reply does not wait for the rest of the message.
+    let mut peer = server(Config::default());
+    peer.ws.send_piece(fragment(), &mut peer.outbox).unwrap();
+    peer.take_sent();
+    peer.receive(&masked(0x88, b""));
+    assert_eq!(peer.take_sent(), [0x88, 0]);
+    assert_eq!(peer.ws.send_piece(fragment(), &mut peer.outbox), Err(SendError::NotOpen));
+    is_silent(&mut peer);
 }

@@ -1,53 +1,52 @@
-//! `conformance.md` says of each rule whether it is tested. This sees that it tells the truth.
+//! Checks `conformance.md` against the tests: each rule that it calls tested has a test, and no
+//! other rule has one.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::{fmt, fs, io};
+use std::{fs, io};
 
-const TABLE: &str = include_str!("conformance.md");
+const PAGE: &str = include_str!("conformance.md");
 
-/// The first letters of ids, in the table's order.
+/// The first letters of ids.
 const GROUPS: &str = "UCDSRFKGPLXTNQZHJ";
 
-/// A rule's id: `F8` in the table, `f8` in the names of tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Id {
-    /// The group's place in the table, so that ids sort as they do there.
-    group: usize,
-    number: u32,
+/// Whether `token` has the form of an id: a group's letter and a number without leading zeros.
+fn is_id(token: &str) -> bool {
+    let number = token.strip_prefix(|letter| GROUPS.contains(letter)).unwrap_or_default();
+    !number.is_empty() && !number.starts_with('0') && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-impl Id {
-    /// A token in lower case; `None` where it is a mere word.
-    fn new(token: &str) -> Option<Self> {
-        let group = GROUPS.to_ascii_lowercase().find(token.chars().next()?)?;
-        let digits = token.get(1..)?;
-        // `f08` is none: an id is written in one way only.
-        let valid = !digits.starts_with('0') && digits.bytes().all(|octet| octet.is_ascii_digit());
-        if valid { digits.parse().ok().map(|number| Self { group, number }) } else { None }
+/// The ids in `Proves: C6, C7.`; `None` if the text has another form.
+fn ids(proves: &str) -> Option<Vec<&str>> {
+    let list = proves.strip_prefix("Proves: ")?.strip_suffix('.')?;
+    let ids: Vec<_> = list.split(", ").collect();
+    ids.iter().all(|id| is_id(id)).then_some(ids)
+}
+
+/// Calls `found` with the name of each test in a source file and the `Proves` lines of its
+/// documentation. The name is empty if the lines are not on a test.
+fn read_tests(source: &str, found: &mut dyn FnMut(&str, &str)) {
+    let (mut proves, mut is_test) = (String::new(), false);
+    for line in source.lines().map(str::trim) {
+        if let Some(doc) = line.strip_prefix("/// ") {
+            if !proves.is_empty() && !proves.ends_with('.') {
+                // A long list continues on the next line.
+                proves = format!("{proves} {doc}");
+            } else if doc.starts_with("Proves:") {
+                proves += doc;
+            }
+        } else if line == "#[test]" {
+            is_test = true;
+        } else if !line.starts_with("#[") && !line.starts_with("//") {
+            // The item that the documentation and the attributes belong to.
+            let name = line.split_once("fn ").map_or("", |(_, rest)| rest);
+            let name = name.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+            if is_test || !proves.is_empty() {
+                found(if is_test { name } else { "" }, &proves);
+            }
+            (proves, is_test) = (String::new(), false);
+        }
     }
-}
-
-impl fmt::Display for Id {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", &GROUPS[self.group..=self.group], self.number)
-    }
-}
-
-/// The ids at the front of a test's name; the first word that is none ends them.
-fn ids(name: &str) -> impl Iterator<Item = Id> {
-    name.split('_').map_while(Id::new)
-}
-
-/// The names of the tests in a source file. Those that a macro makes have no name there, and no id.
-fn tests(source: &str) -> impl Iterator<Item = &str> {
-    source.match_indices("#[test]").filter_map(|(at, attribute)| {
-        // Only what stands at the front of its line is an attribute, not text in a comment or in a string.
-        let (before, after) = (&source[..at], &source[at + attribute.len()..]);
-        let line = &before[before.rfind('\n').map_or(0, |end| end + 1)..];
-        let (_, name) = after.split_once("fn ").filter(|_| line.trim().is_empty())?;
-        name.split(|c: char| !c.is_alphanumeric() && c != '_').next().filter(|name| !name.is_empty())
-    })
 }
 
 /// Calls `read` with each Rust file below `folder`.
@@ -63,20 +62,18 @@ fn walk(folder: &Path, read: &mut dyn FnMut(&Path, &str)) -> io::Result<()> {
     Ok(())
 }
 
-/// What the page says.
+/// The rules and counts of the page.
 #[derive(Default)]
-struct Table<'t> {
-    /// The rules that are called tested.
-    tested: BTreeSet<Id>,
-    /// The others.
-    untested: BTreeSet<Id>,
-    /// How many rows the page claims of each kind, and how many there are.
-    claimed: BTreeMap<&'t str, usize>,
-    counted: BTreeMap<&'t str, usize>,
+struct Table {
+    tested: BTreeSet<&'static str>,
+    untested: BTreeSet<&'static str>,
+    /// The number of rows of each kind, as the page states it and as counted.
+    stated: BTreeMap<&'static str, usize>,
+    counted: BTreeMap<&'static str, usize>,
 }
 
-impl<'t> Table<'t> {
-    fn read(page: &'t str, problems: &mut Vec<String>) -> Self {
+impl Table {
+    fn read(page: &'static str, problems: &mut Vec<String>) -> Self {
         let mut table = Self::default();
         for line in page.lines() {
             let Some(row) = line.strip_prefix('|').and_then(|line| line.strip_suffix('|')) else { continue };
@@ -84,31 +81,31 @@ impl<'t> Table<'t> {
             match cells[..] {
                 ["---", ..] | ["id" | "rows", ..] => {}
                 [kind, count, _] => match count.parse() {
-                    Ok(count) => _ = table.claimed.insert(kind, count),
+                    Ok(count) => _ = table.stated.insert(kind, count),
                     Err(_) => problems.push(format!("not a count: {line}")),
                 },
-                [id, _, _, proof] => table.rule(id, proof, problems),
+                [id, _, _, proof] => table.add_rule(id, proof, problems),
                 _ => problems.push(format!("not a row: {line}")),
             }
         }
         table
     }
 
-    fn rule(&mut self, id: &str, proof: &'t str, problems: &mut Vec<String>) {
-        let Some(parsed) = Id::new(&id.to_ascii_lowercase()).filter(|parsed| parsed.to_string() == id) else {
-            return problems.push(format!("{id}: not an id"));
-        };
-        if self.tested.contains(&parsed) || self.untested.contains(&parsed) {
-            return problems.push(format!("{id}: twice in the table"));
+    fn add_rule(&mut self, id: &'static str, proof: &'static str, problems: &mut Vec<String>) {
+        if !is_id(id) {
+            problems.push(format!("{id}: not an id"));
         }
-        // A reason is one of the kinds that the page counts, a colon, and what it means here.
+        if self.tested.contains(id) || self.untested.contains(id) {
+            problems.push(format!("{id}: two rows have this id"));
+        }
+        // A reason is one of the counted kinds, a colon, and an explanation.
         let reason = proof.strip_prefix("not tested: ").and_then(|reason| reason.split_once(": "));
         let kind = match reason {
             Some((kind, _)) => kind,
             None if proof == "tested" => "tested",
             None => return problems.push(format!("{id}: neither tested nor with a reason: {proof}")),
         };
-        if reason.is_none() { &mut self.tested } else { &mut self.untested }.insert(parsed);
+        if reason.is_none() { &mut self.tested } else { &mut self.untested }.insert(id);
         for kind in ["all", kind] {
             *self.counted.entry(kind).or_default() += 1;
         }
@@ -116,63 +113,76 @@ impl<'t> Table<'t> {
 }
 
 #[test]
-fn every_rule_has_the_proof_that_the_table_names() {
+fn the_page_agrees_with_the_tests() {
     let mut problems = Vec::new();
-    let table = Table::read(TABLE, &mut problems);
+    let table = Table::read(PAGE, &mut problems);
 
-    let mut shown = BTreeMap::<Id, Vec<String>>::new();
+    let mut proven = BTreeMap::<String, Vec<String>>::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for folder in ["src", "tests"] {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         walk(&root.join(folder), &mut |path, source| {
-            for name in tests(source) {
-                let place = path.strip_prefix(root).unwrap_or(path).display();
-                ids(name).for_each(|id| shown.entry(id).or_default().push(format!("{name} in {place}")));
-            }
+            read_tests(source, &mut |name, proves| {
+                let place = format!("{name} in {}", path.strip_prefix(root).unwrap_or(path).display());
+                if name.split('_').next().is_some_and(|first| is_id(&first.to_uppercase())) {
+                    problems
+                        .push(format!("{place}: ids go into a line `/// Proves: ...`, not into the name"));
+                }
+                match ids(proves) {
+                    _ if proves.is_empty() => {}
+                    Some(_) if name.is_empty() => {
+                        problems.push(format!("{place}: `{proves}` is not on a test"))
+                    }
+                    Some(ids) => {
+                        for id in ids {
+                            proven.entry(id.to_owned()).or_default().push(place.clone());
+                        }
+                    }
+                    None => problems.push(format!("{place}: not a list of ids: `{proves}`")),
+                }
+            });
         })
         .unwrap();
     }
 
-    for id in table.tested.iter().filter(|id| !shown.contains_key(id)) {
-        problems.push(format!("{id}: tested, says the table, but no test has it"));
+    for id in table.tested.iter().filter(|id| !proven.contains_key(**id)) {
+        problems.push(format!("{id}: tested according to the page, but no test proves it"));
     }
-    for (id, names) in &shown {
-        let names = names.join(", ");
-        if table.untested.contains(id) {
-            problems.push(format!("{id}: not tested, says the table, but it is: {names}"));
-        } else if !table.tested.contains(id) {
-            problems.push(format!("{id}: not in the table: {names}"));
+    for (id, places) in &proven {
+        let places = places.join(", ");
+        if table.untested.contains(&**id) {
+            problems.push(format!("{id}: not tested according to the page, but proven by {places}"));
+        } else if !table.tested.contains(&**id) {
+            problems.push(format!("{id}: not on the page: {places}"));
         }
     }
-    // Both ways: no count is wrong, none is missing, none is left over.
-    let kinds: BTreeSet<_> = table.claimed.keys().chain(table.counted.keys()).collect();
+    let kinds: BTreeSet<_> = table.stated.keys().chain(table.counted.keys()).collect();
     for kind in kinds {
-        let (claimed, counted) = (table.claimed.get(kind), table.counted.get(kind));
-        if claimed != counted {
-            let [claimed, counted] = [claimed, counted].map(|count| count.copied().unwrap_or_default());
-            problems.push(format!("{kind}: the table's head counts {claimed} rows, there are {counted}"));
+        let (stated, counted) = (table.stated.get(kind), table.counted.get(kind));
+        if stated != counted {
+            problems.push(format!("{kind}: the page states {stated:?} rows, and has {counted:?}"));
         }
     }
-
-    let proven = table.tested.iter().filter(|id| shown.contains_key(id)).count();
-    println!("{proven} of {} rules are tested", table.tested.len() + table.untested.len());
+    println!("{} of {} rules are tested", table.tested.len(), table.tested.len() + table.untested.len());
     assert!(problems.is_empty(), "{} problems:\n{}", problems.len(), problems.join("\n"));
 }
 
 #[test]
-fn only_whole_tokens_at_the_front_of_a_name_are_ids() {
-    let found = |name| ids(name).map(|id| id.to_string()).collect::<Vec<_>>().join(" ");
-    assert_eq!(found("f8_k6_t2_streams_are_cut"), "F8 K6 T2");
-    assert_eq!(found("x1_to_x5_each_code"), "X1");
-    assert_eq!(found("f10"), "F10");
-    for none in ["a_server", "f_8", "f8b_x", "f08_x", "utf8_x", "f_f8", "r_", "s", "", "w1_x", "é1_x"] {
-        assert_eq!(found(none), "", "{none}");
+fn a_proves_line_lists_ids_and_ends_with_a_full_stop() {
+    assert_eq!(ids("Proves: F8."), Some(vec!["F8"]));
+    assert_eq!(ids("Proves: F8, K6, Z30."), Some(vec!["F8", "K6", "Z30"]));
+    for malformed in ["F8", "F8, K6", "F8,K6.", "F8 K6.", ".", "f8.", "F08.", "F.", "W1.", "F8, all.", "É1."]
+    {
+        assert_eq!(ids(&format!("Proves: {malformed}")), None, "{malformed}");
     }
 }
 
 #[test]
-fn tests_are_found_by_their_attribute() {
-    let source =
-        "#[test]\nfn a() {}\n    #[test]\n    #[ignore]\n    fn b1_c(x: u8) {}\n// #[test]\nfn no() {}
-        let text = \"#[test] fn no()\";\n#[test]\nfn $name() {}\n#[test] fn d() {}";
-    assert_eq!(tests(source).collect::<Vec<_>>(), ["a", "b1_c", "d"]);
+fn proves_lines_are_found_on_their_tests() {
+    let one = ["/// Text.", "/// Proves: A1,", "/// B2.", "#[test]", "#[ignore]", "fn one(x: u8) {}"];
+    let helper = ["/// Proves: C3.", "fn helper() {}", "    #[cfg(a)]", "    #[test]", "    fn two() {}"];
+    let others = ["// #[test]", "fn no() {}", "let text = \"#[test]\";", "#[test]", "fn $name() {}", ""];
+    let source = [&one[..], &helper, &others].concat().join("\n");
+    let mut found = Vec::new();
+    read_tests(&source, &mut |name, proves| found.push(format!("{name}: {proves}")));
+    assert_eq!(found, ["one: Proves: A1, B2.", ": Proves: C3.", "two: ", ": "]);
 }

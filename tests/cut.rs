@@ -1,13 +1,14 @@
-//! Whatever way a byte stream is cut, the events are the same and the bytes sent are the same.
+//! However a byte stream is cut into slices, the events and the bytes sent are the same.
 
 mod common;
 
 use common::*;
 use sansocket::{Config, Delivery, Event, Role, Server, WebSocket};
 
-/// What a server with this configuration says and sends when `stream` comes in slices that end at `cuts`.
+/// The events and output of a server with this configuration that receives `stream` in slices which
+/// end at `cuts`.
 fn serve(config: Config, stream: &[u8], cuts: &[usize]) -> (Vec<Seen>, Vec<u8>, bool) {
-    run(Peer::new(WebSocket::server(config)), stream, cuts, |ws, event, outbox| {
+    run(new_server(config), stream, cuts, |ws, event, outbox| {
         if let Event::Request(request) = event {
             let accept = request.select(&["chat"]).unwrap_or(request.accept());
             ws.accept(accept, outbox).unwrap();
@@ -24,13 +25,13 @@ fn run<R: Role>(
     let mut start = 0;
     for &end in cuts.iter().chain([&stream.len()]) {
         let left = peer.receive_with(&stream[start..end], &mut reply);
-        assert_eq!(left, b"", "every slice is used up");
+        assert_eq!(left, b"", "the input is consumed");
         start = end;
     }
     (peer.seen, peer.outbox, peer.ws.is_closed())
 }
 
-/// Cuts it at every place, at every pair of places where it is short, and byte by byte.
+/// Cuts the stream at every position, byte by byte, and if it is short, at every pair of positions.
 fn same_at_every_cut<T: PartialEq + std::fmt::Debug>(stream: &[u8], serve: impl Fn(&[usize]) -> T) -> T {
     let whole = serve(&[]);
     let every: Vec<usize> = (1..stream.len()).collect();
@@ -46,7 +47,7 @@ fn same_at_every_cut<T: PartialEq + std::fmt::Debug>(stream: &[u8], serve: impl 
     whole
 }
 
-/// Streams of frames, valid and not, as a client sends them.
+/// Valid and invalid streams of frames from a client.
 fn streams() -> Vec<Vec<u8>> {
     let text = "κόσμε €😀".as_bytes();
     let (first, rest) = text.split_at(5);
@@ -68,7 +69,7 @@ fn streams() -> Vec<Vec<u8>> {
         [masked(0x01, b""), masked(0x80, "ü".as_bytes()), masked(0x88, &close_body(1000, "bye")), vec![1, 2]]
             .concat(),
         [masked(0x88, b""), masked(0x81, b"after")].concat(),
-        // Faults.
+        // Invalid streams.
         [masked(0x81, b"ok"), masked(0x81, b"a\xC3\xA9\xE2\x82z"), masked(0x89, b"")].concat(),
         [masked(0x01, b"a\xF0\x9F"), masked(0x89, b""), masked(0x80, b"\x98")].concat(),
         [masked(0x01, b"\xED"), masked(0x80, b"\xA0\x80")].concat(),
@@ -89,8 +90,9 @@ fn streams() -> Vec<Vec<u8>> {
     ]
 }
 
+/// Proves: F8, K6, T2.
 #[test]
-fn f8_k6_t2_streams_of_frames_give_the_same_events_and_the_same_echo_at_every_cut() {
+fn frames_give_the_same_events_and_the_same_echo_at_every_cut() {
     for delivery in [Delivery::Whole, Delivery::Pieces] {
         let config = Config::default().delivery(delivery).max_message(1000);
         for stream in streams() {
@@ -101,7 +103,8 @@ fn f8_k6_t2_streams_of_frames_give_the_same_events_and_the_same_echo_at_every_cu
                     _ => {}
                 };
                 let (seen, sent, closed) = run(server(config), &stream, cuts, echo);
-                // How the echo of pieces is cut depends on the slices: what a client makes of it must not.
+                // The frames of an echoed message depend on the slices, but the message that a
+                // client receives does not.
                 let mut client = client(Config::default().delivery(delivery));
                 client.receive(&sent);
                 (seen, client.seen, closed)
@@ -111,8 +114,9 @@ fn f8_k6_t2_streams_of_frames_give_the_same_events_and_the_same_echo_at_every_cu
     }
 }
 
+/// Proves: F8, S12, D11.
 #[test]
-fn f8_s12_d11_heads_with_frames_glued_behind_them_give_the_same_events_at_every_cut() {
+fn a_request_followed_by_frames_gives_the_same_events_at_every_cut() {
     for head in [
         request("Sec-WebSocket-Protocol: soap, chat\r\n"),
         "\r\n".to_owned() + &request(""),
@@ -133,20 +137,11 @@ fn f8_s12_d11_heads_with_frames_glued_behind_them_give_the_same_events_at_every_
     }
 }
 
+/// Proves: F8, D11.
 #[test]
-fn f8_d11_responses_with_frames_glued_behind_them_give_the_same_events_at_every_cut() {
-    // The same generator draws the same key each time.
-    let accept = {
-        let mut server = Peer::new(WebSocket::server(Config::default()));
-        let request = connecting(sansocket::Connect::new("a", "/")).take_sent();
-        server.receive_with(&request, |ws, event, outbox| {
-            if let Event::Request(request) = event {
-                ws.accept(request.accept(), outbox).unwrap();
-            }
-        });
-        let response = String::from_utf8(server.take_sent()).unwrap();
-        header(&response, "Sec-WebSocket-Accept").unwrap().to_owned()
-    };
+fn a_response_followed_by_frames_gives_the_same_events_at_every_cut() {
+    // The generator is seeded: each client has the same key.
+    let accept = accept_value_of(&connecting(sansocket::Connect::new("a", "/")).take_sent());
     let switching = |more: &str| {
         format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: WebSocket\r\nConnection: keep-alive, upgrade\r\n\
@@ -176,11 +171,11 @@ fn f8_d11_responses_with_frames_glued_behind_them_give_the_same_events_at_every_
 }
 
 #[test]
-fn a_request_that_is_not_answered_leaves_the_input_untouched() {
-    let mut server = Peer::new(WebSocket::<Server>::server(Config::default()));
+fn input_after_an_unanswered_request_is_not_consumed() {
+    let mut server = new_server(Config::default());
     let glued = masked(0x81, b"glued");
     let left = server.receive_with(&[request("").as_bytes(), &glued].concat(), |_, _, _| {});
     assert_eq!(left, glued);
-    assert_eq!(server.receive_with(&left, |_, _, _| {}), glued, "and again");
+    assert_eq!(server.receive_with(&left, |_, _, _| {}), glued, "still not consumed");
     assert!(server.ws.awaits_caller());
 }

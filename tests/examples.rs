@@ -1,4 +1,4 @@
-//! The examples, run for real: each a child process of its own, over loopback.
+//! Runs the examples as child processes, connected over loopback.
 
 #[path = "interop/process.rs"]
 #[allow(dead_code)]
@@ -21,7 +21,7 @@ fn start(name: &str, args: &[&str]) -> Process {
     Process::start(Command::new(program).args(args), Instant::now() + Duration::from_secs(20)).unwrap()
 }
 
-/// A server that listens, and its address.
+/// Starts a server; returns it and its address.
 fn serve(name: &str, flags: &[&str]) -> (Process, String) {
     let server = start(name, &[&["127.0.0.1:0"], flags].concat());
     let address = server.output.listening();
@@ -32,7 +32,7 @@ fn client(address: &str, path: &str, flags: &[&str]) -> Process {
     start("client", &[&[&*format!("ws://{address}{path}")], flags].concat())
 }
 
-/// Sends `request` and reads until `done`, or to the end of the stream.
+/// Sends `request` and reads until `done` returns true or the stream ends.
 fn exchange(address: &str, request: &[u8], done: impl Fn(&[u8]) -> bool) -> Vec<u8> {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -48,11 +48,11 @@ fn exchange(address: &str, request: &[u8], done: impl Fn(&[u8]) -> bool) -> Vec<
 }
 
 #[test]
-fn echo_server_and_client_understand_each_other() {
+fn the_client_talks_to_the_echo_server() {
     for flags in [&["--heap"][..], &["--fixed"], &["--pieces"], &["--fixed", "--pieces"]] {
         let (_server, address) = serve("echo_server", flags);
         let mut client = client(&address, "/", &[]);
-        // Typed ahead of the opening handshake.
+        // Sent before the opening handshake is complete.
         client.send("aé€😀");
         client.output.expect("open");
         client.output.expect("text: aé€😀");
@@ -74,8 +74,8 @@ fn echo_server_and_client_understand_each_other() {
 }
 
 #[test]
-fn the_client_sends_a_file_in_fragments_and_takes_it_back_at_the_same_time() {
-    // More than the buffers of the sockets hold: both sides have to read while they write.
+fn the_client_sends_and_receives_a_large_file_at_the_same_time() {
+    // Larger than the socket buffers, so that both sides have to read while they write.
     let bytes: Vec<u8> = (0..6 << 20).map(|at| (at % 251) as u8).collect();
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples-file");
     fs::write(&path, &bytes).unwrap();
@@ -94,7 +94,7 @@ fn the_client_sends_a_file_in_fragments_and_takes_it_back_at_the_same_time() {
 }
 
 #[test]
-fn a_malformed_command_is_reported_and_the_client_goes_on() {
+fn the_client_reports_a_malformed_command_and_continues() {
     let (_server, address) = serve("echo_server", &[]);
     let mut client = client(&address, "/", &[]);
     client.output.expect("open");
@@ -119,32 +119,32 @@ fn a_malformed_command_is_reported_and_the_client_goes_on() {
     client.end_input();
     client.output.expect("close: 1000 (clean)");
     assert!(client.exit().success());
-    assert_eq!(client.output.log().lines().count(), 3 + 11, "a line each: {}", client.output.log());
+    assert_eq!(client.output.log().lines().count(), 3 + 11, "one line each: {}", client.output.log());
 }
 
 #[test]
-fn the_client_exits_by_itself_when_the_server_closes() {
+fn the_client_exits_when_the_server_closes() {
     let (_server, address) = serve("echo_server", &["--bye", "enough"]);
     let mut client = client(&address, "/", &[]);
     client.output.expect("open");
     client.send("enough");
     client.output.expect("close: 1000 enough (clean)");
-    // Its input is still open.
+    // The input of the client is still open.
     assert!(client.exit().success());
 }
 
 #[test]
-fn the_client_fails_when_it_is_refused_or_finds_nobody_or_is_asked_for_tls() {
+fn the_client_fails_on_a_refusal_a_missing_server_and_a_tls_url() {
     let (server, address) = serve("echo_server", &["--origin", "http://good.example"]);
     let mut refused = client(&address, "/", &["--header", "Origin: http://bad.example"]);
     refused.output.expect("error: the server refused with status 403");
     refused.output.expect("close: 1006 (not clean)");
     assert_eq!(refused.exit().code(), Some(1));
-    let mut welcome = client(&address, "/", &["--header", "Origin: http://good.example"]);
-    welcome.output.expect("open");
+    let mut accepted = client(&address, "/", &["--header", "Origin: http://good.example"]);
+    accepted.output.expect("open");
     drop(server);
-    // Killed without a Close frame.
-    assert_eq!(welcome.exit().code(), Some(1));
+    // The server was killed and sent no Close frame.
+    assert_eq!(accepted.exit().code(), Some(1));
 
     for url in [format!("ws://{address}/"), "wss://localhost/".into(), "http://localhost/".into()] {
         let mut client = start("client", &[&url]);
@@ -156,7 +156,7 @@ fn the_client_fails_when_it_is_refused_or_finds_nobody_or_is_asked_for_tls() {
 }
 
 #[test]
-fn the_echo_server_selects_what_it_likes_best() {
+fn the_echo_server_selects_the_subprotocol_it_prefers() {
     let (_server, address) = serve("echo_server", &["--protocol", "v2", "--protocol", "v1"]);
     for (offered, line) in [
         (&["--protocol", "v1", "--protocol", "v2"][..], "open protocol=v2"),
@@ -173,7 +173,7 @@ fn the_echo_server_selects_what_it_likes_best() {
 }
 
 #[test]
-fn a_message_that_exceeds_fixed_buffers_is_refused_with_1009() {
+fn a_message_larger_than_a_fixed_buffer_closes_with_1009() {
     let (_server, address) = serve("echo_server", &["--fixed"]);
     let mut client = client(&address, "/", &[]);
     client.output.expect("open");
@@ -185,7 +185,7 @@ fn a_message_that_exceeds_fixed_buffers_is_refused_with_1009() {
 }
 
 #[test]
-fn tokio_echo_answers_a_request_after_a_look_up() {
+fn tokio_echo_answers_a_request_after_a_lookup() {
     let (_server, address) = serve("tokio_echo", &[]);
     let mut guest = client(&address, "/", &[]);
     guest.output.expect("open");
@@ -210,11 +210,11 @@ fn tokio_echo_answers_a_request_after_a_look_up() {
     assert!(received.ends_with("glued"), "{received}");
 }
 
-/// A text message from a client, its masking key 0.
+/// A text message from a client, with masking key 0.
 const GLUED: &[u8] = b"\x81\x85\0\0\0\0glued";
 
 #[test]
-fn a_page_and_its_socket_share_a_port() {
+fn a_page_and_its_websocket_share_a_port() {
     let (_server, address) = serve("page_and_socket", &[]);
     let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n\r\n");
     let page = exchange(&address, get("/").as_bytes(), |_| false);
@@ -233,12 +233,12 @@ fn a_page_and_its_socket_share_a_port() {
             response.escape_ascii()
         );
     }
-    let foreign = format!("{REQUEST}Origin: http://elsewhere\r\n\r\n");
-    let response = exchange(&address, foreign.as_bytes(), |_| false);
+    let cross_origin = format!("{REQUEST}Origin: http://elsewhere\r\n\r\n");
+    let response = exchange(&address, cross_origin.as_bytes(), |_| false);
     assert!(response.starts_with(b"HTTP/1.1 403 "), "{}", response.escape_ascii());
 
-    let own = format!("{REQUEST}Origin: http://a\r\n\r\n");
-    let glued = [own.as_bytes(), GLUED].concat();
+    let same_origin = format!("{REQUEST}Origin: http://a\r\n\r\n");
+    let glued = [same_origin.as_bytes(), GLUED].concat();
     let response = exchange(&address, &glued, |received| received.ends_with(b"\x81\x05glued"));
     assert!(response.starts_with(b"HTTP/1.1 101 "), "{}", response.escape_ascii());
     assert!(response.ends_with(b"\r\n\r\n\x81\x05glued"), "{}", response.escape_ascii());
@@ -253,23 +253,23 @@ fn a_page_and_its_socket_share_a_port() {
 }
 
 #[test]
-fn the_demo_keeps_a_connection_for_pages_and_refuses_what_is_malformed() {
+fn the_demo_keeps_http_connections_open_and_refuses_bad_requests() {
     let (_server, address) = serve("demo", &[]);
     let get = |path: &str, headers: &str| format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{headers}\r\n");
-    // Two requests at once on one connection, which the second one ends.
+    // Two pipelined requests on one connection; the second one closes it.
     let two = get("/", "") + &get("/style.css", "Connection: close\r\n");
     let both = String::from_utf8(exchange(&address, two.as_bytes(), |_| false)).unwrap();
     assert_eq!(both.matches("HTTP/1.1 200 OK\r\n").count(), 2, "{both}");
     assert!(both.contains("</html>\nHTTP/1.1 200 OK\r\nContent-Type: text/css"), "{both}");
 
-    // Every file that the page names is there.
+    // Every file that the page refers to exists.
     let page = include_str!("../examples/demo/page/index.html");
     for path in page.split('"').filter(|text| text.starts_with('/')) {
         let response = exchange(&address, get(path, "Connection: close\r\n").as_bytes(), |_| false);
         assert!(response.starts_with(b"HTTP/1.1 200 OK\r\n"), "{path}: {}", response.escape_ascii());
     }
 
-    let foreign = REQUEST.replace("/socket", "/watch") + "Origin: http://elsewhere\r\n\r\n";
+    let cross_origin = REQUEST.replace("/socket", "/watch") + "Origin: http://elsewhere\r\n\r\n";
     let unknown = REQUEST.replace("/socket", "/talk?session=none") + "\r\n";
     for (request, status) in [
         (get("/other", ""), 404),
@@ -282,7 +282,7 @@ fn the_demo_keeps_a_connection_for_pages_and_refuses_what_is_malformed() {
         ("POST / HTTP/1.1\r\nHost: a\r\n\r\n".into(), 405),
         ("\0\u{1}\u{2}\r\n\r\n".into(), 400),
         (unknown, 404),
-        (foreign, 403),
+        (cross_origin, 403),
     ] {
         let response = exchange(&address, request.as_bytes(), |_| false);
         let expected = format!("HTTP/1.1 {status} ");
@@ -291,7 +291,7 @@ fn the_demo_keeps_a_connection_for_pages_and_refuses_what_is_malformed() {
 }
 
 #[test]
-fn the_demo_tells_a_page_what_the_server_has_seen_and_follows_its_orders() {
+fn the_demo_reports_server_events_to_the_page_and_follows_its_commands() {
     let (_server, address) = serve("demo", &[]);
     let watch = client(&address, "/watch", &[]);
     watch.output.expect("open");
@@ -302,14 +302,14 @@ fn the_demo_tells_a_page_what_the_server_has_seen_and_follows_its_orders() {
     talk.output.expect("open");
     talk.send("hi");
     talk.output.expect("text: hi");
-    // Lines that make no sense are ignored.
+    // Unknown commands are ignored.
     for line in ["", "fly", "close", "close no", "go", "go 1", "stop", "clock x", "send from the server"] {
         watch.send(line);
     }
     talk.output.expect("text: from the server");
     watch.send("close 4001 enough");
     talk.output.expect("close: 4001 enough (clean)");
-    for told in [
+    for report in [
         "\"state\":\"connecting\"",
         "\"event\":\"request\"",
         "\"event\":\"open\"",
@@ -321,12 +321,12 @@ fn the_demo_tells_a_page_what_the_server_has_seen_and_follows_its_orders() {
         "\"event\":\"close\",\"detail\":\"4001 (clean)\"",
         "\"state\":\"closed\"",
     ] {
-        while !watch.output.next().unwrap().contains(told) {}
+        while !watch.output.next().unwrap().contains(report) {}
     }
 }
 
 #[test]
-fn the_examples_that_need_no_socket_succeed() {
+fn the_examples_without_sockets_succeed() {
     for name in ["smoltcp_loopback", "broadcast"] {
         assert!(start(name, &[]).exit().success(), "{name}");
     }

@@ -1,14 +1,14 @@
-//! The callback face.
+//! The `Handler` trait: events as callbacks.
 
 mod common;
 
 use common::*;
 use sansocket::{
     AnswerError, Close, Config, Connect, ControlPayload, Delivery, Error, Handler, Message, Open, OutboxFull,
-    Part, Piece, Reject, Request, Sender, Server, WebSocket,
+    Part, Piece, Reject, Request, Response, Sender, Server, WebSocket,
 };
 
-/// Notes every call.
+/// Logs every call.
 #[derive(Default)]
 struct Log(Vec<String>);
 
@@ -32,6 +32,9 @@ impl Handler for Log {
     fn on_pong(&mut self, payload: &ControlPayload, _: &mut Sender<'_>) {
         self.0.push(format!("pong {}", payload.len()));
     }
+    fn on_refused(&mut self, response: Response<'_>) {
+        self.0.push(format!("refused {}", response.status()));
+    }
     fn on_error(&mut self, error: Error) {
         self.0.push(format!("error {error}"));
     }
@@ -51,7 +54,7 @@ impl Handler for Echo {
     }
 }
 
-/// Dispatches all of `bytes`; what was sent comes back.
+/// Dispatches `bytes` and returns the output.
 fn dispatch(ws: &mut WebSocket<Server>, bytes: &[u8], handler: &mut dyn Handler) -> Vec<u8> {
     let (mut bytes, mut inbox, mut outbox) = (bytes.to_vec(), Vec::new(), Vec::new());
     let mut input = &mut bytes[..];
@@ -61,7 +64,7 @@ fn dispatch(ws: &mut WebSocket<Server>, bytes: &[u8], handler: &mut dyn Handler)
 }
 
 #[test]
-fn a_tuple_of_handlers_sees_every_event_in_order_and_an_unanswered_request_is_accepted() {
+fn each_handler_of_a_tuple_gets_every_event_and_a_request_is_accepted_by_default() {
     let mut ws = WebSocket::server(Config::default());
     let mut pair = (Log::default(), Echo);
     let stream = [
@@ -82,7 +85,7 @@ fn a_tuple_of_handlers_sees_every_event_in_order_and_an_unanswered_request_is_ac
 }
 
 #[test]
-fn pieces_and_errors_are_handed_on_too() {
+fn pieces_and_errors_are_dispatched() {
     let mut ws = WebSocket::<Server>::open(Config::default().delivery(Delivery::Pieces));
     let mut three = (&mut Echo, Log::default(), ());
     let sent = dispatch(&mut ws, &[masked(0x01, b"a"), masked(0x80, b"b\xFF")].concat(), &mut three);
@@ -100,7 +103,7 @@ fn pieces_and_errors_are_handed_on_too() {
 }
 
 #[test]
-fn a_handler_can_choose_reject_and_defer() {
+fn a_handler_can_select_reject_and_defer() {
     struct Choosing;
     impl Handler for Choosing {
         fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {
@@ -127,13 +130,13 @@ fn a_handler_can_choose_reject_and_defer() {
     let mut ws = WebSocket::server(Config::default());
     assert_eq!(dispatch(&mut ws, &head("/later"), &mut Choosing), b"");
     assert!(ws.awaits_caller());
-    // A plain request that nobody answers gets 426.
+    // An unanswered plain request gets 426.
     let mut ws = WebSocket::server(Config::default().plain_requests(true));
     assert!(dispatch(&mut ws, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut ()).starts_with(b"HTTP/1.1 426"));
 }
 
 #[test]
-fn a_full_outbox_takes_no_event() {
+fn no_event_is_consumed_while_the_outbox_is_full() {
     let mut ws = WebSocket::server(Config::default());
     let mut log = Log::default();
     let mut bytes = [request("").into_bytes(), masked(0x89, b"p")].concat();
@@ -143,9 +146,9 @@ fn a_full_outbox_takes_no_event() {
     let full = ws.dispatch(&mut input, &mut inbox, &mut small, &mut log);
     assert_eq!(full, Err(OutboxFull { needed: 160 }));
     assert!(log.0.is_empty());
-    let mut outbox = Vec::new();
+    let mut outbox = heapless::Vec::<u8, 160>::new();
     while ws.dispatch(&mut input, &mut inbox, &mut outbox, &mut log).unwrap() {}
-    // What is owed comes first.
+    // Pending output is sent before the next event.
     let mut ping = masked(0x89, b"");
     let mut input = &mut ping[..];
     let mut none = heapless::Vec::<u8, 0>::new();
@@ -155,13 +158,13 @@ fn a_full_outbox_takes_no_event() {
 }
 
 #[test]
-fn a_client_is_dispatched_the_same_way() {
+fn a_client_connection_can_be_dispatched() {
     struct Hello;
     impl Handler for Hello {
         fn on_open(&mut self, _: Open<'_>, sender: &mut Sender<'_>) {
             sender.ping(b"p").unwrap();
             sender.send("hello").unwrap();
-            sender.close(sansocket::CloseCode::NORMAL, "").unwrap();
+            sender.close(sansocket::CloseCode::NORMAL, "bye").unwrap();
         }
     }
     let mut ws = WebSocket::client(Config::default(), rng());
@@ -174,11 +177,12 @@ fn a_client_is_dispatched_the_same_way() {
     while ws.dispatch(&mut input, &mut inbox, &mut outbox, &mut Hello).unwrap() {}
     let mut log = Log::default();
     dispatch(&mut server, &outbox, &mut log);
-    assert_eq!(log.0, ["ping 1", "message Text(\"hello\")", "close 1000 (clean)"]);
+    assert_eq!(log.0, ["ping 1", "message Text(\"hello\")", "close 1000 bye (clean)"]);
 }
 
+/// Proves: R2.
 #[test]
-fn r2_an_answer_that_fails_does_not_end_in_acceptance() {
+fn a_failed_answer_does_not_accept_the_request() {
     struct Refusing(&'static [(&'static str, &'static str)], &'static [u8]);
     impl Handler for Refusing {
         fn on_request(&mut self, _: Request<'_>, sender: &mut Sender<'_>) {
@@ -199,7 +203,7 @@ fn r2_an_answer_that_fails_does_not_end_in_acceptance() {
 }
 
 #[test]
-fn a_deferred_request_asks_for_no_room() {
+fn a_deferred_request_needs_no_outbox_capacity() {
     struct Later;
     impl Handler for Later {
         fn on_request(&mut self, _: Request<'_>, sender: &mut Sender<'_>) {
@@ -213,4 +217,35 @@ fn a_deferred_request_asks_for_no_room() {
     assert_eq!(ws.dispatch(&mut input, &mut inbox, &mut Vec::new(), &mut Later), Ok(true));
     let mut none = heapless::Vec::<u8, 0>::new();
     assert_eq!(ws.dispatch(&mut input, &mut inbox, &mut none, &mut Later), Ok(false));
+}
+
+#[test]
+fn a_refused_response_is_dispatched() {
+    let mut ws = connecting(Connect::new("a", "/")).ws;
+    let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+    let mut logs = (Log::default(), &mut Log::default());
+    let mut response = *b"HTTP/1.1 302 Found\r\nLocation: /b\r\n\r\n";
+    let mut input = &mut response[..];
+    while ws.dispatch(&mut input, &mut inbox, &mut outbox, &mut logs).unwrap() {}
+    let expected = ["refused 302", "error the server refused with status 302", "close 1006 (not clean)"];
+    assert_eq!([&logs.0.0[..], &logs.1.0[..]], [expected; 2]);
+}
+
+#[test]
+fn a_second_answer_in_a_handler_changes_nothing() {
+    struct Twice;
+    impl Handler for Twice {
+        fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {
+            sender.accept(request.accept()).unwrap();
+            assert_eq!(sender.accept(request.accept()), Err(AnswerError::NoRequest));
+            assert_eq!(sender.state(), sansocket::State::Open);
+        }
+        fn on_open(&mut self, _: Open<'_>, sender: &mut Sender<'_>) {
+            sender.close_without_code().unwrap();
+        }
+    }
+    let mut ws = WebSocket::server(Config::default());
+    let sent = dispatch(&mut ws, request("").as_bytes(), &mut Twice);
+    assert!(sent.starts_with(b"HTTP/1.1 101") && sent.ends_with(b"\r\n\r\n\x88\0"));
+    assert_eq!(sent.windows(4).filter(|bytes| bytes == b"HTTP").count(), 1);
 }

@@ -1,8 +1,8 @@
-//! Our examples against WebSocket implementations of others, each as client and as server.
+//! Our examples against other WebSocket implementations, each as client and as server.
 //!
-//! Those in Python and JavaScript are run by the scripts in `tests/interop/`. `tests/interop/setup DIR`
-//! installs what the scripts need, and `SANSOCKET_PEERS=DIR` makes these tests use it. A test whose peer
-//! is absent is skipped, or fails if `SANSOCKET_INTEROP=required` is set.
+//! The scripts in `tests/interop/` run those in Python and JavaScript. `tests/interop/setup DIR`
+//! installs them, and `SANSOCKET_PEERS=DIR` makes these tests use them. If a peer is not installed,
+//! its tests are skipped; with `SANSOCKET_INTEROP=required` they fail.
 
 #[path = "interop/process.rs"]
 mod process;
@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use process::{Output, Process, example};
 use tokio::runtime::Runtime;
 
-/// Around the bounds of the forms that the length of a payload has in a frame.
+/// Payload lengths around the boundaries between the length forms of a frame.
 const SIZES: [usize; 6] = [0, 125, 126, 65535, 65536, 1 << 20];
 /// Characters of one, two, three and four bytes.
 const MIXED: &str = "aé€😀";
@@ -47,7 +47,7 @@ enum Peer {
 }
 
 impl Peer {
-    /// Its script; `tokio-tungstenite` runs within this process.
+    /// The command that runs its script. `tokio-tungstenite` runs within this process.
     fn script(self) -> Option<Command> {
         let peers = env::var_os("SANSOCKET_PEERS").map(PathBuf::from);
         let python = || peers.as_ref().map_or("python3".into(), |peers| peers.join("venv/bin/python"));
@@ -63,13 +63,13 @@ impl Peer {
     }
 }
 
-/// A test with a peer that is there.
+/// A test with a peer that is installed.
 struct Interop {
     peer: Peer,
     deadline: Instant,
 }
 
-/// A peer's server, which runs until the end of the test.
+/// The server of a peer. It runs until the end of the test.
 enum Server {
     Script(Process),
     Here(Output, #[expect(dead_code, reason = "runs the server")] Runtime),
@@ -86,7 +86,7 @@ impl Server {
 
 impl Interop {
     fn with(peer: Peer) -> Option<Self> {
-        // Once for all tests and possibly long, so not within the deadline.
+        // Builds all examples once, which can take longer than the deadline.
         example("client");
         let test = Self { peer, deadline: Instant::now() + Duration::from_secs(30) };
         let Some(mut script) = peer.script() else { return Some(test) };
@@ -102,7 +102,7 @@ impl Interop {
         };
         let required = env::var_os("SANSOCKET_INTEROP").is_some_and(|value| value == "required");
         assert!(!required, "{peer:?} is absent: {absence}");
-        // Not with `eprintln`, whose output is captured.
+        // The output of `eprintln` would be captured.
         let _ = writeln!(io::stderr(), "skipped: {peer:?} is absent: {absence}");
         None
     }
@@ -124,7 +124,7 @@ impl Interop {
         assert!(client.exit().success());
     }
 
-    /// Starts the peer's server; returns its URL too.
+    /// Starts the peer's server; returns it and its URL.
     fn serve(&self) -> (Server, String) {
         let server = match self.peer.script() {
             Some(mut script) => Server::Script(self.start(script.arg("server"))),
@@ -153,7 +153,7 @@ impl Interop {
     }
 }
 
-/// Has our client close, by a command or by the end of its input.
+/// Makes our client close, by a command or by the end of its input.
 #[track_caller]
 fn close(client: &mut Process, command: Option<&str>, event: &str) {
     match command {
@@ -206,13 +206,13 @@ fn our_client_exchanges_messages(test: &Interop) {
     let fragmented = format!("text: {FRAGMENTED}");
     test.converse(&url, "/fragments", &[], &["open", "ping: between", &fragmented]);
 
-    // Only these two show their users the frames of a message.
+    // Only these two report the frames of a message.
     if matches!(test.peer, Peer::PythonWebsockets | Peer::PythonWsproto) {
         let mut client = test.our_client(&url, "/frames", &[]);
         client.output.expect("open");
         client.send("/fragments one two three");
         let frames = client.output.next();
-        // The last fragment may be an empty one.
+        // The last fragment can be empty.
         assert!(["text: 3 frames", "text: 4 frames"].contains(&frames.as_deref().unwrap()), "{frames:?}");
         close(&mut client, None, "close: 1000 (clean)");
     }

@@ -1,10 +1,10 @@
-//! Both roles with fixed buffers alone, as firmware has them: this test needs no feature.
+//! Both roles with fixed buffers only, as on firmware. This test needs no feature.
 
 use sansocket::{
     Buffer, CloseCode, Config, Connect, Event, FixedInbox, Message, Role, Slice, State, WebSocket,
 };
 
-/// The bytes of one side's outbox reach the other; what comes back is the number of events.
+/// Receives `bytes` in small slices and calls `each` with each event. Returns the number of events.
 fn deliver<R: Role>(
     ws: &mut WebSocket<R>,
     bytes: &[u8],
@@ -28,7 +28,7 @@ fn deliver<R: Role>(
 }
 
 #[test]
-fn a_session_from_handshake_to_close_in_fixed_memory() {
+fn a_whole_session_runs_in_fixed_memory() {
     let mut server = WebSocket::server(Config::default());
     let mut client = WebSocket::client(Config::default(), rand::rng());
     let (mut memory, mut inbox) = ([0; 512], FixedInbox::<512>::new());

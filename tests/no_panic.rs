@@ -1,21 +1,22 @@
-//! A program that links the crate contains no panic of the crate's own.
+//! A program that links this crate contains no panic from this crate.
 //!
-//! `tests/no_panic/src/main.rs` calls everything that is public but `Debug`, `Display` and `alloc`'s buffers, with input that
-//! the compiler cannot know. It is linked without the standard library, and what is not reached is dropped; then every call
-//! of a panic is looked up in the disassembly. An `unwrap` on input, an index or a slice that might fail would be one.
+//! `tests/no_panic/src/main.rs` calls every public function except `Debug`, `Display` and the
+//! buffers of `alloc`, with input that the compiler cannot predict. It is linked without the
+//! standard library and without unreachable code. This test searches the disassembly for calls of
+//! panics: an `unwrap`, an index or a slice that can fail leaves one.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::Command;
 
-/// Who calls a panic, so that it is known that one would be found.
+/// Calls a panic on purpose: the search must find it.
 const ON_PURPOSE: &str = "no_panic::fails_on_purpose";
 
-/// What core's panics and the helpers before them are called.
+/// Parts of the names of panics in `core` and of the functions that call them.
 const PANICS: [&str; 4] = ["core::panicking::", "_fail", "panic_fmt", "no_panic::panic"];
 
 #[test]
-fn no_panic_of_the_crates_own_is_linked() {
+fn no_panic_from_this_crate_is_linked() {
     if !cfg!(all(target_arch = "x86_64", target_os = "linux", target_env = "gnu")) {
         return println!("skipped: the program is linked for x86_64 Linux only");
     }
@@ -41,7 +42,7 @@ fn no_panic_of_the_crates_own_is_linked() {
     };
     let disassembly = String::from_utf8(disassembly.stdout).unwrap();
 
-    // Who calls whom, by name.
+    // Pairs of a caller and the function that it calls.
     let mut function = "";
     let mut calls = BTreeSet::new();
     for line in disassembly.lines() {
@@ -51,23 +52,23 @@ fn no_panic_of_the_crates_own_is_linked() {
             None => drop(calls.insert((function, name.trim_end_matches('>')))),
         }
     }
-    assert!(calls.len() > 200, "the disassembly is not what it was expected to be");
+    assert!(calls.len() > 200, "too few calls: the format of the disassembly has changed");
 
-    // A function of core's that calls a panic is as good as one.
-    let is_cores = |name: &str| name.starts_with("core::") || name.starts_with("<core::");
+    // A function in core that calls a panic counts as a panic.
+    let is_in_core = |name: &str| name.starts_with("core::") || name.starts_with("<core::");
     let mut panics: BTreeSet<&str> = calls.iter().map(|(_, callee)| *callee).collect();
     panics.retain(|callee| PANICS.iter().any(|panic| callee.contains(panic)));
     loop {
-        let callers = calls.iter().filter(|(caller, callee)| panics.contains(callee) && is_cores(caller));
+        let callers = calls.iter().filter(|(caller, callee)| panics.contains(callee) && is_in_core(caller));
         let more: BTreeSet<&str> = callers.map(|(caller, _)| *caller).collect();
         if more.is_subset(&panics) {
             break;
         }
         panics.extend(more);
     }
-    let callers = calls.iter().filter(|(caller, callee)| panics.contains(callee) && !is_cores(caller));
+    let callers = calls.iter().filter(|(caller, callee)| panics.contains(callee) && !is_in_core(caller));
     let (on_purpose, own): (Vec<&(&str, &str)>, Vec<_>) =
         callers.partition(|(caller, _)| caller.contains(ON_PURPOSE));
-    assert!(!on_purpose.is_empty(), "not even the panic on purpose is found: the names may have changed");
-    assert!(own.is_empty(), "panics, and who calls them: {own:#?}");
+    assert!(!on_purpose.is_empty(), "the panic on purpose was not found: the names may have changed");
+    assert!(own.is_empty(), "calls of panics: {own:#?}");
 }

@@ -1,33 +1,29 @@
-//! RFC 6455 sections 5 and 6.2: what is received.
+//! RFC 6455 sections 5 and 6.2: receiving.
 
 mod common;
 
 use common::*;
 use sansocket::{Config, Delivery, Event, FixedInbox, Inbox, Message, Part, Piece, Server, Slice, WebSocket};
 
-/// What an open server says to these bytes, in both deliveries; pieces are turned into messages.
-fn says(bytes: &[u8]) -> Vec<Seen> {
-    says_with(Config::default(), bytes)
+/// The events of an open server that receives these bytes. Both deliveries give the same events.
+fn events(bytes: &[u8]) -> Vec<Seen> {
+    events_with(Config::default(), bytes)
 }
 
-fn says_with(config: Config, bytes: &[u8]) -> Vec<Seen> {
+fn events_with(config: Config, bytes: &[u8]) -> Vec<Seen> {
     let [whole, pieces] = [Delivery::Whole, Delivery::Pieces].map(|delivery| {
         let mut peer = server(config.delivery(delivery));
         peer.receive(bytes);
-        let messages = peer.take_seen().into_iter().map(|seen| match seen {
-            Seen::TextPieces(text, true) => Seen::Text(text),
-            Seen::BinaryPieces(bytes, true) => Seen::Binary(bytes),
-            other => other,
-        });
-        messages.collect::<Vec<_>>()
+        peer.take_seen().into_iter().map(Seen::into_whole).collect::<Vec<_>>()
     });
-    // A message that fails is lent up to the fault where it comes in pieces.
+    // In pieces, the valid part of an invalid message is delivered.
     let finished = |seen: &&Seen| !matches!(seen, Seen::TextPieces(..) | Seen::BinaryPieces(..));
     assert!(whole.iter().eq(pieces.iter().filter(finished)), "{whole:?}\n{pieces:?}");
     whole
 }
 
-/// The code of the Close frame that answers these bytes, and what the error says.
+/// Checks the code of the Close frame that answers these bytes, and that the error contains
+/// `because`.
 #[track_caller]
 fn fails(bytes: &[u8], code: u16, because: &str) {
     fails_with(Config::default(), bytes, code, because);
@@ -35,7 +31,7 @@ fn fails(bytes: &[u8], code: u16, because: &str) {
 
 #[track_caller]
 fn fails_with(config: Config, bytes: &[u8], code: u16, because: &str) {
-    let seen = says_with(config, bytes);
+    let seen = events_with(config, bytes);
     let [.., Seen::Error(error), Seen::Close(1006, _, false)] = &seen[..] else {
         panic!("{seen:?}\n{}", bytes.escape_ascii())
     };
@@ -50,18 +46,20 @@ fn binary(len: usize) -> Vec<u8> {
     (0..len).map(|index| (index * 7) as u8).collect()
 }
 
+/// Proves: F3, F7, G1.
 #[test]
-fn f3_f7_g1_frames_of_every_kind_of_length_are_received() {
+fn frames_of_every_length_form_are_received() {
     for len in [0, 1, 2, 3, 125, 126, 127, 128, 1000, 65_535, 65_536, 1 << 20] {
-        assert_eq!(says(&masked(0x82, &binary(len))), [Seen::Binary(binary(len))]);
+        assert_eq!(events(&masked(0x82, &binary(len))), [Seen::Binary(binary(len))]);
         let text = "x".repeat(len);
-        assert_eq!(says(&masked(0x81, text.as_bytes())), [Seen::Text(text)]);
+        assert_eq!(events(&masked(0x81, text.as_bytes())), [Seen::Text(text)]);
     }
 }
 
+/// Proves: G1, G4, G5, P3, P5, K3.
 #[test]
-fn g1_g4_g5_p3_p5_k3_the_examples_of_section_5_7() {
-    // A single-frame unmasked text message, from a server.
+fn the_examples_of_section_5_7_are_received() {
+    // A single-frame unmasked text message from a server.
     let mut peer = client(Config::default());
     peer.receive(&[0x81, 0x05, 0x48, 0x65, 0x6C, 0x6C, 0x6F]);
     // A fragmented unmasked text message.
@@ -83,20 +81,21 @@ fn g1_g4_g5_p3_p5_k3_the_examples_of_section_5_7() {
             Seen::Binary(binary(65_536))
         ]
     );
-    // A single-frame masked text message, and the masked Pong, from a client.
+    // A single-frame masked text message and the masked Pong from a client.
     let mut peer = server(Config::default());
     peer.receive(&[0x81, 0x85, 0x37, 0xFA, 0x21, 0x3D, 0x7F, 0x9F, 0x4D, 0x51, 0x58]);
     peer.receive(&[0x8A, 0x85, 0x37, 0xFA, 0x21, 0x3D, 0x7F, 0x9F, 0x4D, 0x51, 0x58]);
     assert_eq!(peer.take_seen(), [hello(), Seen::Pong(b"Hello".into())]);
-    // And a server sends the first one as it stands there.
+    // A server sends the first example.
     peer.ws.send("Hello", &mut peer.outbox).unwrap();
     assert_eq!(peer.take_sent(), [0x81, 0x05, 0x48, 0x65, 0x6C, 0x6C, 0x6F]);
 }
 
+/// Proves: F1, F2.
 #[test]
-fn f1_f2_every_first_byte_gets_its_verdict() {
+fn every_first_byte_is_accepted_or_refused() {
     for first in 0..=255_u8 {
-        let seen = says(&masked(first, b""));
+        let seen = events(&masked(first, b""));
         let error = match first {
             _ if first & 0x70 != 0 => "reserved bit",
             0x03..=0x07 | 0x0B..=0x0F | 0x83..=0x87 | 0x8B..=0x8F => "opcode",
@@ -111,14 +110,17 @@ fn f1_f2_every_first_byte_gets_its_verdict() {
     }
 }
 
+/// Proves: F4, F5, F6, F9, Q7.
 #[test]
-fn f4_f5_f6_f9_q7_lengths_are_strict_64_bit_numbers_that_size_nothing() {
+fn a_length_is_a_strict_64_bit_number_and_allocates_nothing() {
     fails(&[0x82, 0xFE, 0, 125], 1002, "shortest form");
+    // The same for a frame that lies whole in the input.
+    fails(&[&[0x82, 0xFE, 0, 125][..], &KEY, &[0; 125]].concat(), 1002, "shortest form");
     fails(&[0x82, 0xFF, 0, 0, 0, 0, 0, 0], 1002, "shortest form");
     fails(&[0x82, 0xFF, 0x80], 1002, "63 bits");
     fails(&[0x82, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], 1002, "63 bits");
     fails(&[0x82, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], 1009, "limit");
-    // 2^32 + 5 is not 5, whatever the width of a pointer.
+    // 2^32 + 5 is not cut to 5 on any target.
     let header = [0x82, 0xFF, 0, 0, 0, 1, 0, 0, 0, 5];
     fails(&header, 1009, "limit");
     let huge = Config::default().max_frame(u64::MAX).max_message(u64::MAX);
@@ -132,23 +134,24 @@ fn f4_f5_f6_f9_q7_lengths_are_strict_64_bit_numbers_that_size_nothing() {
     if cfg!(target_pointer_width = "64") {
         assert_eq!((peer.seen.len(), peer.inbox.len()), (0, 4));
     } else {
-        // No `Vec` could ever hold it.
+        // No `Vec` can hold it.
         assert!(
             matches!(&peer.seen[..], [Seen::Error(because), _] if because.contains("limit")),
             "{:?}",
             peer.seen
         );
     }
-    assert!(peer.inbox.capacity() < 100, "nothing is sized by a declared length");
-    // Two frames whose lengths together would overflow.
+    assert!(peer.inbox.capacity() < 100, "a declared length allocates nothing");
+    // Two frames whose lengths overflow in sum.
     let mut peer = server(huge.delivery(Delivery::Pieces).max_frame(u64::MAX));
     peer.receive(&masked(0x02, b"a"));
     peer.receive(&[0x80, 0xFF, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]);
     assert_eq!(peer.seen.len(), 1);
 }
 
+/// Proves: K2, K4.
 #[test]
-fn k2_k4_masked_exactly_by_the_client() {
+fn a_masked_frame_from_a_server_or_an_unmasked_one_from_a_client_fails() {
     fails(&unmasked(0x81, b"a"), 1002, "not masked");
     fails(&unmasked(0x89, b"a"), 1002, "not masked");
     let mut peer = client(Config::default());
@@ -159,8 +162,9 @@ fn k2_k4_masked_exactly_by_the_client() {
     assert_eq!(peer.outbox[0], 0x88);
 }
 
+/// Proves: G2, G3.
 #[test]
-fn g2_g3_fragments_follow_one_another() {
+fn a_fragment_out_of_order_fails() {
     fails(&masked(0x80, b"a"), 1002, "continues no message");
     fails(&masked(0x00, b"a"), 1002, "continues no message");
     for second in [0x01, 0x02, 0x81, 0x82] {
@@ -178,8 +182,9 @@ fn g2_g3_fragments_follow_one_another() {
     );
 }
 
+/// Proves: G4, G5, G6, P3.
 #[test]
-fn g4_g5_g6_p3_control_frames_between_fragments_are_answered_at_once() {
+fn control_frames_between_fragments_are_handled_at_once() {
     let mut peer = server(Config::default());
     peer.receive(&[masked(0x01, b"a"), masked(0x00, b""), masked(0x89, b"p")].concat());
     assert_eq!((peer.take_seen(), peer.take_sent()), (vec![Seen::Ping(b"p".into())], unmasked(0x8A, b"p")));
@@ -187,32 +192,35 @@ fn g4_g5_g6_p3_control_frames_between_fragments_are_answered_at_once() {
     assert_eq!(peer.take_seen(), [Seen::Pong(b"q".into()), Seen::Text("aé".into())]);
 }
 
+/// Proves: G9, Q1.
 #[test]
-fn g9_q1_empty_fragments_are_bounded() {
+fn the_number_of_empty_fragments_is_limited() {
     let limited = Config::default().max_empty_fragments(3);
     let empty = |count| [masked(0x02, b""), masked(0x00, b"").repeat(count)].concat();
     let config = limited;
     let ended = [empty(2), masked(0x00, b"a"), masked(0x80, b"")].concat();
-    assert_eq!(says_with(config, &ended), [Seen::Binary(b"a".into())]);
+    assert_eq!(events_with(config, &ended), [Seen::Binary(b"a".into())]);
     fails_with(config, &empty(3), 1008, "empty fragments");
-    // By default 1,024; and not counted over messages.
-    assert_eq!(says(&[empty(1023), masked(0x80, b"")].concat().repeat(3)).len(), 3);
+    // The default limit is 1,024, for each message.
+    assert_eq!(events(&[empty(1023), masked(0x80, b"")].concat().repeat(3)).len(), 3);
     fails(&empty(1024), 1008, "empty fragments");
-    // Fragments that are not empty are bounded by the message's limit alone.
+    // Other fragments are limited only by the size of the message.
     let many = [masked(0x02, b"a"), masked(0x00, b"a").repeat(65_535), masked(0x80, b"")].concat();
-    assert_eq!(says(&many), [Seen::Binary(vec![b'a'; 65_536])]);
+    assert_eq!(events(&many), [Seen::Binary(vec![b'a'; 65_536])]);
 }
 
+/// Proves: P1, P2.
 #[test]
-fn p1_p2_control_frames_are_short_and_whole() {
-    assert_eq!(says(&masked(0x89, &[1; 125])), [Seen::Ping(vec![1; 125])]);
+fn a_long_or_fragmented_control_frame_fails() {
+    assert_eq!(events(&masked(0x89, &[1; 125])), [Seen::Ping(vec![1; 125])]);
     fails(&masked(0x89, &[1; 126]), 1002, "longer than 125");
     fails(&[0x8A, 0xFF], 1002, "longer than 125");
     fails(&masked(0x09, b""), 1002, "fragmented");
 }
 
+/// Proves: P6, P7, P8.
 #[test]
-fn p6_p7_p8_a_flood_of_pings_is_answered_by_one_pong_and_grows_nothing() {
+fn a_flood_of_pings_gets_one_pong() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let mut inbox = heapless::Vec::<u8, 0>::new();
     for round in 0..10_000_u32 {
@@ -228,8 +236,9 @@ fn p6_p7_p8_a_flood_of_pings_is_answered_by_one_pong_and_grows_nothing() {
     ws.transmit(&mut heapless::Vec::<u8, 0>::new()).unwrap();
 }
 
+/// Proves: T1, T3, T4, T5.
 #[test]
-fn t1_t3_t4_t5_invalid_text_fails_with_1007() {
+fn invalid_text_fails_with_1007() {
     for text in [
         &b"\x80"[..],
         b"\xC0\x80",
@@ -250,7 +259,11 @@ fn t1_t3_t4_t5_invalid_text_fails_with_1007() {
         fails(&masked(0x81, text), 1007, "UTF-8");
         let (first, last) = text.split_at(1);
         fails(&[masked(0x01, first), masked(0x80, last)].concat(), 1007, "UTF-8");
-        assert_eq!(says(&masked(0x82, text)), [Seen::Binary(text.into())], "binary is any bytes");
+        assert_eq!(
+            events(&masked(0x82, text)),
+            [Seen::Binary(text.into())],
+            "a binary message can hold any bytes"
+        );
     }
     for text in [
         "\u{0}",
@@ -265,38 +278,44 @@ fn t1_t3_t4_t5_invalid_text_fails_with_1007() {
         "\u{10FFFF}",
         "\u{FEFF}",
     ] {
-        assert_eq!(says(&masked(0x81, text.as_bytes())), [Seen::Text(text.into())]);
+        assert_eq!(events(&masked(0x81, text.as_bytes())), [Seen::Text(text.into())]);
     }
 }
 
+/// Proves: T6, T2, F9.
 #[test]
-fn t6_t2_f9_the_fault_is_reported_on_the_octet_that_makes_it_even_in_the_middle_of_a_frame() {
-    // Autobahn 6.4.3: the frame's first part is valid, then comes an octet that makes it invalid, then more is to come.
+fn invalid_text_fails_at_the_first_wrong_byte() {
+    // Autobahn case 6.4.3: the payload becomes invalid in the middle of a frame.
     for (text, wrong) in
         [(&b"\xCE\xBA\xE1\xBD\xB9\xF4\x90\x80"[..], 6), (b"abc\xED\xA0\x80", 4), (b"\xE2\x82\xAC\xFF", 3)]
     {
         for delivery in [Delivery::Whole, Delivery::Pieces] {
             let mut peer = server(Config::default().delivery(delivery));
             let stream = masked(0x81, &[text, &[b'x'; 100]].concat());
-            let (mut failed, mut at) = (None, 0);
-            for octet in &stream {
-                peer.receive(&[*octet]);
+            let mut failed = None;
+            for (at, byte) in stream.iter().enumerate() {
+                peer.receive(&[*byte]);
                 if failed.is_none() && peer.seen.iter().any(|seen| matches!(seen, Seen::Error(_))) {
                     failed = Some(at);
                 }
-                at += 1;
             }
-            assert_eq!(failed, Some(6 + wrong), "the header and the octets before it");
+            assert_eq!(failed, Some(6 + wrong), "the header and the valid bytes come before it");
             assert!(peer.outbox.ends_with(&unmasked(0x88, &1007_u16.to_be_bytes())));
         }
     }
 }
 
+/// Proves: Q1, Q2.
 #[test]
-fn q1_q2_the_limits_are_judged_at_the_header_by_configuration_and_inbox() {
+fn size_limits_are_checked_at_the_frame_header() {
     let config = Config::default().max_message(10).max_frame(8);
-    assert_eq!(says_with(config, &masked(0x82, &[1; 8])).len(), 1);
+    assert_eq!(events_with(config, &masked(0x82, &[1; 8])).len(), 1);
     fails_with(config, &[0x82, 0x89], 1009, "frame is over the limit");
+    // The same for a frame that lies whole in the input.
+    fails_with(config, &masked(0x82, &[1; 9]), 1009, "frame is over the limit");
+    let large_frames = config.max_frame(100);
+    assert_eq!(events_with(large_frames, &masked(0x82, &[1; 10])).len(), 1);
+    fails_with(large_frames, &masked(0x82, &[1; 11]), 1009, "message is over the limit");
     fails_with(
         config,
         &[masked(0x02, &[1; 8]), vec![0x80, 0x83]].concat(),
@@ -304,13 +323,13 @@ fn q1_q2_the_limits_are_judged_at_the_header_by_configuration_and_inbox() {
         "message is over the limit",
     );
     assert_eq!(
-        says_with(config, &[masked(0x02, &[1; 8]), masked(0x80, &[1; 2])].concat()),
+        events_with(config, &[masked(0x02, &[1; 8]), masked(0x80, &[1; 2])].concat()),
         [Seen::Binary(vec![1; 10])]
     );
-    // By default, 16 MiB.
+    // The default limit is 16 MiB.
     let over = ((16 << 20) + 1_u64).to_be_bytes();
     fails(&[&[0x82, 0xFF][..], &over].concat(), 1009, "limit");
-    // The inbox's capacity bounds even a message that lies whole in the slice.
+    // The capacity of the inbox limits even a message that lies whole in the input.
     let mut ws = WebSocket::<Server>::open(Config::default());
     let mut inbox = heapless::Vec::<u8, 4>::new();
     let mut bytes = [masked(0x82, &[1; 4]), masked(0x82, &[1; 5])].concat();
@@ -319,7 +338,7 @@ fn q1_q2_the_limits_are_judged_at_the_header_by_configuration_and_inbox() {
     assert!(
         matches!(ws.receive(&mut input, &mut inbox), Some(Event::Error(error)) if error.close_code().unwrap().0 == 1009)
     );
-    // In pieces it does not matter, and takes no memory.
+    // Delivery in pieces needs no inbox.
     let mut ws = WebSocket::<Server>::open(Config::default().delivery(Delivery::Pieces));
     let mut inbox = heapless::Vec::<u8, 0>::new();
     let mut bytes = masked(0x82, &[1; 5000]);
@@ -335,7 +354,7 @@ fn q1_q2_the_limits_are_judged_at_the_header_by_configuration_and_inbox() {
 }
 
 #[test]
-fn a_message_whole_in_a_slice_is_lent_from_there_and_only_one_that_spans_slices_from_the_inbox() {
+fn a_message_within_one_slice_is_borrowed_from_the_input() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let mut inbox = Vec::new();
     let mut bytes = masked(0x81, b"in place");
@@ -345,14 +364,14 @@ fn a_message_whole_in_a_slice_is_lent_from_there_and_only_one_that_spans_slices_
     };
     assert_eq!(text, "in place");
     assert!(range.contains(&text.as_ptr()));
-    // Behind a header that was cut, too.
+    // The same behind a cut header.
     let mut bytes = masked(0x81, b"in place");
     let (head, rest) = bytes.split_at_mut(3);
     assert!(ws.receive(&mut &mut *head, &mut inbox).is_none());
     let range = rest.as_ptr_range();
     let Some(Event::Message(Message::Text(text))) = ws.receive(&mut &mut *rest, &mut inbox) else { panic!() };
     assert!(range.contains(&text.as_ptr()) && inbox.is_empty());
-    // A binary piece may be changed there.
+    // The caller can change a binary piece in place.
     let mut ws = WebSocket::<Server>::open(Config::default().delivery(Delivery::Pieces));
     let mut bytes = masked(0x82, b"abc");
     let Some(Event::Piece(Piece { part: Part::Binary(piece), first: true, last: true })) =
@@ -365,7 +384,7 @@ fn a_message_whole_in_a_slice_is_lent_from_there_and_only_one_that_spans_slices_
 }
 
 #[test]
-fn every_inbox_collects_the_same() {
+fn every_inbox_type_collects_the_same_messages() {
     let text = "κόσμε €😀 plain".repeat(20);
     let stream = [
         masked(0x01, &text.as_bytes()[..51]),
@@ -410,18 +429,20 @@ fn every_inbox_collects_the_same() {
 }
 
 #[test]
-fn a_smaller_inbox_than_before_is_a_fault_and_not_a_truncated_message() {
-    let mut ws = WebSocket::<Server>::open(Config::default());
-    let mut stream = masked(0x82, &[1; 100]);
-    let (first, rest) = stream.split_at_mut(50);
-    assert!(ws.receive(&mut &mut *first, &mut heapless::Vec::<u8, 100>::new()).is_none());
-    let mut smaller = heapless::Vec::<u8, 10>::new();
-    let event = ws.receive(&mut &mut *rest, &mut smaller);
-    assert!(matches!(event, Some(Event::Error(error)) if error.close_code().unwrap().0 == 1009));
+fn a_smaller_inbox_in_the_middle_of_a_message_fails_with_1009() {
+    for first in [0x81, 0x82] {
+        let mut ws = WebSocket::<Server>::open(Config::default());
+        let mut stream = masked(first, &[1; 100]);
+        let (front, rest) = stream.split_at_mut(50);
+        assert!(ws.receive(&mut &mut *front, &mut heapless::Vec::<u8, 100>::new()).is_none());
+        let mut smaller = heapless::Vec::<u8, 10>::new();
+        let event = ws.receive(&mut &mut *rest, &mut smaller);
+        assert!(matches!(event, Some(Event::Error(error)) if error.close_code().unwrap().0 == 1009));
+    }
 }
 
 #[test]
-fn poll_and_event_with_another_input_give_nonsense_or_nothing_but_no_panic() {
+fn event_with_another_input_never_panics() {
     for bytes in
         [masked(0x81, "é and more".as_bytes()), masked(0x82, b"abc"), masked(0x89, b"p"), masked(0x88, b"")]
     {
@@ -438,7 +459,7 @@ fn poll_and_event_with_another_input_give_nonsense_or_nothing_but_no_panic() {
 }
 
 #[test]
-fn an_inbox_that_holds_something_else_is_cleared_before_a_message_is_collected() {
+fn the_inbox_is_cleared_before_a_message_is_collected() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let mut one = Vec::new();
     let mut whole = masked(0x81, b"hi");
@@ -451,8 +472,9 @@ fn an_inbox_that_holds_something_else_is_cleared_before_a_message_is_collected()
     assert_eq!(event, Some(Event::Message(Message::Binary(b"abcd"))));
 }
 
+/// Proves: L14.
 #[test]
-fn l14_what_an_event_says_is_kept_while_other_calls_come_between_poll_and_event() {
+fn calls_between_poll_and_event_do_not_change_the_event() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
     let mut stream = masked(0x88, &close_body(4001, "why"));
@@ -469,7 +491,7 @@ fn l14_what_an_event_says_is_kept_while_other_calls_come_between_poll_and_event(
 }
 
 #[test]
-fn an_event_that_is_taken_twice_does_not_end_the_connection_twice() {
+fn taking_an_event_twice_does_not_end_the_connection_twice() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let mut inbox = Vec::new();
     let mut stream = masked(0x81, b"\xFF");
@@ -482,22 +504,29 @@ fn an_event_that_is_taken_twice_does_not_end_the_connection_twice() {
         }
     }
     assert_eq!(events, 2, "one Error and one Close");
+    // The Close is not lost if the same event is taken twice before it.
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let mut stream = masked(0x81, b"\xFF");
+    let ready = ws.poll(&mut stream, &mut inbox).unwrap();
+    assert!(matches!(ws.event(ready, &mut stream, &mut inbox), Some(Event::Error(_))));
+    assert_eq!(ws.event(ready, &mut stream, &mut inbox), None);
+    assert!(matches!(ws.receive(&mut &mut [][..], &mut inbox), Some(Event::Close(_))));
 }
 
 #[test]
-fn what_a_cut_frame_lacks_is_told_and_read_behind_it_the_message_is_lent_from_the_input() {
+fn a_frame_completed_with_its_missing_bytes_is_borrowed_from_the_input() {
     let inbox = Inbox::new();
     for len in [0, 1, 100, 125, 126, 1000, 65_535, 65_536, 70_000] {
         let frame = masked(0x82, &binary(len));
         for cut in (1..30).chain(frame.len().saturating_sub(5)..=frame.len()) {
             let mut ws = WebSocket::<Server>::open(Config::default());
-            let (mut end, mut asked) = (cut.min(frame.len()), 0);
+            let (mut end, mut calls) = (cut.min(frame.len()), 0);
             while let missing @ 1.. = ws.missing(&frame[..end], &inbox) {
                 end += missing as usize;
-                asked += 1;
+                calls += 1;
             }
-            // The second byte of the header, the rest of it, the payload.
-            assert!(asked <= 3, "{len} {cut}");
+            // The second byte of the header, the rest of the header, the payload.
+            assert!(calls <= 3, "{len} {cut}");
             assert_eq!(end, frame.len(), "{len} {cut}");
             let mut read = frame.clone();
             let place = read.as_ptr_range();
@@ -511,7 +540,7 @@ fn what_a_cut_frame_lacks_is_told_and_read_behind_it_the_message_is_lent_from_th
 }
 
 #[test]
-fn what_is_missing_is_the_same_before_and_after_the_machine_has_taken_the_cut_frame() {
+fn missing_is_the_same_before_and_after_a_cut_frame_is_received() {
     fn check<R: sansocket::Role>(new: impl Fn() -> WebSocket<R>, input: &mut [u8]) {
         let (mut ws, mut inbox) = (new(), Inbox::new());
         let missing = ws.missing(input, &inbox);
@@ -520,7 +549,7 @@ fn what_is_missing_is_the_same_before_and_after_the_machine_has_taken_the_cut_fr
         assert_eq!(missing, ws.missing(b"", &inbox), "{input:x?}");
     }
     let config = || Config::default().max_frame(1000);
-    // Every first and second octet; behind a whole header, some of the payload, but not more than there is.
+    // Every first and second byte, and behind a complete header a part of the payload.
     for (first, second) in (0..=0xFF).flat_map(|first| (0..=0xFF).map(move |second| (first, second))) {
         for long in [0u16, 125, 126, 999, 1000, 1001, 0xFFFF] {
             let (length, len) = match second & 0x7F {
@@ -542,36 +571,45 @@ fn what_is_missing_is_the_same_before_and_after_the_machine_has_taken_the_cut_fr
 }
 
 #[test]
-fn nothing_is_missing_where_there_is_nothing_to_wait_for() {
+fn missing_is_zero_when_there_is_nothing_to_wait_for() {
     let mut inbox = Inbox::new();
     let server = || WebSocket::<Server>::open(Config::default().max_frame(1000));
-    assert_eq!(server().missing(b"", &inbox), 0, "nothing is known of what comes");
+    assert_eq!(server().missing(b"", &inbox), 0, "without a header, no length is known");
     assert_eq!(server().missing(&masked(0x81, b"whole"), &inbox), 0);
     assert_eq!(server().missing(b"\x83", &inbox), 0, "a reserved opcode");
-    assert_eq!(server().missing(b"\x82\x05", &inbox), 0, "no mask");
+    assert_eq!(server().missing(b"\x82\x05", &inbox), 0, "not masked");
     assert_eq!(server().missing(&masked(0x82, &binary(1001))[..20], &inbox), 0, "too big");
     assert_eq!(server().missing(b"\x82\xFF\x7F\xFF\xFF\xFF\xFF\xFF\xFF\xFFmask", &inbox), 0, "far too big");
     assert_eq!(WebSocket::server(Config::default()).missing(b"\x82", &inbox), 0, "before the handshake");
     let small = heapless::Vec::<u8, 8>::new();
-    assert_eq!(server().missing(&masked(0x82, &binary(9))[..10], &small), 0, "more than the inbox takes");
+    assert_eq!(server().missing(&masked(0x82, &binary(9))[..10], &small), 0, "larger than the inbox");
 
-    // What the machine has been given is not in the input any more: the rest of the payload is what is missing.
+    // Received bytes are not in the input any more, so the rest of the payload is missing.
     let mut ws = server();
     let mut frame = masked(0x82, &binary(300));
     assert!(ws.receive(&mut &mut frame[..3], &mut inbox).is_none());
-    assert_eq!(ws.missing(b"", &inbox), 0, "the header is incomplete, and its front is with the machine");
+    assert_eq!(ws.missing(b"", &inbox), 0, "the header is incomplete, and its front was received");
+    // The input continues the header: a length of 385, of which one byte is here.
+    assert!([0, 384].contains(&ws.missing(b"\x81\x85mask", &inbox)));
     assert!(ws.receive(&mut &mut frame[3..100], &mut inbox).is_none());
     assert_eq!(ws.missing(b"", &inbox), 208);
     assert_eq!(ws.missing(&frame[100..300], &inbox), 8);
     assert_eq!(ws.missing(&[&frame[100..], b"\x82"].concat(), &inbox), 0);
     assert_eq!(ws.missing(b"\x81\x85mask", &inbox), 202, "the payload looks like a frame");
 
-    // Behind a fragment only another one may come, behind a Close nothing.
+    // Frames can follow the request before Open is delivered, but not after the end.
+    let (mut peer, accept) = requested(Config::default(), &request(""));
+    peer.ws.accept(accept, &mut peer.outbox).unwrap();
+    assert_eq!(peer.ws.missing(b"\x82\x85mask", &inbox), 5);
+    peer.ws.receive_eof();
+    assert_eq!(peer.ws.missing(b"\x82\x85mask", &inbox), 0);
+
+    // Only another fragment can follow a fragment, and nothing follows a Close.
     let mut ws = server();
     assert!(ws.receive(&mut &mut masked(0x01, b"frag")[..], &mut inbox).is_none());
     assert_eq!(ws.missing(b"\x80\x84mask", &inbox), 4);
     assert_eq!(ws.missing(b"\x81\x84mask", &inbox), 0, "a message inside a message");
     assert!(ws.receive(&mut &mut masked(0x88, b"")[..], &mut inbox).is_some());
-    assert_eq!(ws.missing(b"\x80\x84mask", &inbox), 0, "the end");
-    assert_eq!(ws.missing(b"\x81\x84mask", &inbox), 0, "the end");
+    assert_eq!(ws.missing(b"\x80\x84mask", &inbox), 0, "after the Close");
+    assert_eq!(ws.missing(b"\x81\x84mask", &inbox), 0, "after the Close");
 }

@@ -1,4 +1,4 @@
-//! RFC 6455 sections 5 and 6.1: what is sent, and when it may be.
+//! RFC 6455 sections 5 and 6.1: sending.
 
 mod common;
 
@@ -8,8 +8,9 @@ use sansocket::{
     Server, State, WebSocket, frame,
 };
 
+/// Proves: F3, F5, F7, K3, G7.
 #[test]
-fn f3_f5_f7_k3_g7_a_server_sends_each_message_in_one_unmasked_frame_with_the_shortest_length() {
+fn a_server_sends_a_message_in_one_unmasked_frame_with_the_shortest_length() {
     let mut peer = server(Config::default());
     for len in [0, 1, 125, 126, 127, 65_535, 65_536] {
         peer.ws.send(&vec![7; len][..], &mut peer.outbox).unwrap();
@@ -19,8 +20,9 @@ fn f3_f5_f7_k3_g7_a_server_sends_each_message_in_one_unmasked_frame_with_the_sho
     assert_eq!(peer.take_sent(), unmasked(0x81, b"text"));
 }
 
+/// Proves: K1, K5, K6.
 #[test]
-fn k1_k5_k6_a_client_masks_every_frame_with_a_fresh_key() {
+fn a_client_masks_every_frame_with_a_new_key() {
     let mut keys = std::collections::HashSet::new();
     let mut peer = client(Config::default());
     for len in [0, 1, 3, 4, 125, 126, 1000, 65_536] {
@@ -37,7 +39,7 @@ fn k1_k5_k6_a_client_masks_every_frame_with_a_fresh_key() {
         let unmasked: Vec<u8> =
             sent[header + 4..].iter().zip(key.iter().cycle()).map(|(a, b)| a ^ b).collect();
         assert_eq!(unmasked, payload);
-        assert!(keys.insert(key), "fresh");
+        assert!(keys.insert(key), "a new key");
     }
     peer.ws.ping(b"p", &mut peer.outbox).unwrap();
     peer.ws.send_piece(Fragment::new("a", false), &mut peer.outbox).unwrap();
@@ -50,8 +52,9 @@ fn k1_k5_k6_a_client_masks_every_frame_with_a_fresh_key() {
     assert_eq!(peer.take_sent()[..2], [0x8A, 0x81]);
 }
 
+/// Proves: G6, G7, G8.
 #[test]
-fn g6_g7_g8_fragments_carry_the_opcode_first_and_fin_last_and_no_other_message_comes_between() {
+fn the_first_fragment_has_the_opcode_and_the_last_has_fin() {
     let mut peer = server(Config::default());
     let ws = &mut peer.ws;
     ws.send_piece(Fragment::new("a", false), &mut peer.outbox).unwrap();
@@ -63,6 +66,8 @@ fn g6_g7_g8_fragments_carry_the_opcode_first_and_fin_last_and_no_other_message_c
     ws.send_piece(Fragment::new("c", true), &mut peer.outbox).unwrap();
     ws.send_piece(Fragment::new(&[2], true), &mut peer.outbox).unwrap();
     ws.send("d", &mut peer.outbox).unwrap();
+    ws.send_piece(Fragment::new(&[3], false), &mut peer.outbox).unwrap();
+    ws.send_piece(Fragment::new(&[4], true), &mut peer.outbox).unwrap();
     assert_eq!(
         peer.take_sent(),
         [
@@ -72,13 +77,16 @@ fn g6_g7_g8_fragments_carry_the_opcode_first_and_fin_last_and_no_other_message_c
             unmasked(0x80, b"c"),
             unmasked(0x82, &[2]),
             unmasked(0x81, b"d"),
+            unmasked(0x02, &[3]),
+            unmasked(0x80, &[4]),
         ]
         .concat()
     );
 }
 
+/// Proves: G7.
 #[test]
-fn g7_a_piece_is_sent_on_with_the_character_that_leads_it() {
+fn a_received_piece_can_be_sent_as_a_fragment() {
     let mut peer = server(Config::default());
     let mut piece = Piece { part: Part::Text { lead: Some('€'), text: "uro" }, first: true, last: false };
     peer.ws.send_piece(&piece, &mut peer.outbox).unwrap();
@@ -92,10 +100,19 @@ fn g7_a_piece_is_sent_on_with_the_character_that_leads_it() {
     let piece = Piece { part: Part::Binary(&mut bytes), first: false, last: true };
     peer.ws.send_piece(&piece, &mut peer.outbox).unwrap();
     assert_eq!(peer.take_sent(), unmasked(0x82, &[1, 2]));
+    // A client masks the leading character and the text with one key.
+    for lead in ['a', 'é', '€', '😀'] {
+        let mut peer = client(Config::default());
+        let piece = Piece { part: Part::Text { lead: Some(lead), text: "text" }, first: true, last: true };
+        peer.ws.send_piece(&piece, &mut peer.outbox).unwrap();
+        let mut other = server(Config::default());
+        other.receive(&peer.take_sent());
+        assert_eq!(other.seen, [Seen::Text(format!("{lead}text"))]);
+    }
 }
 
 #[test]
-fn header_only_the_payload_goes_from_where_it_lies() {
+fn a_payload_can_be_sent_without_copying_it() {
     let mut peer = server(Config::default());
     peer.ws.send_header(Kind::Binary, 70_000, &mut peer.outbox).unwrap();
     assert_eq!(peer.take_sent(), unmasked(0x82, &[0; 70_000])[..10]);
@@ -116,8 +133,9 @@ fn header_only_the_payload_goes_from_where_it_lies() {
     assert_eq!(other.seen, [Seen::Text("Hello".into())]);
 }
 
+/// Proves: G8.
 #[test]
-fn g8_while_a_payload_is_owed_nothing_is_put_into_its_frame() {
+fn nothing_is_sent_inside_a_frame_whose_payload_is_pending() {
     let mut peer = server(Config::default());
     peer.ws.send_header(Kind::Binary, 4, &mut peer.outbox).unwrap();
     peer.take_sent();
@@ -135,15 +153,16 @@ fn g8_while_a_payload_is_owed_nothing_is_put_into_its_frame() {
     assert_eq!(peer.take_sent(), unmasked(0x8A, b"p"));
 }
 
+/// Proves: P4.
 #[test]
-fn p4_an_owed_pong_goes_ahead_of_the_next_message_and_both_or_neither_is_written() {
+fn a_pending_pong_is_sent_before_the_next_frame_and_both_or_neither_are_written() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let (mut inbox, mut outbox) = (Vec::new(), heapless::Vec::<u8, 12>::new());
     let mut ping = masked(0x89, b"ping");
     let _ = ws.receive(&mut &mut ping[..], &mut inbox);
     assert_eq!(ws.send("message", &mut outbox), Err(SendError::OutboxFull(OutboxFull { needed: 15 })));
     assert!(outbox.is_empty());
-    // Transmit, flush, and send again must do.
+    // After transmit and a flush, the message fits.
     ws.transmit(&mut outbox).unwrap();
     assert_eq!(outbox[..], unmasked(0x8A, b"ping"));
     outbox.clear();
@@ -154,14 +173,14 @@ fn p4_an_owed_pong_goes_ahead_of_the_next_message_and_both_or_neither_is_written
     let mut ping = masked(0x89, b"");
     let _ = ws.receive(&mut &mut ping[..], &mut inbox);
     ws.close(CloseCode::NORMAL, "", &mut outbox).unwrap();
-    assert_eq!(outbox, [0x8A, 0, 0x88, 2, 3, 0xE8], "our own Close goes out after the Pong");
+    assert_eq!(outbox, [0x8A, 0, 0x88, 2, 3, 0xE8], "the Pong is sent before our Close");
 }
 
 #[test]
-fn a_full_outbox_says_what_is_needed_writes_nothing_and_changes_nothing() {
+fn a_full_outbox_reports_the_needed_capacity_and_changes_nothing() {
     let mut peer = server(Config::default());
-    for room in 0..4 {
-        let mut memory = vec![0; room];
+    for capacity in 0..4 {
+        let mut memory = vec![0; capacity];
         let mut small = sansocket::Slice::new(&mut memory);
         let full = |needed| SendError::OutboxFull(OutboxFull { needed });
         assert_eq!(peer.ws.send("abc", &mut small), Err(full(5)));
@@ -171,23 +190,39 @@ fn a_full_outbox_says_what_is_needed_writes_nothing_and_changes_nothing() {
         assert_eq!(frame::encode("abc", &mut small), Err(OutboxFull { needed: 5 }));
         assert_eq!(sansocket::Buffer::bytes(&small), b"");
     }
-    // Nothing is begun or owed: a message of another kind can be sent.
+    // No message was begun, so a message of another kind can be sent.
     peer.ws.send(&[1], &mut peer.outbox).unwrap();
     assert_eq!(peer.take_sent(), unmasked(0x82, &[1]));
 }
 
+/// Proves: P1, P9.
 #[test]
-fn p1_p9_a_ping_of_the_callers_is_up_to_125_bytes_while_open() {
+fn a_ping_carries_up_to_125_bytes() {
     let mut peer = server(Config::default());
     assert_eq!(peer.ws.ping(&[0; 126], &mut peer.outbox), Err(SendError::TooLong));
     peer.ws.ping(&[0; 125], &mut peer.outbox).unwrap();
     assert_eq!(peer.take_sent(), unmasked(0x89, &[0; 125]));
-    let too_long = peer.ws.send_header(Kind::Binary, 1 << 63, &mut peer.outbox);
-    assert_eq!(too_long, Err(SendError::TooLong));
 }
 
 #[test]
-fn l24_nothing_is_sent_after_the_end() {
+fn send_header_takes_a_length_from_0_to_63_bits() {
+    let mut peer = server(Config::default());
+    peer.ws.send_header(Kind::Binary, 0, &mut peer.outbox).unwrap();
+    assert!(peer.ws.can_send(), "no payload is pending");
+    peer.ws.payload_sent(0).unwrap();
+    assert_eq!(peer.ws.payload_sent(1), Err(SendError::PayloadExceeded));
+    peer.take_sent();
+    let too_long = peer.ws.send_header(Kind::Binary, 1 << 63, &mut peer.outbox);
+    assert_eq!(too_long, Err(SendError::TooLong));
+    assert!(peer.outbox.is_empty() && peer.ws.can_send());
+    peer.ws.send_header(Kind::Binary, (1 << 63) - 1, &mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), [0x82, 127, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF]);
+    assert!(!peer.ws.can_send());
+}
+
+/// Proves: L24.
+#[test]
+fn nothing_is_sent_after_the_end() {
     let mut peer = server(Config::default());
     peer.receive(&masked(0x88, b""));
     peer.take_sent();
@@ -201,8 +236,9 @@ fn l24_nothing_is_sent_after_the_end() {
     assert!(peer.outbox.is_empty());
 }
 
+/// Proves: K3.
 #[test]
-fn k3_a_broadcast_is_encoded_once_and_received_by_every_client() {
+fn a_broadcast_is_encoded_once_and_received_by_every_client() {
     let mut outbox = Vec::new();
     frame::encode(Message::Text("to all"), &mut outbox).unwrap();
     for _ in 0..3 {
@@ -213,7 +249,7 @@ fn k3_a_broadcast_is_encoded_once_and_received_by_every_client() {
 }
 
 #[test]
-fn a_message_that_did_not_fit_is_sent_again_inside_the_arm() {
+fn a_message_that_does_not_fit_can_be_sent_in_fragments() {
     let mut ws = WebSocket::<Server>::open(Config::default());
     let (mut inbox, mut outbox) = (Vec::new(), heapless::Vec::<u8, 12>::new());
     let mut wire = Vec::new();
@@ -224,7 +260,7 @@ fn a_message_that_did_not_fit_is_sent_again_inside_the_arm() {
             let Event::Message(message) = event else { panic!("{event:?}") };
             let mut small = heapless::Vec::<u8, 12>::new();
             assert_eq!(ws.send(message, &mut small), Err(SendError::OutboxFull(OutboxFull { needed: 13 })));
-            // In fragments it fits.
+            // In fragments the message fits.
             let (one, two) = message.as_bytes().split_at(6);
             for (part, last) in [(one, false), (two, true)] {
                 ws.send_piece(Fragment::new(core::str::from_utf8(part).unwrap(), last), &mut outbox).unwrap();
@@ -236,4 +272,23 @@ fn a_message_that_did_not_fit_is_sent_again_inside_the_arm() {
     let mut peer = client(Config::default());
     peer.receive(&wire);
     assert_eq!(peer.seen, [Seen::Text("message one".into()), Seen::Text("message two".into())]);
+}
+
+#[test]
+fn a_failed_call_draws_no_masking_key() {
+    let (mut one, mut two) = (client(Config::default()), client(Config::default()));
+    let ws = &mut one.ws;
+    let mut none = heapless::Vec::<u8, 0>::new();
+    assert!(ws.send("a", &mut none).is_err());
+    assert!(ws.send_piece(Fragment::new("a", true), &mut none).is_err());
+    assert!(ws.send_header(Kind::Binary, 1, &mut none).is_err());
+    assert!(ws.send_header(Kind::Binary, 1 << 63, &mut one.outbox).is_err());
+    assert!(ws.ping(b"", &mut none).is_err());
+    assert!(ws.ping(&[0; 126], &mut one.outbox).is_err());
+    assert!(ws.close_without_code(&mut none).is_err());
+    assert!(ws.close(CloseCode(0), "", &mut one.outbox).is_err());
+    for peer in [&mut one, &mut two] {
+        peer.ws.send("the same key", &mut peer.outbox).unwrap();
+    }
+    assert_eq!(one.take_sent(), two.take_sent());
 }

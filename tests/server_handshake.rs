@@ -1,4 +1,4 @@
-//! RFC 6455 section 4.2: what a server reads and answers.
+//! RFC 6455 section 4.2: the requests that a server accepts, and its responses.
 
 mod common;
 
@@ -7,18 +7,10 @@ use sansocket::{
     AnswerError, Config, Event, OutboxFull, Reject, Request, SendError, Server, State, WebSocket,
 };
 
-fn connecting(config: Config) -> Peer<Server> {
-    Peer::new(WebSocket::server(config))
-}
-
-/// What comes back for a head, with the first line of the response.
+/// The events and the response of a server that accepts each request.
 fn answer(config: Config, head: &[u8]) -> (Vec<Seen>, String) {
-    let mut peer = connecting(config);
-    peer.receive_with(head, |ws, event, outbox| {
-        if let Event::Request(request) = event {
-            ws.accept(request.accept(), outbox).unwrap();
-        }
-    });
+    let mut peer = new_server(config);
+    peer.receive_with(head, accept);
     (peer.take_seen(), String::from_utf8(peer.take_sent()).unwrap())
 }
 
@@ -30,7 +22,7 @@ fn accepted(head: &str) -> String {
     response
 }
 
-/// The machine refuses it with this status; what it says of it contains `because`.
+/// Checks that the head is refused with this status, and that the error contains `because`.
 #[track_caller]
 fn refused(head: &[u8], status: u16, because: &str) -> String {
     refused_by(Config::default(), head, status, because)
@@ -56,7 +48,7 @@ fn refused_by(config: Config, head: &[u8], status: u16, because: &str) -> String
     response
 }
 
-/// The usual request without the header that begins with `name`, and with `instead`.
+/// A request in which `instead` replaces the headers that begin with `name`.
 fn request_with(name: &str, instead: &str) -> Vec<u8> {
     let head = request("");
     assert!(head.contains(&format!("\r\n{name}")));
@@ -69,8 +61,9 @@ fn request_line(line: &str) -> Vec<u8> {
     request("").replacen("GET /chat HTTP/1.1", line, 1).into_bytes()
 }
 
+/// Proves: R8, R9, R6.
 #[test]
-fn r8_r9_r6_the_response_to_the_rfcs_own_request_is_complete() {
+fn the_response_to_the_rfc_example_is_complete() {
     assert_eq!(
         accepted(&request("Origin: http://example.com\r\n")),
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -78,8 +71,9 @@ fn r8_r9_r6_the_response_to_the_rfcs_own_request_is_complete() {
     );
 }
 
+/// Proves: S1, S2.
 #[test]
-fn s1_s2_the_request_line_is_get_a_target_and_http_1_1_or_later() {
+fn the_request_line_must_have_get_a_target_and_http_1_1() {
     for line in ["GET /chat HTTP/1.2", "GET /chat HTTP/2.0", "GET / HTTP/1.1", "GET /a?b=c&d HTTP/1.1"] {
         accepted(&String::from_utf8(request_line(line)).unwrap());
     }
@@ -107,16 +101,18 @@ fn s1_s2_the_request_line_is_get_a_target_and_http_1_1_or_later() {
     }
 }
 
+/// Proves: R12.
 #[test]
-fn r12_another_method_gets_405_with_allow() {
+fn another_method_gets_405_with_allow() {
     for method in ["POST", "HEAD", "OPTIONS", "PRI", "get"] {
         let response = refused(&request_line(&format!("{method} /chat HTTP/1.1")), 405, "not GET");
         assert_eq!(header(&response, "Allow"), Some("GET"));
     }
 }
 
+/// Proves: S3.
 #[test]
-fn s3_exactly_one_valid_host() {
+fn exactly_one_valid_host_is_required() {
     for host in ["a", "a:80", "a.example:65535", "127.0.0.1", "[::1]:9001", "a%20b", "a:"] {
         accepted(&String::from_utf8(request_with("Host", &format!("Host: {host}\r\n"))).unwrap());
     }
@@ -127,18 +123,32 @@ fn s3_exactly_one_valid_host() {
     }
 }
 
+/// Proves: Q6.
 #[test]
-fn q6_a_second_origin_is_refused() {
+fn a_duplicate_origin_is_refused() {
     accepted(&request("origin: null\r\n"));
     refused(request("Origin: http://a\r\nORIGIN: http://a\r\n").as_bytes(), 400, "more than one Origin");
 }
 
+/// Proves: S4, S5.
 #[test]
-fn s4_s5_upgrade_and_connection_are_lists_without_case() {
-    for upgrade in ["websocket", "WebSocket", ", h2c,\twebsocket ,,", "h2c\r\nUpgrade: WEBSOCKET"] {
+fn upgrade_and_connection_are_case_insensitive_lists() {
+    for upgrade in [
+        "websocket",
+        "WebSocket",
+        ", h2c,\twebsocket ,,",
+        "h2c\r\nUpgrade: WEBSOCKET",
+        "websocket\r\nUpgrade: h2c",
+    ] {
         accepted(&String::from_utf8(request_with("Upgrade", &format!("Upgrade: {upgrade}\r\n"))).unwrap());
     }
-    for connection in ["upgrade", "keep-alive, Upgrade", ",,UPGRADE,,", "close\r\nConnection: Upgrade"] {
+    for connection in [
+        "upgrade",
+        "keep-alive, Upgrade",
+        ",,UPGRADE,,",
+        "close\r\nConnection: Upgrade",
+        "Upgrade\r\nConnection: close",
+    ] {
         accepted(
             &String::from_utf8(request_with("Connection", &format!("Connection: {connection}\r\n"))).unwrap(),
         );
@@ -152,8 +162,9 @@ fn s4_s5_upgrade_and_connection_are_lists_without_case() {
     }
 }
 
+/// Proves: S6, S8.
 #[test]
-fn s6_s8_the_key_is_16_octets_in_base64_and_comes_once() {
+fn exactly_one_key_of_16_bytes_in_base64_is_required() {
     let response = request_with("Sec-WebSocket-Key", "sec-websocket-KEY:AQIDBAUGBwgJCgsMDQ4PEC==  \r\n");
     accepted(&String::from_utf8(response).unwrap());
     refused(&request_with("Sec-WebSocket-Key", ""), 400, "no Sec-WebSocket-Key");
@@ -162,14 +173,24 @@ fn s6_s8_the_key_is_16_octets_in_base64_and_comes_once() {
         400,
         "more than one Sec-WebSocket-Key",
     );
-    for key in ["", "dGhlIHNhbXBsZSBub25jZQ", "dGhlIHNhbXBsZSBub25jZ?==", "dGhlIHNhbXBsZSBub25jZQAA", "a"] {
+    for key in [
+        "",
+        "dGhlIHNhbXBsZSBub25jZQ",
+        "dGhlIHNhbXBsZSBub25jZ?==",
+        "dGhlIHNhbXBsZSBub25jZQAA",
+        "a",
+        "==",
+        "dGhlIHNhbXBsZSBub25jZQA==",
+        "dGhlIHNhbXBsZSBub25jZ==",
+    ] {
         let head = request_with("Sec-WebSocket-Key", &format!("Sec-WebSocket-Key: {key}\r\n"));
         refused(&head, 400, "not 16 bytes");
     }
 }
 
+/// Proves: S7, S8, R4.
 #[test]
-fn s7_s8_r4_the_version_is_13_and_comes_once_or_426_says_so() {
+fn exactly_one_version_13_is_required_and_426_names_it() {
     for version in [
         "Sec-WebSocket-Version: 8\r\n",
         "Sec-WebSocket-Version: 013\r\n",
@@ -184,15 +205,17 @@ fn s7_s8_r4_the_version_is_13_and_comes_once_or_426_says_so() {
     refused(request("Sec-WebSocket-Version: 13\r\n").as_bytes(), 400, "more than one Sec-WebSocket-Version");
 }
 
+/// Proves: R4.
 #[test]
-fn r4_a_get_without_upgrade_gets_426() {
+fn a_get_without_upgrade_gets_426() {
     let response = refused(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 426, "Upgrade header");
     assert_eq!(header(&response, "Upgrade"), Some("websocket"));
     assert_eq!(header(&response, "Sec-WebSocket-Version"), Some("13"));
 }
 
+/// Proves: S9, R6, N3.
 #[test]
-fn s9_r6_n3_offers_over_several_headers_are_one_list_and_the_servers_preference_decides() {
+fn offers_in_several_headers_are_one_list_and_the_server_selects() {
     let head = request(
         "Sec-WebSocket-Protocol: soap, v1\r\nSec-WebSocket-Extensions: a;b=c\r\n\
          Sec-WebSocket-Protocol: v2\r\nSec-WebSocket-Extensions: d\r\n",
@@ -200,7 +223,7 @@ fn s9_r6_n3_offers_over_several_headers_are_one_list_and_the_servers_preference_
     for (preferred, chosen) in
         [(&["v2", "v1"][..], Some("v2")), (&["x", "soap"], Some("soap")), (&["V1"], None)]
     {
-        let mut peer = connecting(Config::default());
+        let mut peer = new_server(Config::default());
         peer.receive_with(head.as_bytes(), |ws, event, outbox| {
             if let Event::Request(request) = event {
                 assert_eq!(request.protocols().collect::<Vec<_>>(), ["soap", "v1", "v2"]);
@@ -212,13 +235,14 @@ fn s9_r6_n3_offers_over_several_headers_are_one_list_and_the_servers_preference_
         let response = String::from_utf8(peer.take_sent()).unwrap();
         assert_eq!(header(&response, "Sec-WebSocket-Protocol"), chosen);
         assert_eq!(response.matches("Sec-WebSocket-Protocol").count(), usize::from(chosen.is_some()));
-        // r7_n2: no extension is agreed to.
+        // No extension is accepted.
         assert_eq!(header(&response, "Sec-WebSocket-Extensions"), None);
     }
 }
 
+/// Proves: R7, N1, N2, N4, F10.
 #[test]
-fn r7_n1_n2_n4_f10_extensions_are_read_strictly_and_none_is_agreed_to() {
+fn malformed_extensions_are_refused_and_none_is_accepted() {
     let response =
         accepted(&request("Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"));
     assert_eq!(header(&response, "Sec-WebSocket-Extensions"), None);
@@ -226,22 +250,23 @@ fn r7_n1_n2_n4_f10_extensions_are_read_strictly_and_none_is_agreed_to() {
         let head = request(&format!("Sec-WebSocket-Extensions: {malformed}\r\n"));
         refused(head.as_bytes(), 400, "Sec-WebSocket-Extensions");
     }
-    // An empty line is an empty element of the list that all of them are (s9).
+    // An empty header is an empty element of the list that all such headers form.
     accepted(&request(
         "Sec-WebSocket-Extensions:\r\nSec-WebSocket-Extensions: x\r\nSec-WebSocket-Protocol: \r\n",
     ));
-    // What was only offered is not in use: RSV1 is an error.
+    // An offered extension is not in use: RSV1 is an error.
     let mut peer = server(Config::default());
     peer.receive(&masked(0xC1, b"a"));
     assert!(matches!(&peer.seen[0], Seen::Error(error) if error.contains("reserved bit")));
 }
 
+/// Proves: T8, C14.
 #[test]
-fn t8_c14_interpreted_headers_are_text_and_others_are_bytes() {
+fn interpreted_headers_are_text_and_others_are_bytes() {
     refused(request("Sec-WebSocket-Protocol: \u{e9}\r\n").as_bytes(), 400, "Sec-WebSocket-Protocol");
     refused(request("Sec-WebSocket-Protocol: a b\r\n").as_bytes(), 400, "Sec-WebSocket-Protocol");
     let head = [request("").trim_end().as_bytes(), b"\r\nCookie: \xFF\xFE\r\n\r\n"].concat();
-    let mut peer = connecting(Config::default());
+    let mut peer = new_server(Config::default());
     peer.receive_with(&head, |ws, event, outbox| {
         if let Event::Request(request) = event {
             assert_eq!(request.header("cookie"), Some(&b"\xFF\xFE"[..]));
@@ -251,16 +276,18 @@ fn t8_c14_interpreted_headers_are_text_and_others_are_bytes() {
     assert_eq!(peer.ws.state(), State::Open);
 }
 
+/// Proves: S10.
 #[test]
-fn s10_names_order_and_white_space_do_not_matter() {
+fn header_order_name_case_and_white_space_do_not_matter() {
     accepted(
         "GET / HTTP/1.1\r\nsec-websocket-VERSION:13\r\nX-Y:\r\nSEC-WEBSOCKET-KEY: \t dGhlIHNhbXBsZSBub25jZQ== \t\r\n\
          connection:\tUPGRADE\r\nupgrade:WebSocket\r\nhost: a \r\n\r\n",
     );
 }
 
+/// Proves: S13.
 #[test]
-fn s13_a_body_is_refused() {
+fn a_request_with_a_body_is_refused() {
     for body in [
         "Content-Length: 5\r\n",
         "Content-Length:\r\n",
@@ -272,23 +299,30 @@ fn s13_a_body_is_refused() {
     accepted(&request("Content-Length: 0\r\n"));
 }
 
+/// Proves: S14.
 #[test]
-fn s14_a_target_in_absolute_form_overrides_host() {
-    let mut peer = connecting(Config::default());
+fn a_target_in_absolute_form_overrides_host() {
+    let mut peer = new_server(Config::default());
     let head = request_line("GET http://other.example:8080/chat?x HTTP/1.1");
     peer.receive_with(&head, |_, event, _| {
         let Event::Request(request) = event else { panic!() };
         assert_eq!((request.host(), request.target()), ("other.example:8080", "/chat?x"));
     });
-    let mut peer = connecting(Config::default());
+    let mut peer = new_server(Config::default());
+    peer.receive_with(&request_line("GET ws://other.example HTTP/1.1"), |_, event, _| {
+        let Event::Request(request) = event else { panic!() };
+        assert_eq!((request.host(), request.target()), ("other.example", "/"));
+    });
+    let mut peer = new_server(Config::default());
     peer.receive_with(request("").as_bytes(), |_, event, _| {
         let Event::Request(request) = event else { panic!() };
         assert_eq!((request.host(), request.target()), ("server.example.com", "/chat"));
     });
 }
 
+/// Proves: S15, S16, S17, Q3.
 #[test]
-fn s15_s16_s17_q3_the_head_is_strict_http() {
+fn a_head_that_is_not_strict_http_is_refused() {
     for (line, because) in [
         ("X : a\r\n", "its colon"),
         ("X\t: a\r\n", "its colon"),
@@ -306,13 +340,14 @@ fn s15_s16_s17_q3_the_head_is_strict_http() {
     ] {
         refused(request(line).as_bytes(), 400, because);
     }
-    // One empty line before the request is ignored, a second is not.
+    // One empty line before the request is ignored, a second one is not.
     accepted(&format!("\r\n{}", request("")));
     refused(format!("\r\n\r\n{}", request("")).as_bytes(), 400, "request line");
 }
 
+/// Proves: S18, S11.
 #[test]
-fn s18_s11_the_head_is_bounded_in_bytes_and_headers() {
+fn the_head_is_limited_in_bytes_and_headers() {
     let config = Config::default().max_head(300).max_headers(8);
     let exact = |len: usize| {
         let missing = len - request("X: \r\n").len();
@@ -323,7 +358,7 @@ fn s18_s11_the_head_is_bounded_in_bytes_and_headers() {
     refused_by(config, format!("GET /{} HTTP/1.1\r\n", "x".repeat(300)).as_bytes(), 414, "target");
     assert!(answer(config, request("A: 1\r\nB: 2\r\nC: 3\r\n").as_bytes()).1.starts_with("HTTP/1.1 101"));
     refused_by(config, request("A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n").as_bytes(), 431, "too many headers");
-    // The inbox bounds it too.
+    // The capacity of the inbox limits the head too.
     let mut ws = WebSocket::server(Config::default());
     let mut inbox = heapless::Vec::<u8, 64>::new();
     let mut head = request("").into_bytes();
@@ -331,9 +366,11 @@ fn s18_s11_the_head_is_bounded_in_bytes_and_headers() {
     assert!(matches!(event, Some(Event::Error(error)) if error.status() == Some(431)));
 }
 
+/// Proves: S11.
 #[test]
-fn s11_a_head_that_comes_byte_by_byte_is_scanned_once() {
-    // An inbox that counts how often it is read: a head that is parsed again from its start would read it more and more.
+fn a_head_received_byte_by_byte_is_scanned_once() {
+    // Counts the reads of the inbox. Parsing again from the start would read it more often for a
+    // longer head.
     struct Counting(Vec<u8>, std::cell::Cell<usize>);
     impl sansocket::Buffer for Counting {
         fn bytes(&self) -> &[u8] {
@@ -353,9 +390,9 @@ fn s11_a_head_that_comes_byte_by_byte_is_scanned_once() {
     let reads = |headers: usize| {
         let mut inbox = Counting(Vec::new(), 0.into());
         let mut ws = WebSocket::server(Config::default().max_head(u16::MAX).max_headers(u16::MAX));
-        for octet in request(&"X: y\r\n".repeat(headers)).bytes() {
-            let mut octet = [octet];
-            let event = ws.receive(&mut &mut octet[..], &mut inbox);
+        for byte in request(&"X: y\r\n".repeat(headers)).bytes() {
+            let mut byte = [byte];
+            let event = ws.receive(&mut &mut byte[..], &mut inbox);
             assert!(matches!(event, None | Some(Event::Request(_))), "{event:?}");
         }
         assert!(ws.awaits_caller());
@@ -365,22 +402,15 @@ fn s11_a_head_that_comes_byte_by_byte_is_scanned_once() {
     assert!(twice < once * 21 / 10, "{once} {twice}");
 }
 
+/// Proves: S12.
 #[test]
-fn s12_frames_behind_the_request_are_kept() {
-    let mut peer = connecting(Config::default());
+fn frames_after_the_request_are_kept() {
+    let mut peer = new_server(Config::default());
     let glued = [masked(0x81, b"one"), masked(0x89, b"two")].concat();
     let mut left = peer.receive_with(&[request("").as_bytes(), &glued].concat(), |_, _, _| {});
     assert_eq!(left, glued);
-    // Accepted later, after the event is gone.
-    let accept = {
-        let mut other = connecting(Config::default());
-        let mut accept = None;
-        other.receive_with(request("").as_bytes(), |_, event, _| {
-            let Event::Request(request) = event else { return };
-            accept = Some(request.accept());
-        });
-        accept.unwrap()
-    };
+    // The request can be accepted after its event is gone.
+    let (_, accept) = requested(Config::default(), &request(""));
     peer.ws.accept(accept, &mut peer.outbox).unwrap();
     left = peer.receive_with(&left, |_, _, _| {});
     assert_eq!(left, b"");
@@ -395,10 +425,11 @@ fn s12_frames_behind_the_request_are_kept() {
     );
 }
 
+/// Proves: R1, R2, R3, R5, R13, Q6.
 #[test]
-fn r1_r2_r3_r5_r13_q6_a_request_is_refused_with_any_status_headers_and_body() {
+fn a_request_can_be_rejected_with_any_status_headers_and_body() {
     let deciding = |origin: &str| {
-        let mut peer = connecting(Config::default());
+        let mut peer = new_server(Config::default());
         let reply = |ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Vec<u8>| match request
             .origin()
         {
@@ -415,7 +446,7 @@ fn r1_r2_r3_r5_r13_q6_a_request_is_refused_with_any_status_headers_and_body() {
     };
     let (closed, seen, response) = deciding("Origin: http://bad.example\r\n");
     assert_eq!(response, "HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno");
-    // No Error: the caller has refused. The transport goes at once (r10).
+    // A rejection by the caller is no Error, and the connection is closed at once.
     assert_eq!(seen, [Seen::Request("/chat".into()), Seen::Close(1006, String::new(), false)]);
     assert!(closed);
     let (_, _, response) = deciding("");
@@ -427,26 +458,52 @@ fn r1_r2_r3_r5_r13_q6_a_request_is_refused_with_any_status_headers_and_body() {
     assert!(response.starts_with("HTTP/1.1 101") && !closed);
 }
 
+/// Proves: R13.
 #[test]
-fn r10_aborting_in_the_handshake_closes_the_transport() {
-    let mut peer = connecting(Config::default());
+fn a_rejection_has_the_headers_that_its_status_needs() {
+    let reject = |reject: Reject<'_>| {
+        let (mut peer, _) = requested(Config::default(), &request(""));
+        peer.ws.reject(reject, &mut peer.outbox).unwrap();
+        String::from_utf8(peer.take_sent()).unwrap()
+    };
+    let close = "Connection: close\r\n";
+    for status in [204, 304] {
+        let response = reject(Reject::status(status).headers(&[("X", "y")]));
+        assert_eq!(response, format!("HTTP/1.1 {status} \r\n{close}X: y\r\n\r\n"));
+    }
+    for status in [205, 299, 599] {
+        let response = reject(Reject::status(status));
+        assert_eq!(response, format!("HTTP/1.1 {status} \r\n{close}Content-Length: 0\r\n\r\n"));
+    }
+    let response = reject(Reject::status(405));
+    assert_eq!(header(&response, "Allow"), Some("GET"));
+    let response = reject(Reject::status(426));
+    assert_eq!(header(&response, "Connection"), Some("Upgrade, close"));
+    assert_eq!(header(&response, "Upgrade"), Some("websocket"));
+    assert_eq!(header(&response, "Sec-WebSocket-Version"), Some("13"));
+    // `Allow` is the caller's with any other status.
+    let allow = &[("Allow", "POST")];
+    assert_eq!(header(&reject(Reject::status(403).headers(allow)), "Allow"), Some("POST"));
+    let (mut peer, _) = requested(Config::default(), &request(""));
+    let refused = peer.ws.reject(Reject::status(405).headers(allow), &mut peer.outbox);
+    assert_eq!(refused, Err(AnswerError::InvalidHeader));
+}
+
+/// Proves: R10.
+#[test]
+fn a_refused_request_closes_the_connection_once_the_response_is_transmitted() {
+    let mut peer = new_server(Config::default());
     peer.receive_with(b"GET / HTTP/1.1\r\n\r\n", |ws, event, _| {
-        let owed = matches!(event, Event::Error(_));
-        assert_eq!(ws.is_closed(), !owed, "closed as soon as the refusal is transmitted");
+        let pending = matches!(event, Event::Error(_));
+        assert_eq!(ws.is_closed(), !pending, "closed once the refusal is transmitted");
     });
     assert!(is_closed(&peer));
 }
 
+/// Proves: R14.
 #[test]
-fn r14_what_accept_and_reject_are_given_is_checked_and_a_refusal_to_send_it_changes_nothing() {
-    let mut peer = connecting(Config::default());
-    let mut accept = None;
-    peer.receive_with(request("").as_bytes(), |_, event, _| {
-        if let Event::Request(request) = event {
-            accept = Some(request.accept());
-        }
-    });
-    let accept = accept.unwrap();
+fn accept_and_reject_check_their_arguments_and_an_error_changes_nothing() {
+    let (mut peer, accept) = requested(Config::default(), &request(""));
     for headers in [
         &[("X", "a\r\nY: b")][..],
         &[("X", "\0")],
@@ -479,10 +536,10 @@ fn r14_what_accept_and_reject_are_given_is_checked_and_a_refusal_to_send_it_chan
 }
 
 #[test]
-fn a_port_serves_pages_too() {
+fn plain_requests_let_one_port_serve_pages_too() {
     let config = Config::default().plain_requests(true);
     let page = |head: &str| {
-        let mut peer = connecting(config);
+        let mut peer = new_server(config);
         peer.receive_with(head.as_bytes(), |ws, event, outbox| {
             let Event::Request(request) = event else { return };
             if request.is_upgrade() {
@@ -504,7 +561,11 @@ fn a_port_serves_pages_too() {
     let (seen, response) = page(&request(""));
     assert_eq!(seen, [Seen::Request("/chat".into()), Seen::Open(None)]);
     assert!(response.starts_with("HTTP/1.1 101"));
-    // A request of HTTP/1.0 can ask for a page, but for no upgrade.
+    // Half an upgrade is none.
+    for half in ["Upgrade: websocket", "Connection: Upgrade"] {
+        assert!(page(&format!("GET / HTTP/1.1\r\nHost: a\r\n{half}\r\n\r\n")).1.ends_with("<p>page</p>"));
+    }
+    // An HTTP/1.0 request can ask for a page, but not for an upgrade.
     let (seen, response) = page("GET /page HTTP/1.0\r\n\r\n");
     assert_eq!(seen, [Seen::Request("/page".into()), Seen::Close(1006, String::new(), false)]);
     assert!(response.ends_with("<p>page</p>"));
@@ -514,9 +575,10 @@ fn a_port_serves_pages_too() {
     refused_by(config, b"GET /page HTTP/1.1\r\n\r\n", 400, "no Host");
 }
 
+/// Proves: L24.
 #[test]
-fn l24_nothing_is_sent_before_the_connection_is_open() {
-    let mut peer = connecting(Config::default());
+fn nothing_is_sent_before_the_connection_is_open() {
+    let mut peer = new_server(Config::default());
     assert_eq!(peer.ws.send("a", &mut peer.outbox), Err(SendError::NotOpen));
     assert_eq!(peer.ws.ping(b"", &mut peer.outbox), Err(SendError::NotOpen));
     assert!(peer.ws.close_without_code(&mut peer.outbox).is_err());
@@ -524,7 +586,7 @@ fn l24_nothing_is_sent_before_the_connection_is_open() {
 }
 
 #[test]
-fn open_lends_the_request_from_the_inbox() {
+fn the_open_event_borrows_the_request_from_the_inbox() {
     let mut ws = WebSocket::server(Config::default());
     let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
     let mut head = request("Sec-WebSocket-Protocol: chat\r\nCookie: a=b\r\n").into_bytes();
@@ -537,7 +599,7 @@ fn open_lends_the_request_from_the_inbox() {
 }
 
 #[test]
-fn an_inbox_may_hold_anything_before_the_first_byte() {
+fn the_inbox_is_cleared_before_the_first_byte() {
     let mut ws = WebSocket::server(Config::default());
     let mut inbox = b"left over".to_vec();
     let mut head = request("").into_bytes();
@@ -545,27 +607,20 @@ fn an_inbox_may_hold_anything_before_the_first_byte() {
     assert!(matches!(event, Some(Event::Request(request)) if request.target() == "/chat"));
 }
 
+/// Proves: R6, R8.
 #[test]
-fn r6_r8_the_acceptance_of_another_connections_request_is_refused() {
-    let asking = |key: &str| {
-        let mut peer = connecting(Config::default());
-        let mut accept = None;
-        let head = request("").replace("dGhlIHNhbXBsZSBub25jZQ==", key);
-        peer.receive_with(head.as_bytes(), |_, event, _| {
-            let Event::Request(request) = event else { panic!() };
-            accept = Some(request.accept());
-        });
-        (peer, accept.unwrap())
-    };
-    let (mut one, accept_one) = asking("dGhlIHNhbXBsZSBub25jZQ==");
-    let (_, accept_two) = asking("AQIDBAUGBwgJCgsMDQ4PEC==");
+fn accept_refuses_the_answer_to_another_request() {
+    let with_key =
+        |key: &str| requested(Config::default(), &request("").replace("dGhlIHNhbXBsZSBub25jZQ==", key));
+    let (mut one, accept_one) = with_key("dGhlIHNhbXBsZSBub25jZQ==");
+    let (_, accept_two) = with_key("AQIDBAUGBwgJCgsMDQ4PEC==");
     assert_eq!(one.ws.accept(accept_two, &mut one.outbox), Err(AnswerError::OtherRequest));
     assert!(one.outbox.is_empty());
     one.ws.accept(accept_one, &mut one.outbox).unwrap();
 }
 
 #[test]
-fn an_inbox_that_is_cleared_within_a_head_is_a_fault_and_no_panic() {
+fn truncating_the_inbox_in_the_middle_of_a_head_never_panics() {
     for kept in [0, 1, 15] {
         for cut in 1..60 {
             let mut ws = WebSocket::server(Config::default());

@@ -1,5 +1,5 @@
-//! A client against a server, over pipes in memory, with sessions that proptest makes up: what one sends, the other
-//! receives, whatever the portions, the deliveries and the size of the outbox; and garbage ends in exactly one Close.
+//! Random sessions of a client and a server, connected in memory: each receives everything that the
+//! other sends, for any slices, delivery and outbox size. Garbage ends in exactly one Close.
 
 mod common;
 
@@ -11,17 +11,17 @@ use sansocket::{
     WebSocket,
 };
 
-/// What one side does, or what happens on the wire between them.
+/// An action of one side, or a delivery of bytes.
 #[derive(Clone, Debug)]
 enum Step {
     Text(String),
     Binary(Vec<u8>),
-    /// A message in fragments, cut from the text at these places.
+    /// A text message in fragments, cut at these positions.
     Fragments(String, Vec<usize>),
-    /// A message whose payload the caller sends behind its header, in portions of this size.
+    /// A message whose payload the caller sends after its header, in parts of this size.
     Streamed(Vec<u8>, usize),
     Ping(Vec<u8>),
-    /// That many bytes reach the other side.
+    /// This number of bytes reaches the other side.
     Deliver(usize),
     Close(u16, String),
 }
@@ -39,13 +39,13 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// One end: its machine, its small outbox, and the wire to the other end.
+/// One side: its connection, a small outbox, and the bytes on the way to the other side.
 struct End<R: Role> {
     peer: Peer<R>,
     mask: fn(&mut R::Mask, &mut [u8]),
     outbox: heapless::Vec<u8, 1100>,
     wire: Vec<u8>,
-    /// What the other end should see.
+    /// The events that the other side must see.
     sent: Vec<Seen>,
     pings: Vec<Seen>,
 }
@@ -61,7 +61,8 @@ impl<R: Role> End<R> {
         self.outbox.clear();
     }
 
-    /// Calls. Where the outbox is full, nothing was written, and `transmit`, flush and again must do.
+    /// Calls `call`. If the outbox is full, nothing was written, and the call succeeds after
+    /// `transmit` and a flush.
     fn call<T, E: std::fmt::Debug>(
         &mut self,
         mut call: impl FnMut(&mut WebSocket<R>, &mut heapless::Vec<u8, 1100>) -> Result<T, E>,
@@ -71,7 +72,7 @@ impl<R: Role> End<R> {
             Ok(done) => return done,
             Err(error) => assert!(format!("{error:?}").contains("OutboxFull"), "{error:?}"),
         }
-        assert_eq!(self.outbox.len(), before, "an Err has written nothing");
+        assert_eq!(self.outbox.len(), before, "an error writes nothing");
         if self.peer.ws.transmit(&mut self.outbox).is_err() {
             self.flush();
             self.peer.ws.transmit(&mut self.outbox).unwrap();
@@ -127,27 +128,23 @@ impl<R: Role> End<R> {
         }
     }
 
-    /// Up to `count` bytes of the other end's wire arrive.
+    /// Receives up to `count` bytes that the other side has sent.
     fn arrive(&mut self, wire: &mut Vec<u8>, count: usize) {
         let bytes: Vec<u8> = wire.drain(..count.min(wire.len())).collect();
-        // What is owed goes behind what has been sent.
+        // Pending output goes behind the bytes already sent.
         self.flush();
         self.peer.receive(&bytes);
         self.wire.append(&mut self.peer.outbox);
     }
 
-    /// The messages, the Pings and the end that this one has seen.
+    /// The messages and the Close that this side has received, and its Pings.
     fn seen(&self) -> (Vec<Seen>, Vec<Seen>) {
-        let messages = self.peer.seen.iter().cloned().map(|seen| match seen {
-            Seen::TextPieces(text, true) => Seen::Text(text),
-            Seen::BinaryPieces(bytes, true) => Seen::Binary(bytes),
-            other => other,
-        });
+        let messages = self.peer.seen.iter().cloned().map(Seen::into_whole);
         let (pings, others): (Vec<_>, Vec<_>) = messages.partition(|seen| matches!(seen, Seen::Ping(_)));
         (others.into_iter().filter(|seen| !matches!(seen, Seen::Pong(_) | Seen::Open(_))).collect(), pings)
     }
 
-    /// The Pongs that this one has seen are some of the Pings that it has sent, in order: the latest of each portion.
+    /// The Pongs received are a subsequence of the Pings sent: the latest Ping of each delivery.
     fn check_pongs(&self) {
         let mut pings = self.pings.iter();
         for seen in &self.peer.seen {
@@ -161,7 +158,7 @@ fn deliveries() -> impl Strategy<Value = Delivery> {
     prop_oneof![Just(Delivery::Whole), Just(Delivery::Pieces)]
 }
 
-/// The steps, then the client's Close, until all has arrived.
+/// Runs the steps, closes, and delivers all bytes.
 fn converse<C: Role, S: Role>(
     mut client: End<C>,
     mut server: End<S>,
@@ -175,7 +172,7 @@ fn converse<C: Role, S: Role>(
             (false, step) => server.act(step),
         }
     }
-    // Then the client closes, unless one of them has, and all that is under way arrives.
+    // The client closes unless one side has closed, and all bytes are delivered.
     client.act(&Step::Close(4999, "end".into()));
     client.flush();
     server.flush();
@@ -195,13 +192,13 @@ fn converse<C: Role, S: Role>(
         ("server", server.seen(), (&client.sent, &client.pings)),
         ("client", client.seen(), (&server.sent, &server.pings)),
     ] {
-        // A side that has not closed has answered the other's Close: with its code.
+        // A side that has not closed answers the Close of the other side with the same code.
         let mut sent = other.0.clone();
         if !matches!(sent.last(), Some(Seen::Close(..))) {
             let Some(Seen::Close(code, ..)) = messages.last() else { panic!("{end}: {messages:?}") };
             sent.push(Seen::Close(*code, String::new(), true));
         }
-        // What was sent after the other side's Close frame had been read is still delivered: all of it.
+        // Messages behind a Close in the other direction are delivered too.
         prop_assert_eq!(&messages, &sent, "{}", end);
         prop_assert_eq!(&pings, other.1, "{}", end);
     }
@@ -211,23 +208,20 @@ fn converse<C: Role, S: Role>(
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
+    /// Proves: F8, G5, L12.
     #[test]
-    fn f8_g5_l12_what_one_role_sends_the_other_receives(
+    fn each_role_receives_everything_the_other_sends(
         steps in vec((any::<bool>(), step()), 0..40),
         deliveries in (deliveries(), deliveries()),
     ) {
         let ws = WebSocket::client(Config::default().delivery(deliveries.0), rng());
         let mut client = End::new(ws, |mask, part| mask.apply(part));
         let mut server = End::new(WebSocket::server(Config::default().delivery(deliveries.1)), |(), _| {});
-        // The opening handshake, frames glued behind the response.
+        // The opening handshake. Frames can follow the response in the same delivery.
         client.call(|ws, outbox| ws.connect(Connect::new("a", "/"), outbox));
         client.flush();
         let request = std::mem::take(&mut client.wire);
-        server.peer.receive_with(&request, |ws, event, outbox| {
-            if let Event::Request(request) = event {
-                ws.accept(request.accept(), outbox).unwrap();
-            }
-        });
+        server.peer.receive_with(&request, accept);
         server.wire.append(&mut server.peer.outbox);
         server.peer.seen.clear();
         let response = server.wire.len();
@@ -237,7 +231,7 @@ proptest! {
     }
 
     #[test]
-    fn what_an_established_connection_sends_the_other_receives(
+    fn each_established_role_receives_everything_the_other_sends(
         steps in vec((any::<bool>(), step()), 0..40),
         deliveries in (deliveries(), deliveries()),
     ) {
@@ -254,7 +248,8 @@ proptest! {
         portion in 1..50_usize,
         accept in any::<bool>(),
     ) {
-        let mut peer = if head.is_empty() { server(Config::default()) } else { Peer::new(WebSocket::server(Config::default())) };
+        let new = if head.is_empty() { server } else { new_server };
+        let mut peer = new(Config::default());
         for bytes in [&head, &garbage] {
             for bytes in bytes.chunks(portion) {
                 peer.receive_with(bytes, |ws, event, outbox| {
@@ -269,9 +264,9 @@ proptest! {
         let errors = peer.seen.iter().filter(|seen| matches!(seen, Seen::Error(_))).count();
         let closes = peer.seen.iter().filter(|seen| matches!(seen, Seen::Close(..))).count();
         prop_assert!(errors <= 1 && closes == 1, "{:?}", peer.seen);
-        prop_assert!(matches!(peer.seen.last(), Some(Seen::Close(..))), "the last one");
+        prop_assert!(matches!(peer.seen.last(), Some(Seen::Close(..))), "Close is the last event");
         if errors == 1 {
-            prop_assert!(matches!(peer.seen[peer.seen.len() - 2], Seen::Error(_)), "right before it");
+            prop_assert!(matches!(peer.seen[peer.seen.len() - 2], Seen::Error(_)), "right before the Close");
         }
     }
 }

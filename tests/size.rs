@@ -1,4 +1,4 @@
-//! The machine is small.
+//! The size of a connection.
 
 use sansocket::{Client, Established, Server, WebSocket};
 

@@ -1,13 +1,13 @@
-//! What a large fixed inbox costs on the stack: nothing like its size.
+//! Receiving into a large fixed inbox does not copy it to the stack.
 
 use sansocket::{Config, Event, FixedInbox, Server, WebSocket};
 
 const SIZE: usize = 1 << 20;
-/// Without optimisation each move takes its room.
+/// Without optimisation, each move takes stack space.
 const STACK: usize = if cfg!(debug_assertions) { 8 * SIZE } else { SIZE / 8 };
 
 #[test]
-fn a_fixed_inbox_changes_between_text_and_bytes_where_it_lies() {
+fn a_fixed_inbox_switches_between_text_and_bytes_in_place() {
     static INBOX: std::sync::Mutex<FixedInbox<SIZE>> = std::sync::Mutex::new(FixedInbox::new());
     let receive = || {
         let mut inbox = INBOX.lock().unwrap();

@@ -1,4 +1,4 @@
-//! The wrapper for tokio in `examples/wrapper/`: a dropped `next` loses and doubles nothing.
+//! The wrapper for tokio in `examples/wrapper/`: dropping `next` loses and duplicates nothing.
 
 #[path = "../examples/wrapper/mod.rs"]
 #[allow(dead_code)]
@@ -32,7 +32,7 @@ fn server(stream: DuplexStream) -> Connection<DuplexStream, Server> {
     Connection::new(stream, WebSocket::server(Config::default()))
 }
 
-/// A message that tells its number; text and binary, of many sizes.
+/// The payload of a message: its number, and text of varying length.
 fn payload(number: usize) -> String {
     format!("{number}:{}", "aé€😀".repeat(number * 7 % 60))
 }
@@ -41,7 +41,8 @@ fn message(number: usize, payload: &str) -> Message<'_> {
     if number.is_multiple_of(2) { Message::Text(payload) } else { Message::Binary(payload.as_bytes()) }
 }
 
-/// Polls `next` once and drops it: if it is not ready, it is cancelled at the await that it has reached.
+/// Polls `next` once and drops it. If it is not ready, it is cancelled at the await that it has
+/// reached.
 macro_rules! next_or_cancel {
     ($connection:expr, $cancelled:expr) => {
         match $connection.next().now_or_never() {
@@ -55,7 +56,7 @@ macro_rules! next_or_cancel {
     };
 }
 
-/// Sends messages back until the connection ends; returns how often `next` was cancelled.
+/// Echoes messages until the connection ends; returns how often `next` was cancelled.
 async fn echo<R: Role>(mut connection: Connection<DuplexStream, R>, accept: Accepting<R>) -> usize {
     let mut cancelled = 0;
     loop {
@@ -76,16 +77,16 @@ fn accept_now(reply: wrapper::Reply<'_, Server>, accept: Accept<'_>) {
 }
 
 #[tokio::test]
-async fn thousands_of_cancellations_at_every_await_lose_and_double_nothing() {
+async fn thousands_of_cancellations_lose_and_duplicate_nothing() {
     const COUNT: usize = 1000;
-    // A stream so narrow that no head and hardly any frame passes it in one go.
+    // The stream has a capacity of 7 bytes, so a head and most frames take several writes.
     let (near, far) = duplex(7);
     let server = tokio::spawn(echo(server(far), accept_now));
     let mut client = client(near, "ws://a/");
     let (mut cancelled, mut sent, mut received, mut pongs, mut closed) = (0, 0, 0, 0, None);
     let exchange = async {
         loop {
-            // A few messages are under way at a time, in both directions.
+            // A few messages at a time are on the way in both directions.
             let reply = client.reply();
             while reply.ws.state() == State::Open && sent < COUNT && sent < received + 4 {
                 reply.ws.send(message(sent, &payload(sent)), reply.outbox).unwrap();
@@ -106,7 +107,7 @@ async fn thousands_of_cancellations_at_every_await_lose_and_double_nothing() {
                 }
                 Event::Pong(payload) => {
                     let number = usize::from_be_bytes(payload[..].try_into().unwrap());
-                    assert!(number >= pongs, "Pongs come in order, and each once");
+                    assert!(number >= pongs, "each Pong comes once and in order");
                     pongs = number + 1;
                 }
                 Event::Error(error) => panic!("{error}"),
@@ -115,21 +116,21 @@ async fn thousands_of_cancellations_at_every_await_lose_and_double_nothing() {
             }
         }
     };
-    timeout(DEADLINE, exchange).await.expect("in time");
-    let by_server = timeout(DEADLINE, server).await.expect("in time").unwrap();
+    timeout(DEADLINE, exchange).await.expect("within the deadline");
+    let by_server = timeout(DEADLINE, server).await.expect("within the deadline").unwrap();
     assert_eq!((sent, received), (COUNT, COUNT));
     assert!(closed.is_some_and(|close| close.clean));
     assert!(cancelled > 5000 && by_server > 5000, "{cancelled}, {by_server}");
-    // The end of the connection is a state: asked again, it says the same.
+    // After the end, `next` returns `None` again.
     assert!(client.next().await.is_none());
 }
 
 #[tokio::test]
-async fn select_between_events_and_messages_from_elsewhere_loses_nothing() {
+async fn select_between_events_and_a_channel_loses_nothing() {
     const COUNT: usize = 2000;
     let (near, far) = duplex(64);
     let (sender, mut to_push) = mpsc::channel::<usize>(1);
-    // The server pushes what another task hands to it, while it echoes.
+    // The server echoes messages, and sends those of another task.
     let serving = tokio::spawn(async move {
         let mut server = server(far);
         let mut pushes = 0;
@@ -189,15 +190,15 @@ async fn select_between_events_and_messages_from_elsewhere_loses_nothing() {
             }
         }
     };
-    timeout(DEADLINE, exchange).await.expect("in time");
+    timeout(DEADLINE, exchange).await.expect("within the deadline");
     assert_eq!((echoed, pushed), (COUNT, COUNT));
-    assert_eq!(timeout(DEADLINE, serving).await.expect("in time").unwrap(), COUNT);
+    assert_eq!(timeout(DEADLINE, serving).await.expect("within the deadline").unwrap(), COUNT);
 }
 
 #[tokio::test]
-async fn a_request_can_be_accepted_later_and_what_came_behind_it_is_kept() {
+async fn a_request_can_be_accepted_later_and_frames_after_it_are_kept() {
     let (mut near, far) = duplex(1 << 16);
-    // The request, and a message glued behind it.
+    // The request, and a message right behind it.
     let request = "GET /?token=alice HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                    Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
     let glued = [&[0x81, 0x85, 0, 0, 0, 0][..], b"glued"].concat();
@@ -208,12 +209,12 @@ async fn a_request_can_be_accepted_later_and_what_came_behind_it_is_kept() {
         Some((Event::Request(request), _)) => request.accept(),
         other => panic!("{:?}", other.map(|(event, _)| event)),
     };
-    // The look-up takes its time; `next` meanwhile says nothing, and can be dropped as often as one likes.
-    let (found, mut look_up) = oneshot::channel();
+    // During the lookup, `next` returns nothing and can be dropped any number of times.
+    let (found, mut lookup) = oneshot::channel();
     let (mut found, mut cancelled) = (Some(found), 0);
     loop {
         tokio::select! {
-            known = &mut look_up => break known.unwrap(),
+            known = &mut lookup => break known.unwrap(),
             next = server.next() => panic!("{:?}", next.map(|(event, _)| event)),
             () = tokio::time::sleep(Duration::from_millis(1)) => cancelled += 1,
         }
@@ -233,7 +234,7 @@ async fn a_request_can_be_accepted_later_and_what_came_behind_it_is_kept() {
         }
         other => panic!("{:?}", other.map(|(event, _)| event)),
     }
-    // What was answered goes out with the next `next`, also if that is dropped.
+    // The next call of `next` sends the answer, even if it is dropped.
     assert!(server.next().now_or_never().is_none());
     let mut response = vec![0; 4096];
     let len = near.read(&mut response).await.unwrap();
@@ -266,7 +267,7 @@ async fn a_request_can_be_rejected_and_the_connection_ends() {
 }
 
 #[tokio::test]
-async fn a_peer_that_does_not_read_is_not_answered_without_end_and_loses_nothing_when_it_does() {
+async fn a_peer_that_does_not_read_stops_the_server_and_loses_nothing() {
     const COUNT: usize = 1000;
     let (near, far) = duplex(1024);
     let serving = tokio::spawn(async move {
@@ -283,7 +284,7 @@ async fn a_peer_that_does_not_read_is_not_answered_without_end_and_loses_nothing
         }
         most
     });
-    // A client without the wrapper, so that it can write without reading.
+    // The client does not use the wrapper, so that it can write without reading.
     let mut ws = WebSocket::client(Config::default(), StdRng::seed_from_u64(1));
     let (mut inbox, mut outbox, mut buffer) = (Vec::new(), Vec::new(), vec![0; 512]);
     let (mut reader, mut writer) = tokio::io::split(near);
@@ -307,13 +308,13 @@ async fn a_peer_that_does_not_read_is_not_answered_without_end_and_loses_nothing
             progress.send(at).unwrap();
         }
     });
-    // It comes to a halt long before the end.
+    // Writing stops long before the end.
     while let Ok(changed) = timeout(Duration::from_millis(200), written.changed()).await {
         changed.unwrap();
     }
     let halted = *written.borrow();
-    assert!(halted < total / 2, "{halted} of {total} bytes were taken though no answer was read");
-    // Then it reads, and slowly.
+    assert!(halted < total / 2, "{halted} of {total} bytes were accepted though no answer was read");
+    // Then the client reads slowly.
     let mut received = 0;
     let reading = async {
         loop {
@@ -338,22 +339,22 @@ async fn a_peer_that_does_not_read_is_not_answered_without_end_and_loses_nothing
             yield_now().await;
         }
     };
-    timeout(DEADLINE, reading).await.expect("in time");
+    timeout(DEADLINE, reading).await.expect("within the deadline");
     assert_eq!(received, COUNT);
     writing.await.unwrap();
     drop(reader);
-    let most = timeout(DEADLINE, serving).await.expect("in time").unwrap();
-    assert!(most < 160_000, "{most} bytes of answers are held, sent or not");
+    let most = timeout(DEADLINE, serving).await.expect("within the deadline").unwrap();
+    assert!(most < 160_000, "the outbox held {most} bytes");
 }
 
 #[tokio::test]
-async fn a_peer_that_answers_pings_stays_and_one_that_is_silent_does_not() {
+async fn a_peer_that_answers_pings_stays_and_a_silent_one_is_dropped() {
     let brief = |millis| Some(Duration::from_millis(millis));
     let config = Config::new().idle_ping(brief(20)).pong_timeout(brief(100));
     let (near, far) = duplex(7);
     let mut server = Connection::new(far, WebSocket::server(config));
     let mut client = client(near, "ws://a/");
-    // As long as the client is driven, it answers.
+    // The client answers Pings while it is polled.
     let mut pongs = 0;
     let talking = async {
         loop {
@@ -371,8 +372,8 @@ async fn a_peer_that_answers_pings_stays_and_one_that_is_silent_does_not() {
             }
         }
     };
-    timeout(DEADLINE, talking).await.expect("in time");
-    // Now it is not.
+    timeout(DEADLINE, talking).await.expect("within the deadline");
+    // The client is not polled any more.
     let ending = async {
         match server.next().await {
             Some((Event::Error(Error::PongTimeout), _)) => {}
@@ -381,5 +382,5 @@ async fn a_peer_that_answers_pings_stays_and_one_that_is_silent_does_not() {
         assert!(matches!(server.next().await, Some((Event::Close(_), _))));
         assert!(server.next().await.is_none());
     };
-    timeout(DEADLINE, ending).await.expect("in time");
+    timeout(DEADLINE, ending).await.expect("within the deadline");
 }

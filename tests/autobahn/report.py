@@ -1,21 +1,21 @@
-"""Prints the suite's verdicts, a line a group, and exits with 1 unless they are what they should be.
+"""Prints the results of the suite, one line for each group, and exits with 1 if one is unexpected.
 
-The suite calls it OK when an endpoint just drops the connection. Here each case must also have brought our Close frame,
-with the right code.
+For the suite, an endpoint that only drops the connection is OK. This script also requires our Close
+frame with the right code in each case.
 """
 import collections
 import json
 import sys
 
-# These say INFORMATIONAL whatever one does.
+# These cases always report INFORMATIONAL.
 INFORMATIONAL = {"7.1.6", "7.13.1", "7.13.2"}
 
 
 def closes_with(case):
-    """The code of our Close frame: the fault that the case contains, else the code that the suite closes with."""
+    """The code of our Close frame: that of the error in the case, or else the code of the suite."""
     group, *rest = case.split(".")
     number = int(rest[-1])
-    if case in TEXT_FAULTS or case == "7.5.1":
+    if case in INVALID_TEXT or case == "7.5.1":
         return 1007
     if group in ("3", "4") or case in ("2.5", "7.3.2", "7.3.6") or case.startswith(("7.9.", "7.13.")):
         return 1002
@@ -30,8 +30,8 @@ def closes_with(case):
 
 CODES_7_7 = [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 3000, 3999, 4000, 4999]
 
-# The cases of group 6 whose text is not UTF-8.
-TEXT_FAULTS = {"6.%d.%d" % (group, number) for group, numbers in {
+# The cases of group 6 with invalid UTF-8.
+INVALID_TEXT = {"6.%d.%d" % (group, number) for group, numbers in {
     3: [1, 2], 4: [1, 2, 3, 4], 6: [1, 3, 4, 6, 8, 10], 8: [1, 2], 10: [1, 2, 3], 11: [5], 12: range(1, 9),
     13: range(1, 6), 14: range(1, 11), 15: [1], 16: [1, 2, 3], 17: range(1, 6), 18: range(1, 6), 19: range(1, 6),
     20: range(1, 8), 21: range(1, 9),
@@ -42,18 +42,19 @@ wrong = []
 groups = collections.defaultdict(collections.Counter)
 for case, result in cases.items():
     expected = "INFORMATIONAL" if case in INFORMATIONAL else "OK"
-    verdicts = (result["behavior"], result["behaviorClose"])
-    groups[int(case.split(".")[0])][verdicts[0]] += 1
-    if verdicts != (expected, expected):
-        wrong.append("%s: %s, close %s" % ((case,) + verdicts))
-    if result["remoteCloseCode"] != closes_with(case):
-        wrong.append("%s: our Close frame said %s, not %s" % (case, result["remoteCloseCode"], closes_with(case)))
+    results = (result["behavior"], result["behaviorClose"])
+    groups[int(case.split(".")[0])][results[0]] += 1
+    if results != (expected, expected):
+        wrong.append("%s: %s, close %s" % ((case,) + results))
+    codes = (result["remoteCloseCode"], closes_with(case))
+    if codes[0] != codes[1]:
+        wrong.append("%s: our Close frame had code %s, not %s" % ((case,) + codes))
 count = 301 if 9 in groups else 247
 if len(cases) != count:
     wrong.append("%d cases ran, not %d" % (len(cases), count))
 print("%s: %d cases" % (agent, len(cases)))
 for group in sorted(groups):
-    print("  group %2d: %s" % (group, ", ".join("%d %s" % (n, verdict) for verdict, n in groups[group].items())))
+    print("  group %2d: %s" % (group, ", ".join("%d %s" % (n, name) for name, n in groups[group].items())))
 for line in wrong:
     print("  WRONG", line)
 sys.exit(1 if wrong else 0)

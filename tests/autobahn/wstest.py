@@ -1,5 +1,5 @@
-"""wstest, with its fuzzing server on the loopback interface alone: by itself it listens on all of them."""
-from autobahntestsuite import choosereactor  # noqa: it must come first
+"""Runs wstest with its fuzzing server on loopback only; the original listens on all interfaces."""
+from autobahntestsuite import choosereactor  # noqa: must be imported first
 from autobahntestsuite import fuzzing, wstest
 
 listen = fuzzing.listenWS

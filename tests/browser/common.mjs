@@ -1,4 +1,4 @@
-// Starts the demo and a browser, and puts between them what counts bytes.
+// Starts the demo, a browser, and a proxy between them that counts bytes.
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -9,14 +9,14 @@ import { join } from "node:path";
 
 const { chromium } = createRequire(`${process.env.PLAYWRIGHT}/`)("playwright-core");
 
-/** The demo's process and its port. */
+/** Starts the demo; returns its process and its port. */
 export async function startDemo() {
   const demo = spawn(process.env.DEMO, ["127.0.0.1:0"], { stdio: ["ignore", "pipe", "inherit"] });
   const line = await new Promise((resolve) => demo.stdout.once("data", (data) => resolve(String(data))));
   return { demo, port: Number(/listening on .*:(\d+)/.exec(line)[1]) };
 }
 
-/** A browser with a profile of its own. */
+/** Starts a browser with a new profile. */
 export async function startBrowser(options) {
   const profile = mkdtempSync(join(tmpdir(), "sansocket-browser-"));
   const context = await chromium.launchPersistentContext(profile, {
@@ -35,8 +35,8 @@ export async function startBrowser(options) {
 }
 
 /**
- * A port that hands everything on to `target`, and counts what passes for each path: a browser does not pipeline, so
- * all bytes up to the next request line, both directions, belong to the request before it.
+ * Starts a proxy for the port `target` that counts the bytes of each path. A browser does not pipeline, so all bytes up to
+ * the next request line, in both directions, belong to the request before it.
  */
 export async function startCounter(target) {
   const counted = {};

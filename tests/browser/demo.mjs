@@ -1,4 +1,4 @@
-// The demo's page, its buttons pressed in a real browser.
+// Tests the page of the demo in a real browser.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -6,7 +6,7 @@ import { startBrowser, startCounter, startDemo } from "./common.mjs";
 
 let demo, counter, context, page, origin;
 const requested = [];
-const complaints = [];
+const errors = [];
 
 before(async () => {
   demo = await startDemo();
@@ -25,15 +25,15 @@ after(async () => {
 
 async function open() {
   const page = await context.newPage();
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("console", (message) => complaints.push(message.text()));
+  page.on("pageerror", (error) => errors.push(error.message));
+  page.on("console", (message) => errors.push(message.text()));
   await page.goto(`${origin}/`);
   await page.waitForSelector('#log [data-end=browser][data-event=message]');
   return page;
 }
 
-/** What the log has since `clear`, of one end: events with what they say, calls, frames. */
-const told = (end, on = page) =>
+/** The lines of one end in the log since `clear`: events, calls or frames. */
+const lines = (end, on = page) =>
   on.$$eval(`#log [data-end=${end}] .what:not(.rule)`, (nodes) =>
     nodes.map((node) => [...node.childNodes].map((part) => part.textContent).join(" ").replace(/\s+/g, " ").trim()));
 const clear = () => page.click("#clear");
@@ -42,7 +42,7 @@ const until = (end, line, on = page) =>
     ([end, line]) => [...document.querySelectorAll(`#log [data-end=${end}] .what`)].some((node) =>
       [...node.childNodes].map((part) => part.textContent).join(" ").includes(line)),
     [end, line]);
-/** What the server tells comes a little after it has happened. */
+/** Repeats a check until it passes: the reports of the server arrive a little later. */
 async function eventually(check) {
   for (const end = Date.now() + 10_000; ; ) {
     try {
@@ -53,7 +53,7 @@ async function eventually(check) {
     }
   }
 }
-const tells = (end, lines, on = page) => eventually(async () => assert.deepEqual(await told(end, on), lines));
+const logs = (end, expected, on = page) => eventually(async () => assert.deepEqual(await lines(end, on), expected));
 const state = (end, on = page) => on.locator(`#${end}-state [aria-current]`).innerText();
 const bytes = async (card, group) =>
   (await page.locator(`${card} .bytes .${group} .byte`).allInnerTexts()).map((hex) => parseInt(hex, 16));
@@ -65,10 +65,10 @@ async function reconnect() {
   await clear();
 }
 
-test("the page opens a WebSocket and says hello; both ends tell the events in order", async () => {
-  await tells("browser", ["new WebSocket(url)", "open", 'send("Hello")', "message “Hello”"]);
-  await tells("server", ["request GET /talk", "accept(request.accept())", "open", "message “Hello”"]);
-  const wire = await told("wire");
+test("the page opens a WebSocket and sends Hello; both ends log the events in order", async () => {
+  await logs("browser", ["new WebSocket(url)", "open", 'send("Hello")', "message “Hello”"]);
+  await logs("server", ["request GET /talk", "accept(request.accept())", "open", "message “Hello”"]);
+  const wire = await lines("wire");
   assert.equal(wire.length, 4);
   assert.match(wire[0], /^→ GET \/talk HTTP\/1.1 HTTP$/);
   assert.match(wire[1], /^← HTTP\/1.1 101 Switching Protocols HTTP$/);
@@ -77,7 +77,7 @@ test("the page opens a WebSocket and says hello; both ends tell the events in or
   assert.deepEqual([await state("browser"), await state("server")], ["open", "open"]);
 });
 
-test("the frames are shown byte by byte, the mask and what it hides", async () => {
+test("the frames are shown byte by byte, with the masking key and the unmasked payload", async () => {
   assert.deepEqual(await bytes("#frame-in", "flags"), [0x81]);
   assert.deepEqual(await bytes("#frame-in", "length"), [0x85]);
   const key = await bytes("#frame-in", "key");
@@ -95,7 +95,7 @@ test("the frames are shown byte by byte, the mask and what it hides", async () =
   assert.equal(String.fromCharCode(...(await bytes("#frame-out", "data"))), "Hello");
 });
 
-test("a frame that was picked in the log stays until it is let go", async () => {
+test("a frame that was selected in the log stays until it is deselected", async () => {
   const first = page.locator("#log [data-end=wire] button").first();
   await first.click();
   assert.match(await page.locator("#frame-in pre").innerText(), /^GET \/talk\?session=[\s\S]*Sec-WebSocket-Key/m);
@@ -107,31 +107,31 @@ test("a frame that was picked in the log stays until it is let go", async () => 
   await page.waitForSelector("#frame-in .fields");
 });
 
-test("text of several octets a character, from the server", async () => {
+test("text with characters of several bytes, from the server", async () => {
   await clear();
   await page.click("#server-send button");
   await until("browser", "message “Grüße”");
-  await tells("server", ['send("Grüße")']);
-  assert.deepEqual(await told("wire"), ["← 81074772c3bcc39f65 text 7 B"]);
+  await logs("server", ['send("Grüße")']);
+  assert.deepEqual(await lines("wire"), ["← 81074772c3bcc39f65 text 7 B"]);
   const chars = await page.locator("#frame-out .payload .char").allInnerTexts();
   assert.deepEqual(chars, ["G", "r", "ü", "", "ß", "", "e"]);
 });
 
-test("16 bytes of binary come back", async () => {
+test("16 bytes of binary are echoed", async () => {
   await clear();
   await page.click("#send-binary");
   await until("browser", "message");
-  await tells("browser", ["send(16 bytes)", "message binary, 16 bytes, as it was sent"]);
-  await tells("server", ["message binary, 16 bytes"]);
+  await logs("browser", ["send(16 bytes)", "message binary, 16 bytes, as it was sent"]);
+  await logs("server", ["message binary, 16 bytes"]);
 });
 
-test("1 MiB each way, whatever frames the browser makes of it", async () => {
+test("1 MiB is echoed, in any number of frames", async () => {
   await clear();
   await page.click("#send-large");
   await until("browser", "message");
-  await tells("browser", ["send(1 MiB)", "message binary, 1 MiB, as it was sent"]);
-  await tells("server", ["message binary, 1 MiB"]);
-  const wire = await told("wire");
+  await logs("browser", ["send(1 MiB)", "message binary, 1 MiB, as it was sent"]);
+  await logs("server", ["message binary, 1 MiB"]);
+  const wire = await lines("wire");
   const payload = wire.filter((line) => line.startsWith("→"))
     .map((line) => (/1 MiB/.test(line) ? 1 << 20 : Number(/ ([\d,]+) B/.exec(line)[1].replaceAll(",", ""))));
   assert.equal(payload.reduce((sum, length) => sum + length), 1 << 20);
@@ -139,12 +139,12 @@ test("1 MiB each way, whatever frames the browser makes of it", async () => {
   assert.equal(await page.locator("#frame-out .from span").innerText(), "1,048,586 bytes on the wire");
 });
 
-test("a Ping is answered by the browser, and no event of its own tells", async () => {
+test("the browser answers a Ping without an event", async () => {
   await clear();
   await page.click("#server-ping");
   await until("server", "pong are you there?");
-  await tells("browser", []);
-  const [ping, pong] = await told("wire");
+  await logs("browser", []);
+  const [ping, pong] = await lines("wire");
   assert.match(ping, /^← 890e/);
   assert.match(pong, /^→ 8a8e/);
 });
@@ -153,9 +153,9 @@ test("the browser closes with a code and a reason", async () => {
   await clear();
   await page.click("#close button");
   await until("browser", "close 1000");
-  await tells("browser", ['close(1000, "that is all")', "close 1000 (clean)"]);
-  await tells("server", ["close 1000 that is all (clean)"]);
-  const [theirs, ours] = await told("wire");
+  await logs("browser", ['close(1000, "that is all")', "close 1000 (clean)"]);
+  await logs("server", ["close 1000 that is all (clean)"]);
+  const [theirs, ours] = await lines("wire");
   assert.match(theirs, /^→ 888d.* close 13 B$/);
   assert.equal(ours, "← 880203e8 close 2 B");
   await page.waitForSelector("#server-state [data-state=closed][aria-current]");
@@ -166,41 +166,41 @@ test("the server closes with a code and a reason", async () => {
   await reconnect();
   await page.click("#server-close button");
   await until("browser", "close 4001");
-  await tells("browser", ["close 4001 going home (clean)"]);
-  await tells("server", ['close(4001, "going home")', "close 4001 going home (clean)"]);
+  await logs("browser", ["close 4001 going home (clean)"]);
+  await logs("server", ['close(4001, "going home")', "close 4001 going home (clean)"]);
   assert.equal((await page.locator("#frame-out .payload .char").allInnerTexts()).join(""), "4001going home");
   await page.waitForSelector("#server-state [data-state=closed][aria-current]");
 });
 
-test("a line that is cut ends with 1006", async () => {
+test("a connection that is cut ends with 1006", async () => {
   await reconnect();
   await page.click("#server-cut");
   await until("browser", "close 1006");
-  await tells("browser", ["close 1006 (not clean)"]);
-  assert.deepEqual(await told("wire"), []);
+  await logs("browser", ["close 1006 (not clean)"]);
+  assert.deepEqual(await lines("wire"), []);
   await eventually(async () => assert.deepEqual([await state("browser"), await state("server")], ["closed", "closed"]));
 });
 
-test("a message over the limit is an error at the server, which closes with 1009", async () => {
+test("a message over the limit is an error of the server, which closes with 1009", async () => {
   await reconnect();
   await page.click("#send-too-large");
   await until("browser", "close");
-  await tells("browser", ["send(1 MiB + 1)", "close 1009 (clean)"]);
-  await tells("server", ["error a message is over the limit (close code 1009)", "close 1006 (not clean)"]);
+  await logs("browser", ["send(1 MiB + 1)", "close 1009 (clean)"]);
+  await logs("server", ["error a message is over the limit (close code 1009)", "close 1006 (not clean)"]);
 });
 
-test("a broken rule is an error at the browser, which closes with 1002", async () => {
+test("an invalid frame is an error of the browser, which closes with 1002", async () => {
   await reconnect();
-  const before = complaints.length;
+  const before = errors.length;
   await page.click("#server-break");
   await until("browser", "close");
-  await tells("browser", ["error", "close 1006 (not clean)"]);
-  await eventually(async () => assert.match((await told("server"))[1], /^close 1002 .*\(clean\)$/));
-  assert.equal(complaints.length, before + 1);
-  assert.match(complaints.pop(), /reserved bits/);
+  await logs("browser", ["error", "close 1006 (not clean)"]);
+  await eventually(async () => assert.match((await lines("server"))[1], /^close 1002 .*\(clean\)$/));
+  assert.equal(errors.length, before + 1);
+  assert.match(errors.pop(), /reserved bits/);
 });
 
-test("two tabs do not disturb each other", async () => {
+test("two tabs are independent", async () => {
   await reconnect();
   const other = await open();
   await other.fill("#send input", "only here");
@@ -208,13 +208,13 @@ test("two tabs do not disturb each other", async () => {
   await until("browser", "message “only here”", other);
   await other.click("#server-cut");
   await until("browser", "close 1006", other);
-  await tells("browser", []);
-  await tells("server", []);
+  await logs("browser", []);
+  await logs("server", []);
   assert.equal(await state("server"), "open");
   await other.close();
 });
 
-test("REST against WebSocket: every update comes three ways, and another counter counts the same bytes", async () => {
+test("REST against WebSocket: each update arrives in three ways, and the proxy counts the same bytes", async () => {
   for (const path of Object.keys(counter.counted)) delete counter.counted[path];
   await page.check("input[name=seconds][value='5']", { force: true });
   await page.click("#race-button");
@@ -225,10 +225,11 @@ test("REST against WebSocket: every update comes three ways, and another counter
     const [each, median, tail, requests, up, down, updates] = rows[index];
     const number = (text) => Number(text.replaceAll(",", ""));
     const seen = counter.counted[path];
-    console.log(`${path}: ${each} bytes an update, ${median}, ${tail}; ${requests} requests, ${up} up, ${down} down; counted beside: ${JSON.stringify(seen)}`);
+    console.log(`${path}: ${each} bytes an update, ${median}, ${tail}; ${requests} requests, ${up} up, ${down} down; by the proxy: ${JSON.stringify(seen)}`);
     assert.equal(updates, "50");
     assert.equal(number(requests), seen.requests);
-    // A long poll and the Close frames may still be under way when the server tells its last figures.
+    // A long poll and the Close frames can still be in flight when the server reports its last
+    // figures.
     assert.ok(seen.up - number(up) >= 0 && seen.up - number(up) <= 8, `${path} up`);
     assert.ok(seen.down - number(down) >= 0 && seen.down - number(down) <= 4, `${path} down`);
     assert.equal(number(each), Math.round((number(up) + number(down)) / 50));
@@ -237,13 +238,13 @@ test("REST against WebSocket: every update comes three ways, and another counter
   assert.ok((await page.locator("#chart-delay path.dots").count()) === 3);
 });
 
-test("nothing was loaded from elsewhere, and nothing complained", () => {
+test("nothing was loaded from other origins, and there were no errors", () => {
   assert.ok(requested.length > 0);
   assert.deepEqual(requested.filter((url) => !url.startsWith(origin) && !url.startsWith("data:")), []);
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(errors, []);
 });
 
-test("pictures are taken, and nothing is wider than its window", async () => {
+test("screenshots are taken, and the page is not wider than the window", async () => {
   for (const scheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: scheme });
     for (const width of [1280, 768, 390]) {

@@ -1,4 +1,4 @@
-// The pictures that the README shows: pictures.mjs DIRECTORY
+// Takes the pictures in the README: pictures.mjs DIRECTORY
 
 import { startBrowser, startDemo } from "./common.mjs";
 

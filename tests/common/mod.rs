@@ -1,13 +1,14 @@
-//! What the black-box tests share: a machine with its buffers, events that can be kept, and frames written by hand.
+//! Helpers of the black-box tests: a connection with its buffers, events that own their data, and
+//! frames as bytes.
 #![allow(dead_code, clippy::unwrap_used, clippy::panic, clippy::indexing_slicing)]
 
 use rand::{SeedableRng, rngs::StdRng};
 use sansocket::{
-    Client, Close, Config, Connect, Event, Message, Part, Piece, Role, Server, State, WebSocket,
+    Accept, Client, Close, Config, Connect, Event, Message, Part, Piece, Role, Server, State, WebSocket,
 };
 
-/// An event that borrows nothing. Pieces that follow one another are joined: where a message is cut depends on the
-/// input.
+/// An event that owns its data. [`push`] joins the pieces of a message, because their number
+/// depends on the cuts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seen {
     Request(String),
@@ -15,7 +16,7 @@ pub enum Seen {
     Refused(u16),
     Text(String),
     Binary(Vec<u8>),
-    /// Pieces so far; `true` once the message is complete.
+    /// The pieces so far, and whether the message is complete.
     TextPieces(String, bool),
     BinaryPieces(Vec<u8>, bool),
     Ping(Vec<u8>),
@@ -46,22 +47,29 @@ impl Seen {
             }
         }
     }
+
+    /// A complete message in pieces as a whole message; any other event as it is.
+    pub fn into_whole(self) -> Self {
+        match self {
+            Self::TextPieces(text, true) => Self::Text(text),
+            Self::BinaryPieces(bytes, true) => Self::Binary(bytes),
+            other => other,
+        }
+    }
+
+    fn is_unfinished(&self) -> bool {
+        matches!(self, Self::TextPieces(_, false) | Self::BinaryPieces(_, false))
+    }
 }
 
-/// Appends an event to those before it.
+/// Appends an event to `seen`, or joins a piece with the unfinished message there.
 pub fn push(seen: &mut Vec<Seen>, event: &Event<'_>) {
     if let Event::Piece(piece) = event {
-        let begins = !seen
-            .iter()
-            .any(|seen| matches!(seen, Seen::TextPieces(_, false) | Seen::BinaryPieces(_, false)));
-        assert_eq!(piece.first, begins, "a piece is the first exactly where no message is in progress");
+        let in_progress = seen.iter().any(Seen::is_unfinished);
+        assert_eq!(piece.first, !in_progress, "a piece is the first one if no message is in progress");
     }
-    // Control frames may come between the pieces of a message: the message is looked for, not the last event.
-    let next = Seen::new(event);
-    let open = seen
-        .iter_mut()
-        .rfind(|seen| matches!(seen, Seen::TextPieces(_, false) | Seen::BinaryPieces(_, false)));
-    match (open, next) {
+    // Control frames can come between the pieces, so the message need not be the last event.
+    match (seen.iter_mut().rfind(|seen| seen.is_unfinished()), Seen::new(event)) {
         (Some(Seen::TextPieces(before, done)), Seen::TextPieces(text, last)) => {
             before.push_str(&text);
             *done = last;
@@ -74,7 +82,7 @@ pub fn push(seen: &mut Vec<Seen>, event: &Event<'_>) {
     }
 }
 
-/// A machine, its buffers, and what it has said.
+/// A connection, its buffers, and its events.
 pub struct Peer<R: Role> {
     pub ws: WebSocket<R>,
     pub inbox: Vec<u8>,
@@ -87,7 +95,8 @@ impl<R: Role> Peer<R> {
         Self { ws, inbox: Vec::new(), outbox: Vec::new(), seen: Vec::new() }
     }
 
-    /// Receives `bytes` in one slice; `reply` is called with each event. Returns what was left of the input.
+    /// Receives `bytes` in one slice and calls `reply` with each event. Returns the input that was
+    /// not consumed.
     pub fn receive_with(
         &mut self,
         bytes: &[u8],
@@ -106,7 +115,18 @@ impl<R: Role> Peer<R> {
 
     pub fn receive(&mut self, bytes: &[u8]) {
         let left = self.receive_with(bytes, |_, _, _| {});
-        assert_eq!(left, b"", "every slice is used up");
+        assert_eq!(left, b"", "the input is consumed");
+    }
+
+    /// Receives `bytes` without transmitting the answers; returns the number of events.
+    pub fn receive_only(&mut self, bytes: &[u8]) -> usize {
+        let mut bytes = bytes.to_vec();
+        let (mut input, mut events) = (&mut bytes[..], 0);
+        while let Some(event) = self.ws.receive(&mut input, &mut self.inbox) {
+            push(&mut self.seen, &event);
+            events += 1;
+        }
+        events
     }
 
     pub fn eof(&mut self) {
@@ -114,12 +134,12 @@ impl<R: Role> Peer<R> {
         self.receive(b"");
     }
 
-    /// What has been said since the last call.
+    /// The events since the last call.
     pub fn take_seen(&mut self) -> Vec<Seen> {
         std::mem::take(&mut self.seen)
     }
 
-    /// What has been sent since the last call.
+    /// The bytes sent since the last call.
     pub fn take_sent(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.outbox)
     }
@@ -129,6 +149,40 @@ pub type TestClient = Client<StdRng>;
 
 pub fn rng() -> StdRng {
     StdRng::seed_from_u64(6455)
+}
+
+/// A reply for [`Peer::receive_with`] that accepts each request.
+pub fn accept(ws: &mut WebSocket<Server>, event: &Event<'_>, outbox: &mut Vec<u8>) {
+    if let Event::Request(request) = event {
+        ws.accept(request.accept(), outbox).unwrap();
+    }
+}
+
+/// A server that waits for a request.
+pub fn new_server(config: Config) -> Peer<Server> {
+    Peer::new(WebSocket::server(config))
+}
+
+/// A server that waits for its caller to answer this request.
+pub fn requested(config: Config, head: &str) -> (Peer<Server>, Accept<'static>) {
+    let (mut peer, mut accept) = (new_server(config), None);
+    peer.receive_with(head.as_bytes(), |_, event, _| match event {
+        Event::Request(request) => accept = Some(request.accept()),
+        other => panic!("{other:?}"),
+    });
+    (peer, accept.unwrap())
+}
+
+/// The response of a server that accepts this request.
+pub fn response_to(request: &[u8]) -> String {
+    let mut server = new_server(Config::default());
+    server.receive_with(request, accept);
+    String::from_utf8(server.take_sent()).unwrap()
+}
+
+/// The accept value that answers a request.
+pub fn accept_value_of(request: &[u8]) -> String {
+    header(&response_to(request), "Sec-WebSocket-Accept").unwrap().to_owned()
 }
 
 /// A server that is open.
@@ -141,16 +195,20 @@ pub fn client(config: Config) -> Peer<TestClient> {
     Peer::new(WebSocket::<TestClient>::open(config, rng()))
 }
 
-/// A client that has sent its request.
+/// A client whose request is in its outbox.
 pub fn connecting(connect: Connect<'_>) -> Peer<TestClient> {
-    let mut peer = Peer::new(WebSocket::client(Config::default(), rng()));
+    connecting_with(Config::default(), connect)
+}
+
+pub fn connecting_with(config: Config, connect: Connect<'_>) -> Peer<TestClient> {
+    let mut peer = Peer::new(WebSocket::client(config, rng()));
     peer.ws.connect(connect, &mut peer.outbox).unwrap();
     peer
 }
 
 pub const KEY: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
-/// A frame with a length in its shortest form; masked with [`KEY`] if `masked`.
+/// A frame with its length in the shortest form, masked with [`KEY`] if `masked`.
 pub fn frame(first: u8, masked: bool, payload: &[u8]) -> Vec<u8> {
     let bit = if masked { 0x80 } else { 0 };
     let mut frame = vec![first];
@@ -167,7 +225,7 @@ pub fn frame(first: u8, masked: bool, payload: &[u8]) -> Vec<u8> {
     }
     if masked {
         frame.extend_from_slice(&KEY);
-        frame.extend(payload.iter().zip(KEY.iter().cycle()).map(|(octet, mask)| octet ^ mask));
+        frame.extend(payload.iter().zip(KEY.iter().cycle()).map(|(byte, mask)| byte ^ mask));
     } else {
         frame.extend_from_slice(payload);
     }
@@ -184,12 +242,12 @@ pub fn unmasked(first: u8, payload: &[u8]) -> Vec<u8> {
     frame(first, false, payload)
 }
 
-/// A Close frame's payload.
+/// The payload of a Close frame.
 pub fn close_body(code: u16, reason: &str) -> Vec<u8> {
     [&code.to_be_bytes()[..], reason.as_bytes()].concat()
 }
 
-/// A request with these header lines after the usual ones.
+/// A request with these header lines after the required ones.
 pub fn request(more: &str) -> String {
     format!(
         "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -197,7 +255,7 @@ pub fn request(more: &str) -> String {
     )
 }
 
-/// The value of a header in a head.
+/// The value of the first header with this name in a head.
 pub fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     head.split("\r\n").skip(1).find_map(|line| {
         let (other, value) = line.split_once(':')?;
@@ -205,7 +263,7 @@ pub fn header<'h>(head: &'h str, name: &str) -> Option<&'h str> {
     })
 }
 
-/// The state by its name, for messages.
+/// Whether the connection is closed, as both methods report it.
 pub fn is_closed<R: Role>(peer: &Peer<R>) -> bool {
     assert_eq!(peer.ws.is_closed(), peer.ws.state() == State::Closed);
     peer.ws.is_closed()

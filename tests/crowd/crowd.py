@@ -1,15 +1,17 @@
-"""An example server in a crowd, on loopback: crowd.py CONNECTIONS SERVER [OPTION]...
+"""Tests an example server with many connections on loopback: crowd.py CONNECTIONS SERVER [OPTION]...
 
-Three quarters of the connections are well-behaved (PyPI `websockets`) and echo messages all the time. Among them are, a
-tenth each, so that a few can have left when the last have come:
-- slow readers, which send and do not read: half of them read later, and must find all that was sent; the others never do;
+Three quarters of the connections are well-behaved (PyPI `websockets`) and exchange messages all the
+time. The misbehaving peers are of three kinds, each a tenth of the connections:
+- slow readers, which send and do not read. Half of them read later and must receive everything; the
+  others never read;
 - peers that vanish in the middle of a frame, half of them with a reset;
-- half-open peers, which say nothing, half a request, nothing more after the handshake, or nothing more after Close.
+- half-open peers, which send nothing, half a request, nothing after the handshake, or nothing after
+  a Close.
 
-Everyone the server must part from has to be gone in the end, the well-behaved have to go on meanwhile, and the memory,
-the files and the threads of the server have to be what they were: it all is done twice, or until no more memory stays
-than the time before. Then, with a server that may
-have few files open, more peers come than it can take: they are served when others have left.
+The server must end the connections of the misbehaving peers, and serve the well-behaved peers
+meanwhile. Afterwards its memory, files and threads must be as before. This is done twice, and again
+until the memory stops growing. Then more peers connect to a server than its limit of open files
+allows: it must serve them when others have left.
 """
 
 import asyncio
@@ -35,13 +37,15 @@ REQUEST = (
 MESSAGES = ["κόσμε €😀" * 7, b"\xff" * 300, "x" * 4000]
 FRAME = b"\x82\xfe\x0f\xa0" + bytes(4 + 4000)  # masked with zeros
 ECHO = b"\x82\x7e\x0f\xa0" + bytes(4000)
-PATIENCE = 4  # seconds; the servers' timers
-WRITE_TIMEOUT = 10  # the most that a server waits for a peer to take something
-# So many connect at a time: of those that a listener's queue has no room for, the kernel would forget a silent one.
+PATIENCE = 4  # seconds; the timers of the server
+WRITE_TIMEOUT = 10  # seconds; the write timeout of the server
+# The limit of simultaneous connects: if the queue of the listener overflows, the kernel drops a
+# silent peer.
 AT_A_TIME = 50
 GATE = asyncio.Semaphore(AT_A_TIME)
 MIB = 1 << 20
-# What a connection may cost the server: a thread's stack, 64 KiB to read and 64 KiB to write, and some.
+# The memory limit of a connection in the server: the stack of a thread, two buffers of 64 KiB, and
+# a reserve.
 PER_CONNECTION = 300 << 10
 
 
@@ -69,7 +73,7 @@ class Server:
         return int(status["VmRSS"].split()[0]) << 10, len(os.listdir(f"{folder}/fd")), int(status["Threads"])
 
     def stop(self):
-        """Ends it; returns what it has said of errors."""
+        """Ends the server; returns its log lines, counted."""
         self.process.kill()
         self.process.wait()
         self.log.seek(0)
@@ -77,15 +81,15 @@ class Server:
         return collections.Counter(line.strip() for line in lines)
 
 
-async def until(condition, seconds, what):
+async def until(condition, seconds, message):
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, what
+        assert time.monotonic() < deadline, message
         await asyncio.sleep(0.1)
 
 
 class Good:
-    """A well-behaved client; `echoes` counts."""
+    """A well-behaved client that counts its echoes."""
 
     def __init__(self):
         self.echoes = 0
@@ -113,7 +117,7 @@ class Good:
 
 
 async def raw(address, request=REQUEST):
-    """A plain socket that has sent `request` and read the answer, if the request is whole."""
+    """A socket that has sent `request`, and has read the response if the request is complete."""
     loop = asyncio.get_running_loop()
     sock = socket.socket()
     sock.setblocking(False)
@@ -134,7 +138,7 @@ async def raw(address, request=REQUEST):
 
 
 async def slow_reader(address, reads):
-    """Sends until the server takes nothing for a second, or has given up; then reads all of it, or waits for its end."""
+    """Sends until the server accepts nothing for a second. Then reads everything, or waits."""
     loop = asyncio.get_running_loop()
     sock = await raw(address)
     sent = 0
@@ -143,20 +147,20 @@ async def slow_reader(address, reads):
             while taken := await send_some(loop, sock, (FRAME * 16)[sent % len(FRAME) :]):
                 sent += taken
     except (ConnectionResetError, BrokenPipeError):
-        assert not reads, "given up before it was due"
+        assert not reads, "the server ended the connection too early"
     if not reads:
         await asyncio.sleep(WRITE_TIMEOUT + 2)
-        await gone(sock)
+        await read_to_end(sock)
         return sent
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, MIB)
-    # What is stuck goes on once somebody reads: first the rest of the frame that is cut off.
+    # Reading lets the server continue. First the rest of the frame that was cut is sent.
     rest = FRAME[sent % len(FRAME) :] if sent % len(FRAME) else b""
     writing = asyncio.create_task(loop.sock_sendall(sock, rest))
     left = (sent + len(rest)) // len(FRAME) * len(ECHO)
     while left:
         part = await loop.sock_recv(sock, 1 << 16)
         at = -left % len(ECHO)
-        assert part and part == (ECHO * 18)[at : at + len(part)], "not what was sent"
+        assert part and part == (ECHO * 18)[at : at + len(part)], "not the echo of the frames sent"
         left -= len(part)
     await writing
     sock.close()
@@ -164,9 +168,9 @@ async def slow_reader(address, reads):
 
 
 async def send_some(loop, sock, part):
-    """How much the socket has taken, within a second; 0 if nothing."""
+    """The number of bytes that the socket accepts within a second; 0 if none."""
     with contextlib.suppress(BlockingIOError):
-        await asyncio.sleep(0)  # everyone else has a turn
+        await asyncio.sleep(0)  # lets the other tasks run
         return sock.send(part)
     writable = loop.create_future()
     loop.add_writer(sock, lambda: writable.done() or writable.set_result(None))
@@ -179,8 +183,8 @@ async def send_some(loop, sock, part):
         loop.remove_writer(sock)
 
 
-async def gone(sock):
-    """Reads until the server's end of the stream."""
+async def read_to_end(sock):
+    """Reads until the server ends the stream."""
     loop = asyncio.get_running_loop()
     try:
         while await loop.sock_recv(sock, 65536):
@@ -206,16 +210,16 @@ async def half_open(address, kind):
     sock = await raw(address, requests[kind])
     if kind == 3:
         await loop.sock_sendall(sock, b"\x88\x80\0\0\0\0")
-    await gone(sock)
+    await read_to_end(sock)
 
 
 def misbehave(address, count):
-    """So many of each kind; returns how much the slow readers could send."""
+    """Runs `count` peers of each kind; returns how much each slow reader could send."""
 
     async def all():
         kinds = [(slow_reader, 2), (vanish, 2), (half_open, 4)]
         peers = [kind(address, at % variants) for kind, variants in kinds for at in range(count)]
-        global everyone  # is here
+        global everyone  # waits until all peers are connected
         everyone = asyncio.Barrier(len(peers))
         async with asyncio.timeout(90):
             return sorted((await asyncio.gather(*peers))[:count])
@@ -234,10 +238,10 @@ async def crowd(server, count):
     running = [asyncio.create_task(one.run(stop, at / len(good))) for at, one in enumerate(good)]
     await asyncio.sleep(3)
     alone = [time for one in good for time in one.times]
-    # The others come, and the well-behaved go on.
+    # The misbehaving peers connect while the well-behaved continue.
     for one in good:
         one.times.clear()
-    # In a process of their own, so that they do not take the time of the others.
+    # They run in another process, so that they do not slow the well-behaved down.
     with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
         others = asyncio.get_running_loop().run_in_executor(pool, misbehave, server.address, count // 10)
         most = server.state()
@@ -248,11 +252,11 @@ async def crowd(server, count):
                 assert not one.done(), one.result()
         stuck = others.result()
     among = [time for one in good for time in one.times]
-    assert all(one.times for one in good), "one was not served meanwhile"
+    assert all(one.times for one in good), "a well-behaved peer was not served meanwhile"
     stop.set()
     await asyncio.gather(*running)
     peak = most[0] - before[0]
-    assert most[1] - before[1] >= count, f"only {most[1] - before[1]} were there at once"
+    assert most[1] - before[1] >= count, f"only {most[1] - before[1]} were connected at once"
     assert peak < count * PER_CONNECTION, f"{peak >> 20} MiB for {count} connections"
     await asyncio.gather(*(one.close() for one in good))
     await until(lambda: server.state()[1] <= before[1], 20, f"files: {before[1]} before, {server.state()[1]} after")
@@ -264,8 +268,8 @@ async def crowd(server, count):
         return f"median {all[len(all) // 2] * 1e3:.1f} ms, 99 % {all[len(all) * 99 // 100] * 1e3:.1f} ms of {len(all)}"
 
     print(
-        f"  {len(good)} opened in {opened:.1f} s; an echo alone: {times(alone)}; among the others: {times(among)}\n"
-        f"  slow readers were stopped after {stuck[0] >> 10} to {stuck[-1] >> 10} KiB; at most {most[1]} files, "
+        f"  {len(good)} opened in {opened:.1f} s; an echo alone: {times(alone)}; with the others: {times(among)}\n"
+        f"  slow readers could send {stuck[0] >> 10} to {stuck[-1] >> 10} KiB; at most {most[1]} files, "
         f"{most[2]} threads, {most[0] >> 20} MiB ({peak // count >> 10} KiB a connection); "
         f"after: {after[1]} files, {after[2]} threads, {after[0] >> 20} MiB",
         flush=True,
@@ -274,7 +278,7 @@ async def crowd(server, count):
 
 
 async def few_files(command):
-    """More peers than the server may have open."""
+    """Connects more peers than the server can have files open."""
     server = Server(command, files=60)
     waiting = [asyncio.create_task(one_echo(server.url)) for _ in range(200)]
     async with asyncio.timeout(60):
@@ -282,7 +286,7 @@ async def few_files(command):
     server.state()
     log = server.stop()
     assert any("Too many open files" in line for line in log), log
-    print("  200 peers of a server that may open 60 files: all were served, and it said why some had to wait", flush=True)
+    print("  a server with a limit of 60 files served all 200 peers and logged why some had to wait", flush=True)
 
 
 async def one_echo(url):
@@ -297,10 +301,10 @@ async def main(count, command):
     print(os.path.basename(command[0]), *command[1:], f"(websockets {websockets.version.version})", flush=True)
     server = Server(command)
     await one_echo(server.url)
-    await until(lambda: server.state()[1] < 12, 10, "the first one stays")
+    await until(lambda: server.state()[1] < 12, 10, "the first connection stays open")
     try:
         memory = [await crowd(server, count)]
-        # What the allocator keeps for the next crowd grows no more after the first ones.
+        # The memory that the allocator keeps stops growing after the first runs.
         while len(memory) < 2 or memory[-1] > memory[-2] * 1.1 + 2 * MIB:
             assert len(memory) < 5, f"memory grows each time: {memory}"
             memory.append(await crowd(server, count))
@@ -308,13 +312,13 @@ async def main(count, command):
         print(server.stop())
         raise
     log = server.stop()
-    # One who does not read is given up when a write has waited too long; or, where the server had written all it had when the
-    # peer stopped, for its silence, like a half-open one.
+    # The server ends the connection of a slow reader at the write timeout. If all its output was
+    # written, it does so at the Pong timeout, as with a half-open peer.
     stuck = sum(times for line, times in log.items() if "os error 11" in line or line == "timed out")
     silent = log["the peer has not answered a Ping"]
     expected = len(memory) * (count // 20 + (count // 10 + 1) // 4)
     most = len(memory) * (count // 20) * 9 // 10
-    assert stuck >= most and stuck + silent >= expected, f"{stuck} and {silent} of {expected} were given up: {log}"
+    assert stuck >= most and stuck + silent >= expected, f"{stuck} and {silent} of {expected} connections were ended: {log}"
     await few_files(command)
 
 

@@ -1,15 +1,15 @@
-"""What the Python peers have in common: the messages, the checks and the scenarios.
+"""The messages, checks and scenarios that the Python peers share.
 
-A peer calls `main` with two functions of its own: `connect(url, subprotocols, origin, glued)` and
+A peer calls `main` with two functions: `connect(url, subprotocols, origin, glued)` and
 `serve()`, which calls `converse(connection, path, headers)` for each client. Connections have
 
     subprotocol
     send(message)                   a `str` as text, `bytes` as binary
-    send_fragments(message, ping)   the message cut up, a ping after its first fragment; awaits the pong
+    send_fragments(message, ping)   the message in fragments, a ping after the first; waits for the pong
     receive()                       the fragments of the next message; raises `Closed`
-    ping(payload)                   awaits the pong with the same payload
+    ping(payload)                   waits for the pong with the same payload
     close(code, reason)             starts the closing handshake
-    closed()                        awaits the end of the connection: the code and reason received
+    closed()                        waits for the end of the connection; returns the code and reason received
     drop()                          ends the connection without a closing handshake
 """
 
@@ -82,7 +82,7 @@ def echoes_all_sizes(connection):
 
 def closes(connection, *close):
     connection.close(*close)
-    # What a reply echoes is the code (RFC 6455 section 5.5.1); ours leaves the reason out.
+    # A reply echoes the code (RFC 6455 section 5.5.1); our replies have no reason.
     equal(connection.closed(), (close[0] or 1005, ""))
 
 
@@ -152,7 +152,7 @@ def check_fixed(connect, url):
         equal(connection.closed()[0], 1009)
     with check("message too big in fragments"):
         connection = connect(url)
-        with contextlib.suppress(Closed):  # the server need not await the last fragment
+        with contextlib.suppress(Closed):  # the server can close before the last fragment
             connection.send_fragments(binary(4097))
         equal(connection.closed()[0], 1009)
 
@@ -175,7 +175,7 @@ def check_origin(connect, url):
 
 
 def converse(connection, path, headers):
-    """What a peer's server does with a client that asked for `path`, other than `/refuse` and `/glued`."""
+    """Serves a client that requested `path`; each peer implements `/refuse` and `/glued`."""
     try:
         match path:
             case "/headers":
@@ -203,7 +203,7 @@ def main(connect, serve, version):
         case ["server"]:
             serve()
         case ["client", url, *checks] if len(checks) < 2:
-            # One deadline for everything that is awaited; it shows where it was missed.
+            # One deadline for the whole run; prints a traceback if it is missed.
             faulthandler.dump_traceback_later(DEADLINE, exit=True)
             globals()["check_" + (checks or ["echo"])[0]](connect, url)
         case _:

@@ -21,7 +21,7 @@ def frame(message, mask):
 
 
 class GluingSocket(socket.socket):
-    """Sends `glued` together with what is sent first, which is the request."""
+    """Sends `glued` together with the first data, which is the request."""
 
     glued = b""
 
@@ -41,7 +41,7 @@ class Connection:
         pongs = []
 
         def fragments():
-            # Bytes, so that characters are cut too.
+            # Bytes, so that the fragments can cut characters.
             for part in common.cut(message.encode() if isinstance(message, str) else message):
                 yield part
                 if ping and not pongs:

@@ -15,7 +15,7 @@ const require = createRequire(peers ? path.resolve(peers, 'package.json') : impo
 const { Sender, WebSocket, WebSocketServer } = require('ws');
 
 const SIZES = [0, 125, 126, 65535, 65536, 1 << 20];
-const MIXED = 'aé€😀'; // one, two, three and four bytes in UTF-8
+const MIXED = 'aé€😀'; // characters of one, two, three and four bytes
 const FRAGMENTED = MIXED.repeat(3);
 const SUBPROTOCOL = 'beta';
 const GLUED = ['glued', Buffer.from([0x00, 0xff])];
@@ -24,7 +24,7 @@ const DEADLINE = 25_000;
 const text = (size) => MIXED.repeat(Math.floor(size / 10)) + 'x'.repeat(size % 10);
 const binary = (size) => Buffer.from(Uint8Array.from({ length: size }, (_, i) => i % 251));
 
-// A connection whose events are awaited one after another.
+// A connection with a queue of events.
 class Connection {
   #events = [];
   #wake = () => {};
@@ -48,12 +48,12 @@ class Connection {
 
   async expect(...event) {
     const got = await this.next();
-    // The comparison alone: a difference of megabytes is not worth showing.
+    // The messages can have megabytes, so only their beginnings are shown.
     const show = (value) => String(value).slice(0, 200);
     assert(equal(got, event), `${got.map(show)} instead of ${event.map(show)}`);
   }
 
-  // One message cut up (within characters too), a ping after the first fragment.
+  // Sends one message in fragments, cut within characters too, and a ping after the first fragment.
   sendFragments(message, ping) {
     const isBinary = typeof message !== 'string';
     const data = Buffer.from(message);
@@ -71,7 +71,7 @@ class Connection {
 
   async closes(code, reason) {
     this.ws.close(code, reason);
-    // What a reply echoes is the code (RFC 6455 section 5.5.1); ours leaves the reason out.
+    // A reply echoes the code (RFC 6455 section 5.5.1); our replies have no reason.
     await this.expect('close', code ?? 1005, '');
   }
 }
@@ -87,7 +87,7 @@ async function connect(url, protocols = [], options = {}) {
   return connection;
 }
 
-// Holds the request back until the first frames are written too: one write for all of it.
+// Writes the request and the first frames together.
 function glue(request) {
   request.on('socket', (socket) => {
     socket.cork();
@@ -248,7 +248,7 @@ function serve() {
     handleProtocols: (offered) => offered.has(SUBPROTOCOL) && SUBPROTOCOL,
   });
   server.on('upgrade', (request, socket, head) => {
-    // Corked until the frames that the scenario starts with are written too: one write for all of it.
+    // Writes the response and the first frames together.
     if (request.url === '/glued') socket.cork();
     upgrades.handleUpgrade(request, socket, head, (ws) => converse(new Connection(ws), request));
     socket.uncork();

@@ -87,7 +87,7 @@ class Connection:
                     raise AssertionError(f"unexpected {other}")
 
     def end(self):
-        # The server ends the TCP connection; its client awaits that.
+        # The server ends the TCP connection; the client waits for that.
         if self.ws.client:
             common.equal(self.sock.recv(1), b"")
         self.drop()

@@ -1,4 +1,4 @@
-//! Child processes whose output is awaited with a deadline.
+//! Child processes, and their output with a deadline.
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The lines that someone prints. When a test fails, everything printed so far is shown.
+/// The lines that a peer prints. If the test fails, all lines so far are shown.
 pub struct Output {
     name: String,
     lines: Receiver<String>,
@@ -38,7 +38,7 @@ impl Output {
         (Printer { lines: sender, log: Arc::clone(&log) }, Self { name, lines, log, deadline })
     }
 
-    /// The next line; none at the end of the output.
+    /// Waits for the next line; `None` at the end of the output.
     #[track_caller]
     pub fn next(&self) -> Option<String> {
         let left = self.deadline.saturating_duration_since(Instant::now());
@@ -56,7 +56,7 @@ impl Output {
         assert!(same, "{:?} instead of {:?}", beginning(&line), beginning(wanted));
     }
 
-    /// The address that a server says it listens on.
+    /// The address in the first line of a server.
     #[track_caller]
     pub fn listening(&self) -> String {
         let line = self.next().unwrap_or_default();
@@ -71,7 +71,7 @@ impl Output {
 impl Printer {
     pub fn print(&self, line: String) {
         self.note(&line);
-        // Nobody reads any more when a test is over.
+        // The receiver is gone if the test is over.
         let _ = self.lines.send(line);
     }
 
@@ -82,12 +82,12 @@ impl Printer {
     }
 }
 
-/// Enough of `line` to recognize it: some messages have a megabyte.
+/// The beginning of `line`: some messages have a megabyte.
 fn beginning(line: &str) -> &str {
     line.char_indices().nth(300).map_or(line, |(end, _)| &line[..end])
 }
 
-/// A child process; it ends with the test.
+/// A child process that is killed at the end of the test.
 pub struct Process {
     child: Guard,
     input: Option<Sender<String>>,
@@ -111,10 +111,10 @@ impl Process {
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let (printer, output) = Output::new(format!("{command:?}"), deadline);
-        // A thread for each stream, so that nothing but the deadline ends a wait for this process.
+        // A thread for each stream, so that a wait for this process ends at the deadline.
         let errors = Printer { lines: printer.lines.clone(), log: Arc::clone(&printer.log) };
         thread::spawn(move || stdout.lines().map_while(Result::ok).for_each(|line| printer.print(line)));
-        // It holds `errors.lines` too: the output ends when both streams have.
+        // It holds `errors.lines` too, so that the output ends when both streams have ended.
         thread::spawn(move || stderr.lines().map_while(Result::ok).for_each(|line| errors.note(&line)));
         let (input, lines) = mpsc::channel::<String>();
         thread::spawn(move || lines.iter().try_for_each(|line| writeln!(stdin, "{line}")));
@@ -130,11 +130,12 @@ impl Process {
         self.input = None;
     }
 
-    /// Awaits its end.
+    /// Waits for the end of the process.
     #[track_caller]
     pub fn exit(&mut self) -> ExitStatus {
         while self.output.next().is_some() {}
-        // There is no wait with a deadline in std. The output has ended, so the process is about to.
+        // The standard library has no wait with a deadline. The output has ended, so the process
+        // ends soon.
         loop {
             if let Some(status) = self.child.0.try_wait().unwrap() {
                 return status;
@@ -145,7 +146,7 @@ impl Process {
     }
 }
 
-/// The path of one of our examples; all are built once, as this test was, and not within any test's deadline.
+/// The path of an example. All examples are built once, with the profile of this test.
 pub fn example(name: &str) -> PathBuf {
     static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
     EXAMPLES.get_or_init(build_examples).join(name)

@@ -1,6 +1,7 @@
 //! A peer of the interop tests: the crate `tokio-tungstenite`.
 //!
-//! The checks of its client and the paths of its server are those of the scripts beside this file.
+//! Its client makes the same checks, and its server has the same paths, as the scripts in this
+//! folder.
 
 use std::io;
 use std::pin::Pin;
@@ -25,7 +26,7 @@ use crate::{FRAGMENTED, SIZES, SUBPROTOCOL, binary, text};
 
 type Socket = WebSocketStream<GluingStream>;
 
-/// Writes `glued` together with what is written first, which is the head of the handshake.
+/// Writes `glued` together with the first write, which is the head of the handshake.
 #[derive(Debug)]
 struct GluingStream {
     stream: TcpStream,
@@ -54,7 +55,7 @@ impl AsyncWrite for GluingStream {
         }
         let all = [bytes, &glued].concat();
         let written = Pin::new(&mut self.stream).poll_write(context, &all);
-        // Nothing was written before, so there is room for this much.
+        // This is the first write, so the socket buffer has the capacity.
         assert!(matches!(written, Poll::Ready(Ok(n)) if n == all.len()), "{written:?}");
         Poll::Ready(Ok(bytes.len()))
     }
@@ -110,7 +111,7 @@ async fn echoes_all(socket: &mut Socket, sizes: &[usize]) {
     }
 }
 
-/// Sends one message cut up (within characters too), a Ping after the first fragment.
+/// Sends one message in fragments, cut within characters too, and a Ping after the first fragment.
 async fn send_fragments(socket: &mut Socket, message: Message, ping: Option<&'static str>) {
     let mut opcode = if message.is_text() { Data::Text } else { Data::Binary };
     let data = message.into_data();
@@ -131,7 +132,7 @@ fn close_frame(code: u16, reason: &'static str) -> Option<CloseFrame> {
 
 async fn closes(mut socket: Socket, frame: Option<CloseFrame>) {
     socket.close(frame.clone()).await.unwrap();
-    // What a reply echoes is the code (RFC 6455 section 5.5.1); ours leaves the reason out.
+    // A reply echoes the code (RFC 6455 section 5.5.1); our replies have no reason.
     let reply = frame.and_then(|frame| close_frame(frame.code.into(), ""));
     expect(&mut socket, Message::Close(reply)).await;
     assert_eq!(next(&mut socket).await, None);
@@ -246,7 +247,7 @@ async fn check_origin(url: &str) {
     }
 }
 
-/// Runs the server; it prints to `printer` what the scripts print.
+/// Runs the server. It prints the same lines as the scripts.
 pub async fn serve(printer: Printer) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     printer.print(format!("listening on {}", listener.local_addr().unwrap()));
@@ -257,7 +258,7 @@ pub async fn serve(printer: Printer) {
     }
 }
 
-#[allow(clippy::result_large_err, reason = "the type of the callback is tungstenite's choice")]
+#[allow(clippy::result_large_err, reason = "tungstenite defines the type of the callback")]
 async fn handle(stream: TcpStream, printer: Arc<Printer>) {
     let glued = Arc::new(Mutex::new(Vec::new()));
     let mut path = String::new();

@@ -1,5 +1,5 @@
-//! A program that calls everything the crate has, with input that the compiler cannot know, and that has nothing else in
-//! it: what panics remain in it are the crate's own, or a dependency's.
+//! A program that calls every function of the crate, with input that the compiler cannot predict.
+//! It contains nothing else, so that its panics come from the crate or its dependencies.
 #![no_std]
 #![no_main]
 
@@ -15,7 +15,7 @@ use sansocket::{
 
 type Headers<'h> = &'h [(&'h str, &'h str)];
 
-/// Input, and randomness, of which nothing is known.
+/// Input and randomness that the compiler cannot predict.
 struct Opaque;
 
 impl Opaque {
@@ -49,7 +49,7 @@ impl rand_core::TryRng for Opaque {
 
 impl rand_core::TryCryptoRng for Opaque {}
 
-/// A panic that the test must find, so that it is known to find them.
+/// A panic that the test must find.
 #[inline(never)]
 fn fails_on_purpose() {
     assert!(Opaque.number() == 7);
@@ -113,7 +113,7 @@ fn ask(mut ws: WebSocket<Client<Opaque>>, inbox: &mut dyn Buffer, outbox: &mut d
     drive(&mut ws, inbox, outbox, |_, _, _| {});
 }
 
-/// Everything that both roles have.
+/// Calls every function that both roles have.
 fn drive<R: Role>(
     ws: &mut WebSocket<R>,
     inbox: &mut dyn Buffer,
@@ -125,6 +125,9 @@ fn drive<R: Role>(
     while let Some(event) = ws.receive(&mut input, inbox) {
         match &event {
             Event::Request(request) => answer(ws, request, outbox),
+            Event::Refused(response) => {
+                black_box((response.status(), response.header(Opaque.text())));
+            }
             Event::Open(open) => {
                 let _ = black_box((open.protocol(), open.header(Opaque.text())));
             }
@@ -142,9 +145,6 @@ fn drive<R: Role>(
             }
             Event::Error(error) => {
                 black_box((error.close_code(), error.status()));
-            }
-            Event::Refused(response) => {
-                black_box((response.status(), response.header(Opaque.text())));
             }
             Event::Close(close) => {
                 let _ = black_box((close.code, close.reason.as_str(), close.clean));
