@@ -18,9 +18,9 @@ pub enum ProtocolError {
     /// A control frame with more than 125 octets (section 5.5).
     ControlTooLong,
     /// A continuation frame, but no message to continue (section 5.4).
-    NothingToContinue,
+    UnexpectedContinuation,
     /// A text or binary frame inside a fragmented message (section 5.4).
-    MessageInsideMessage,
+    ExpectedContinuation,
     /// A client's frame that is not masked (section 5.1).
     Unmasked,
     /// A server's frame that is masked (section 5.1).
@@ -39,7 +39,7 @@ pub enum ProtocolError {
     /// Text that is not UTF-8 (section 8.1).
     InvalidUtf8,
     /// A Close frame with a payload of one octet (section 5.5.1).
-    CloseOfOneOctet,
+    TruncatedCloseCode,
     /// A Close frame with a code that must not be on the wire (section 7.4).
     InvalidCloseCode,
     /// A Close frame with a reason that is not UTF-8 (sections 5.5.1 and 8.1).
@@ -66,8 +66,8 @@ impl fmt::Display for ProtocolError {
             Self::ReservedOpcode => "the opcode is reserved",
             Self::FragmentedControl => "a control frame is fragmented",
             Self::ControlTooLong => "a control frame is longer than 125 bytes",
-            Self::NothingToContinue => "a continuation frame continues no message",
-            Self::MessageInsideMessage => "a new message begins inside a fragmented one",
+            Self::UnexpectedContinuation => "a continuation frame continues no message",
+            Self::ExpectedContinuation => "a new message begins inside a fragmented one",
             Self::Unmasked => "a client's frame is not masked",
             Self::Masked => "a server's frame is masked",
             Self::NonMinimalLength => "a length is not in its shortest form",
@@ -76,7 +76,7 @@ impl fmt::Display for ProtocolError {
             Self::MessageTooBig => "a message is over the limit",
             Self::TooManyEmptyFragments => "a message has too many empty fragments",
             Self::InvalidUtf8 => "text is not valid UTF-8",
-            Self::CloseOfOneOctet => "a Close frame's payload is a single byte",
+            Self::TruncatedCloseCode => "a Close frame's payload is a single byte",
             Self::InvalidCloseCode => "a Close frame's code is not allowed on the wire",
             Self::InvalidCloseReason => "a Close frame's reason is not valid UTF-8",
         })
@@ -111,11 +111,11 @@ pub enum SendError {
     /// The connection is not open: still connecting, closing or closed (RFC 6455 sections 5.5.1 and 6.1).
     NotOpen,
     /// A whole message inside a fragmented one (section 5.4): finish it first.
-    InsideMessage,
+    MessageUnfinished,
     /// A fragment of another kind than the message that it would continue.
-    OtherKind,
+    KindMismatch,
     /// The payload of a frame whose header was sent is still owed.
-    PayloadOwed,
+    PayloadPending,
     /// More payload was reported than the header said.
     PayloadExceeded,
     /// A Ping with more than 125 bytes (section 5.5), or a frame of 2^63 bytes or more (section 5.2).
@@ -127,9 +127,9 @@ impl fmt::Display for SendError {
         f.write_str(match self {
             Self::OutboxFull(full) => return full.fmt(f),
             Self::NotOpen => "the connection is not open",
-            Self::InsideMessage => "a fragmented message is not finished",
-            Self::OtherKind => "the fragment is of another kind than its message",
-            Self::PayloadOwed => "the payload of a frame is still owed",
+            Self::MessageUnfinished => "a fragmented message is not finished",
+            Self::KindMismatch => "the fragment is of another kind than its message",
+            Self::PayloadPending => "the payload of a frame is still owed",
             Self::PayloadExceeded => "more payload than the frame's header said",
             Self::TooLong => "the payload is too long for its frame",
         })
@@ -158,7 +158,7 @@ pub enum CloseError {
     /// The reason is longer than 123 bytes (sections 5.5 and 5.5.1).
     ReasonTooLong,
     /// The payload of a frame whose header was sent is still owed.
-    PayloadOwed,
+    PayloadPending,
 }
 
 impl fmt::Display for CloseError {
@@ -168,7 +168,7 @@ impl fmt::Display for CloseError {
             Self::NotOpen => "the connection is not open",
             Self::InvalidCode => "the close code must not be sent",
             Self::ReasonTooLong => "the reason is longer than 123 bytes",
-            Self::PayloadOwed => "the payload of a frame is still owed",
+            Self::PayloadPending => "the payload of a frame is still owed",
         })
     }
 }

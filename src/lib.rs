@@ -282,7 +282,6 @@ mod event;
 pub mod frame;
 mod handler;
 pub mod handshake;
-use frame::mask;
 mod message;
 mod receiver;
 mod role;
@@ -304,6 +303,9 @@ pub use handshake::{Accept, Connect, Open, Reject, Request, Response};
 pub use handshake::{AnswerError, ConnectError, HeadError, RequestError, ResponseError};
 pub use role::{Client, Established, Role, Server};
 pub use websocket::WebSocket;
+
+// In the versions whose types are part of this crate's interface.
+pub use {heapless, rand_core};
 
 /// The README's examples are tested.
 #[cfg(doctest)]

@@ -4,7 +4,7 @@
 use crate::ProtocolError::{self, InvalidUtf8, MessageTooBig};
 use crate::data::Kind;
 use crate::event::Data;
-use crate::mask::{self, MaskingKey};
+use crate::frame::mask::{self, MaskingKey};
 use crate::utf8::{self, Unfinished};
 use crate::{Buffer, Delivery};
 

@@ -17,7 +17,7 @@ use crate::data::{ControlPayload, Kind};
 use crate::event::{Error, Found};
 use crate::frame::{self, HeaderDecoder, Opcode};
 use crate::handshake::{SelectedRange, Outcome};
-use crate::mask::{self, Mask};
+use crate::frame::mask::{self, Mask};
 use crate::message::{Incoming, Part};
 use crate::{Buffer, Config, Delivery, ProtocolError};
 use core::ops::Range;
@@ -309,8 +309,8 @@ fn push(
     match (completed, message) {
         (frame::Completed::Nothing, _) => {}
         (frame::Completed::Opcode, message) => match (opcode, &message) {
-            (Opcode::Continuation, None) => return Err(ProtocolError::NothingToContinue),
-            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::MessageInsideMessage),
+            (Opcode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
+            (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
             (Opcode::Text | Opcode::Binary, None) => {
                 let kind = if opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
                 *message = Some(Incoming::new(kind));
@@ -319,7 +319,7 @@ fn push(
         },
         (frame::Completed::Length, _) if opcode.is_control() => {
             if opcode == Opcode::Close && len == 1 {
-                return Err(ProtocolError::CloseOfOneOctet);
+                return Err(ProtocolError::TruncatedCloseCode);
             }
         }
         (frame::Completed::Length, None) => {}

@@ -120,7 +120,7 @@ impl<R> Sender<R> {
     /// frame before must be complete.
     fn check_between_frames(&self) -> Result<(), SendError> {
         match self.state {
-            State::Open | State::Fragmented(_) if self.payload > 0 => Err(SendError::PayloadOwed),
+            State::Open | State::Fragmented(_) if self.payload > 0 => Err(SendError::PayloadPending),
             State::Open | State::Fragmented(_) => Ok(()),
             _ => Err(SendError::NotOpen),
         }
@@ -131,7 +131,7 @@ impl<R> Sender<R> {
     pub(crate) fn check_between_messages(&self) -> Result<(), SendError> {
         match self.state {
             State::Open if self.payload == 0 => Ok(()),
-            _ => self.check_between_frames().and(Err(SendError::InsideMessage)),
+            _ => self.check_between_frames().and(Err(SendError::MessageUnfinished)),
         }
     }
 }
@@ -254,7 +254,7 @@ impl<R: Role> Sender<R> {
         self.check_between_frames()?;
         let opcode = match self.state {
             State::Fragmented(begun) if begun == kind => Opcode::Continuation,
-            State::Fragmented(_) => return Err(SendError::OtherKind),
+            State::Fragmented(_) => return Err(SendError::KindMismatch),
             _ => kind.into(),
         };
         let mut memory = [0; 4];

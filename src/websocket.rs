@@ -717,7 +717,7 @@ impl<R: Role> WebSocket<R> {
     ) -> Result<(), CloseError> {
         self.sender.send_control(Opcode::Close, code, reason, outbox).map_err(|error| match error {
             SendError::OutboxFull(full) => CloseError::OutboxFull(full),
-            SendError::PayloadOwed => CloseError::PayloadOwed,
+            SendError::PayloadPending => CloseError::PayloadPending,
             SendError::TooLong => CloseError::ReasonTooLong,
             _ => CloseError::NotOpen,
         })?;

@@ -65,7 +65,7 @@ impl fmt::Display for CloseCode {
 pub(crate) fn parse(payload: &[u8]) -> Result<(CloseCode, &str), ProtocolError> {
     let (code, reason) = match payload {
         [] => return Ok((CloseCode::NO_STATUS, "")),
-        [_] => return Err(ProtocolError::CloseOfOneOctet),
+        [_] => return Err(ProtocolError::TruncatedCloseCode),
         [high, low, reason @ ..] => (CloseCode(u16::from_be_bytes([*high, *low])), reason),
     };
     if !code.is_sendable() {
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn a_close_payload_is_empty_or_a_code_and_a_reason_in_utf8() {
         assert_eq!(parse(b""), Ok((CloseCode(1005), "")));
-        assert_eq!(parse(b"\x03"), Err(ProtocolError::CloseOfOneOctet));
+        assert_eq!(parse(b"\x03"), Err(ProtocolError::TruncatedCloseCode));
         assert_eq!(parse(b"\x03\xE8bye"), Ok((CloseCode(1000), "bye")));
         assert_eq!(parse(b"\x03\xE8\xFF"), Err(ProtocolError::InvalidCloseReason));
         assert_eq!(parse(b"\x03\xE8\xC3"), Err(ProtocolError::InvalidCloseReason));

@@ -4,7 +4,7 @@
 //! `receiver`.
 
 use crate::data::Kind;
-use crate::mask::MaskingKey;
+use crate::frame::mask::MaskingKey;
 use crate::{Buffer, ProtocolError};
 
 /// An opcode (section 5.2). The discriminants are the values on the wire.

@@ -11,7 +11,7 @@ pub use close::CloseCode;
 pub use mask::{Mask, Masking};
 
 use crate::data::{Kind, Message};
-use crate::mask::MaskingKey;
+use crate::frame::mask::MaskingKey;
 use crate::{Buffer, OutboxFull};
 
 /// Appends `message` to `outbox` as one unmasked frame, as a server sends it.

@@ -30,8 +30,8 @@ fn errors() {
         ProtocolError::ReservedOpcode,
         ProtocolError::FragmentedControl,
         ProtocolError::ControlTooLong,
-        ProtocolError::NothingToContinue,
-        ProtocolError::MessageInsideMessage,
+        ProtocolError::UnexpectedContinuation,
+        ProtocolError::ExpectedContinuation,
         ProtocolError::Unmasked,
         ProtocolError::Masked,
         ProtocolError::NonMinimalLength,
@@ -40,7 +40,7 @@ fn errors() {
         ProtocolError::MessageTooBig,
         ProtocolError::TooManyEmptyFragments,
         ProtocolError::InvalidUtf8,
-        ProtocolError::CloseOfOneOctet,
+        ProtocolError::TruncatedCloseCode,
         ProtocolError::InvalidCloseCode,
         ProtocolError::InvalidCloseReason,
     ] {
@@ -89,9 +89,9 @@ fn errors() {
     for error in [
         SendError::OutboxFull(full),
         SendError::NotOpen,
-        SendError::InsideMessage,
-        SendError::OtherKind,
-        SendError::PayloadOwed,
+        SendError::MessageUnfinished,
+        SendError::KindMismatch,
+        SendError::PayloadPending,
         SendError::PayloadExceeded,
         SendError::TooLong,
     ] {
@@ -102,7 +102,7 @@ fn errors() {
         CloseError::NotOpen,
         CloseError::InvalidCode,
         CloseError::ReasonTooLong,
-        CloseError::PayloadOwed,
+        CloseError::PayloadPending,
     ] {
         show(error);
     }

@@ -134,7 +134,7 @@ fn sending() {
     assert_eq!(outbox, [BINARY, 127, 0, 0, 0, 1, 0, 0, 0, 5]);
     assert_eq!(ws.payload_sent(5), Ok(()));
     assert!(!ws.can_send(), "2^32 bytes are pending");
-    assert_eq!(ws.send("too early", &mut outbox), Err(SendError::PayloadOwed));
+    assert_eq!(ws.send("too early", &mut outbox), Err(SendError::PayloadPending));
     assert_eq!(ws.payload_sent((1 << 32) + 1), Err(SendError::PayloadExceeded));
     assert_eq!(ws.payload_sent(1 << 32), Ok(()));
     assert!(ws.can_send());
