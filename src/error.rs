@@ -1,31 +1,31 @@
-//! What can go wrong: faults of the peer, which are events, and faults of the caller, which are `Err`s that changed
-//! nothing.
+//! The errors of frames and messages: those of the peer, which become an [`Event::Error`](crate::Event::Error), and those of
+//! the caller, which are an `Err` of a call that changed nothing. The errors of the handshake are in `handshake`.
 
 use crate::frame::CloseCode;
 use core::{error, fmt};
 
-/// A rule about frames or messages that the peer broke.
+/// A rule of frames or messages that the peer broke (RFC 6455).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// RSV1, RSV2 or RSV3 is set and no extension defines it (section 5.2).
+    /// RSV1, RSV2 or RSV3 is set, and no extension defines it (section 5.2).
     ReservedBits,
-    /// The opcode is none that RFC 6455 defines (section 5.2).
+    /// The opcode is reserved (section 5.2).
     ReservedOpcode,
     /// A control frame without FIN (section 5.5).
     FragmentedControl,
-    /// A control frame with more than 125 octets (section 5.5).
+    /// A control frame with more than 125 bytes of payload (section 5.5).
     ControlTooLong,
-    /// A continuation frame, but no message to continue (section 5.4).
+    /// A continuation frame without a message in progress (section 5.4).
     UnexpectedContinuation,
-    /// A text or binary frame inside a fragmented message (section 5.4).
+    /// A text or binary frame where a fragmented message must be continued (section 5.4).
     ExpectedContinuation,
     /// A client's frame that is not masked (section 5.1).
     Unmasked,
     /// A server's frame that is masked (section 5.1).
     Masked,
-    /// A length in a longer form than it needs (section 5.2).
+    /// A length that is not in its shortest form (section 5.2).
     NonMinimalLength,
     /// A 64-bit length with its most significant bit set (section 5.2).
     LengthOver63Bits,
@@ -38,9 +38,9 @@ pub enum ProtocolError {
     TooManyEmptyFragments,
     /// Text that is not UTF-8 (section 8.1).
     InvalidUtf8,
-    /// A Close frame with a payload of one octet (section 5.5.1).
+    /// A Close frame with a payload of one byte, half a code (section 5.5.1).
     TruncatedCloseCode,
-    /// A Close frame with a code that must not be on the wire (section 7.4).
+    /// A Close frame with a code that must not be sent (section 7.4).
     InvalidCloseCode,
     /// A Close frame with a reason that is not UTF-8 (sections 5.5.1 and 8.1).
     InvalidCloseReason,
@@ -85,41 +85,44 @@ impl fmt::Display for ProtocolError {
 
 impl error::Error for ProtocolError {}
 
-/// The outbox has not enough room; nothing was written. Flush it and call again.
+/// The outbox has not enough capacity left. Nothing was appended: flush it and call again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OutboxFull {
-    /// How many bytes of room the call needs.
+    /// How many bytes the call appends.
     pub needed: usize,
 }
 
 impl fmt::Display for OutboxFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the outbox needs room for {} bytes", self.needed)
+        write!(f, "the outbox needs capacity for {} bytes", self.needed)
     }
 }
 
 impl error::Error for OutboxFull {}
 
-/// Why nothing was sent. The call changed nothing.
+/// The reason why nothing was sent. The call changed nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SendError {
-    /// The outbox has not enough room.
+    /// The outbox has not enough capacity left.
     OutboxFull(OutboxFull),
     /// The connection is not open: still connecting, closing or closed (RFC 6455 sections 5.5.1 and 6.1).
     NotOpen,
-    /// A whole message inside a fragmented one (section 5.4): finish it first.
+    /// A whole message while a fragmented one is unfinished (section 5.4).
     MessageUnfinished,
-    /// A fragment of another kind than the message that it would continue.
+    /// A fragment of another kind than the message that it continues.
     KindMismatch,
-    /// The payload of a frame whose header was sent is still owed.
+    /// The caller has not sent all the payload that [`send_header`](crate::WebSocket::send_header) announced.
     PayloadPending,
-    /// More payload was reported than the header said.
+    /// More payload was reported than the header announced.
     PayloadExceeded,
-    /// A Ping with more than 125 bytes (section 5.5), or a frame of 2^63 bytes or more (section 5.2).
+    /// A Ping with more than 125 bytes of payload or a Close frame with a reason of more than 123 (section 5.5), or a frame of
+    /// 2^63 bytes or more (section 5.2).
     TooLong,
+    /// A close code that must not be sent (section 7.4), or not by a server (1010).
+    InvalidCode,
 }
 
 impl fmt::Display for SendError {
@@ -129,9 +132,10 @@ impl fmt::Display for SendError {
             Self::NotOpen => "the connection is not open",
             Self::MessageUnfinished => "a fragmented message is not finished",
             Self::KindMismatch => "the fragment is of another kind than its message",
-            Self::PayloadPending => "the payload of a frame is still owed",
+            Self::PayloadPending => "the payload of a frame is not complete",
             Self::PayloadExceeded => "more payload than the frame's header said",
             Self::TooLong => "the payload is too long for its frame",
+            Self::InvalidCode => "the close code must not be sent",
         })
     }
 }
@@ -139,43 +143,6 @@ impl fmt::Display for SendError {
 impl error::Error for SendError {}
 
 impl From<OutboxFull> for SendError {
-    fn from(full: OutboxFull) -> Self {
-        Self::OutboxFull(full)
-    }
-}
-
-/// Why the closing handshake was not started. The call changed nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-#[non_exhaustive]
-pub enum CloseError {
-    /// The outbox has not enough room.
-    OutboxFull(OutboxFull),
-    /// The connection is not open: still connecting, closing already or closed.
-    NotOpen,
-    /// The code must not be sent (RFC 6455 section 7.4), or not by a server (1010).
-    InvalidCode,
-    /// The reason is longer than 123 bytes (sections 5.5 and 5.5.1).
-    ReasonTooLong,
-    /// The payload of a frame whose header was sent is still owed.
-    PayloadPending,
-}
-
-impl fmt::Display for CloseError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::OutboxFull(full) => return full.fmt(f),
-            Self::NotOpen => "the connection is not open",
-            Self::InvalidCode => "the close code must not be sent",
-            Self::ReasonTooLong => "the reason is longer than 123 bytes",
-            Self::PayloadPending => "the payload of a frame is still owed",
-        })
-    }
-}
-
-impl error::Error for CloseError {}
-
-impl From<OutboxFull> for CloseError {
     fn from(full: OutboxFull) -> Self {
         Self::OutboxFull(full)
     }

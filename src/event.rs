@@ -1,4 +1,4 @@
-//! What the machine says: events, and what they carry.
+//! What the machine reports: events, and what they carry.
 
 use crate::data::{CloseReason, ControlPayload, Kind, Message, Piece};
 use crate::error::ProtocolError;
@@ -6,50 +6,57 @@ use crate::frame::CloseCode;
 use crate::handshake::{Open, Outcome, Request, RequestError, Response, ResponseError};
 use core::{error, fmt};
 
-/// What has happened. It borrows the input or the inbox, never the machine.
+/// What has happened on a connection. It borrows the input or the inbox, never the machine.
 ///
-/// There will be no other events: a match need no wildcard.
+/// There will be no other events: a match needs no wildcard.
 #[derive(Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum Event<'e> {
     /// Server: a client asks for a WebSocket. Answer with [`accept`](crate::WebSocket::accept) or
-    /// [`reject`](crate::WebSocket::reject); until then, no input is taken.
+    /// [`reject`](crate::WebSocket::reject). Until then, no input is taken.
+    #[doc(alias = "upgrade")]
     Request(Request<'e>),
-    /// The opening handshake is complete: messages can be sent.
+    /// The opening handshake is complete. Messages can be sent.
+    #[doc(alias = "onopen")]
     Open(Open<'e>),
-    /// Client: the server answered the opening handshake with another status than 101: a redirect, a 401, any refusal.
+    /// Client: the server answered the opening handshake with another status than 101, for example a redirect or a 401.
     /// [`Event::Error`] is next.
     Refused(Response<'e>),
     /// A whole message.
+    #[doc(alias = "onmessage")]
     Message(Message<'e>),
     /// A part of a message, with [`Delivery::Pieces`](crate::Delivery::Pieces).
     Piece(Piece<'e>),
-    /// A Ping. Its Pong is owed already.
+    /// A Ping. Its Pong is pending already.
     Ping(ControlPayload),
-    /// A Pong, asked for or not.
+    /// A Pong, solicited or not.
     Pong(ControlPayload),
-    /// The connection failed. At most one comes, and [`Event::Close`] is next.
+    /// The connection failed. It comes at most once, and [`Event::Close`] is next.
+    #[doc(alias = "onerror")]
     Error(Error),
-    /// The end: the last event of every connection, and exactly one. What is still owed to the peer must be
-    /// transmitted; [`is_closed`](crate::WebSocket::is_closed) says when the transport can go.
+    /// The end: the last event of every connection, and exactly one. Output that is still pending must be transmitted;
+    /// [`is_closed`](crate::WebSocket::is_closed) says when the transport can be closed.
+    #[doc(alias = "onclose")]
     Close(Close),
 }
 
-/// What ended the connection early: the peer broke a rule, refused, fell silent or went away.
+/// The reason why a connection failed: the peer broke a rule, refused, was silent, or was gone.
 ///
-/// It comes as [`Event::Error`](crate::Event::Error), at most once, and `Event::Close` follows it.
+/// It comes as [`Event::Error`](crate::Event::Error), and `Event::Close` follows. It owns its data, so a function that runs a
+/// connection can return it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
-    /// A frame, or a message, broke a rule of RFC 6455. A Close frame with this error's code is owed to the peer, unless
-    /// our own had gone out before.
+    /// A frame or a message broke a rule of RFC 6455. A Close frame with this error's code is pending, unless our own was sent
+    /// before.
     Protocol(ProtocolError),
-    /// A request is no opening handshake. A response with this error's status is owed to the peer.
+    /// A request is not an opening handshake. A response with this error's status is pending.
     Request(RequestError),
     /// A response with status 101 does not complete the opening handshake.
     Response(ResponseError),
-    /// The server answered the opening handshake with this status.
+    /// The server answered the opening handshake with this status. The response itself came ahead, as
+    /// [`Event::Refused`](crate::Event::Refused).
     Refused(u16),
     /// The opening handshake was not completed in time.
     HandshakeTimeout,
@@ -60,8 +67,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The code of the Close frame that this error sends to the peer, unless our own Close frame had gone out before;
-    /// `None` where none is sent.
+    /// The code of the Close frame that informs the peer of this error, unless our own Close frame was sent before. `None` if
+    /// none is sent.
     #[must_use]
     pub const fn close_code(&self) -> Option<CloseCode> {
         match self {
@@ -70,7 +77,7 @@ impl Error {
         }
     }
 
-    /// The status of the HTTP response that this error sends to the peer; `None` where none is sent.
+    /// The status of the HTTP response that informs the peer of this error. `None` if none is sent.
     #[must_use]
     pub const fn status(&self) -> Option<u16> {
         match self {
@@ -100,12 +107,12 @@ impl error::Error for Error {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Close {
-    /// The code of the peer's Close frame; [`NO_STATUS`](CloseCode::NO_STATUS) (1005) where it had none,
-    /// [`ABNORMAL`](CloseCode::ABNORMAL) (1006) where none came.
+    /// The code of the peer's Close frame: [`NO_STATUS`](CloseCode::NO_STATUS) (1005) if it had none, and
+    /// [`ABNORMAL`](CloseCode::ABNORMAL) (1006) if no Close frame arrived.
     pub code: CloseCode,
     /// The reason of the peer's Close frame, else empty.
     pub reason: CloseReason,
-    /// Whether the peer's Close frame came.
+    /// Whether the peer's Close frame arrived.
     pub clean: bool,
 }
 
@@ -119,7 +126,7 @@ impl fmt::Display for Close {
     }
 }
 
-/// Where a connection stands, as the W3C's `readyState` has it.
+/// The state of a connection, with the values of the W3C's `readyState`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub enum State {
@@ -127,41 +134,40 @@ pub enum State {
     Connecting,
     /// Messages can be sent and received.
     Open,
-    /// The closing handshake has begun, or the connection has failed and its last bytes are not transmitted yet.
+    /// The closing handshake has begun, or the connection has failed and its last output is not transmitted yet.
     Closing,
-    /// Nothing more is to be sent or expected: the transport can go.
+    /// Nothing more is to be sent or expected: the transport can be closed.
     Closed,
 }
 
 /// An event that [`poll`](crate::WebSocket::poll) has found: where it lies, without borrowing anything.
 ///
-/// Hand it to [`event`](crate::WebSocket::event), with the same input and inbox and before any other call, to get the event
-/// itself.
+/// Pass it to [`event`](crate::WebSocket::event), with the same input and inbox and before any other call, to get the event.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "an event that is not taken is lost"]
 pub struct Ready {
     pub(crate) consumed: usize,
-    /// Where a payload in the input begins.
+    /// Where a payload in the input begins. It ends at `consumed`.
     pub(crate) start: usize,
     pub(crate) found: Found,
 }
 
 impl Ready {
-    /// How many bytes from the front of the input the machine is done with once the event has been taken.
+    /// How many bytes from the front of the input are used up once the event has been taken.
     #[must_use]
     pub const fn consumed(&self) -> usize {
         self.consumed
     }
 }
 
-/// An event without what it borrows.
+/// An event without the data that it borrows.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Found {
     Handshake(Outcome),
     Data(Data),
     Ping,
     Pong,
-    /// The peer's Close frame, and its code.
+    /// The peer's Close frame, with its code.
     PeerClosed(CloseCode),
     Error(Error),
     /// The end without the peer's Close frame.
@@ -173,14 +179,14 @@ pub(crate) enum Found {
 pub(crate) enum Data {
     /// A message that lies in the input.
     InPlace(Kind),
-    /// A message that lies in the inbox.
+    /// A message that was collected in the inbox.
     Collected(Kind),
     /// A piece that lies in the input.
     Piece {
         kind: Kind,
-        /// The character that it finishes; `Ready::start` is behind it.
+        /// The character that it completes, whose bytes are ahead of [`Ready::start`].
         lead: Option<char>,
-        /// How many bytes at its end begin a character: they are stored.
+        /// The number of bytes at its end that begin a character. They are stored.
         tail: u8,
         first: bool,
         last: bool,

@@ -4,7 +4,7 @@ use crate::data::{ControlPayload, Fragment, Message, Piece};
 use crate::event::{Close, Error, Event};
 use crate::handshake::{Accept, Open, Reject, Request, Response};
 use crate::role::Role;
-use crate::{AnswerError, Buffer, CloseCode, CloseError, OutboxFull, SendError, State, WebSocket};
+use crate::{AnswerError, Buffer, CloseCode, OutboxFull, SendError, State, WebSocket};
 use core::fmt;
 
 /// Callbacks for events: [`WebSocket::dispatch`] calls one method per event. Each method does
@@ -108,16 +108,16 @@ impl Sender<'_> {
     /// [`WebSocket::close`].
     ///
     /// # Errors
-    /// [`CloseError`]; nothing has changed.
-    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), CloseError> {
+    /// [`SendError`]; nothing has changed.
+    pub fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.machine.close(code, reason)
     }
 
     /// [`WebSocket::close_without_code`].
     ///
     /// # Errors
-    /// [`CloseError`]; nothing has changed.
-    pub fn close_without_code(&mut self) -> Result<(), CloseError> {
+    /// [`SendError`]; nothing has changed.
+    pub fn close_without_code(&mut self) -> Result<(), SendError> {
         self.machine.close_without_code()
     }
 
@@ -222,10 +222,10 @@ trait Machine {
     fn send(&mut self, message: Message<'_>) -> Result<(), SendError>;
     fn send_piece(&mut self, fragment: Fragment<'_>) -> Result<(), SendError>;
     fn ping(&mut self, payload: &[u8]) -> Result<(), SendError>;
-    fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), CloseError>;
+    fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError>;
     fn accept(&mut self, accept: Accept<'_>) -> Result<(), AnswerError>;
     fn reject(&mut self, reject: Reject<'_>) -> Result<(), AnswerError>;
-    fn close_without_code(&mut self) -> Result<(), CloseError>;
+    fn close_without_code(&mut self) -> Result<(), SendError>;
     fn state(&self) -> State;
 }
 
@@ -244,7 +244,7 @@ impl<R: Role, B: Buffer + ?Sized> Machine for Connection<'_, R, B> {
     fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.ws.ping(payload, self.outbox)
     }
-    fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), CloseError> {
+    fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.ws.close(code, reason, self.outbox)
     }
     fn accept(&mut self, accept: Accept<'_>) -> Result<(), AnswerError> {
@@ -253,7 +253,7 @@ impl<R: Role, B: Buffer + ?Sized> Machine for Connection<'_, R, B> {
     fn reject(&mut self, reject: Reject<'_>) -> Result<(), AnswerError> {
         self.ws.reject_request(reject, self.outbox)
     }
-    fn close_without_code(&mut self) -> Result<(), CloseError> {
+    fn close_without_code(&mut self) -> Result<(), SendError> {
         self.ws.close_without_code(self.outbox)
     }
     fn state(&self) -> State {

@@ -295,7 +295,7 @@ pub use buffer::Inbox;
 pub use buffer::{Buffer, FixedInbox, Slice, TextInbox};
 pub use config::{Config, Delivery};
 pub use data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Piece};
-pub use error::{CloseError, OutboxFull, ProtocolError, SendError};
+pub use error::{OutboxFull, ProtocolError, SendError};
 pub use event::{Close, Error, Event, Ready, State};
 pub use frame::CloseCode;
 pub use handler::{Handler, Sender};

@@ -23,7 +23,7 @@ use crate::role::{Client, Established, Role, Server};
 use crate::sender::Sender;
 use crate::timer::{Timer, WaitsFor};
 use crate::{
-    AnswerError, Buffer, CloseCode, CloseError, Config, ConnectError, Delivery, OutboxFull, ProtocolError,
+    AnswerError, Buffer, CloseCode, Config, ConnectError, Delivery, OutboxFull, ProtocolError,
     SendError, utf8,
 };
 use core::{fmt, mem, ops::Range, time::Duration};
@@ -685,7 +685,7 @@ impl<R: Role> WebSocket<R> {
     /// more, not even as a reply to them. An unfinished fragmented message stays unfinished.
     ///
     /// # Errors
-    /// [`CloseError`]. Nothing has changed.
+    /// [`SendError`]. Nothing has changed.
     #[doc(alias = "close code")]
     #[doc(alias = "disconnect")]
     pub fn close<B: Buffer + ?Sized>(
@@ -693,10 +693,10 @@ impl<R: Role> WebSocket<R> {
         code: CloseCode,
         reason: &str,
         outbox: &mut B,
-    ) -> Result<(), CloseError> {
+    ) -> Result<(), SendError> {
         // "|Sec-WebSocket-Extensions|: this status code is not used by the server" (section 7.4.1)
         if !code.is_sendable() || R::IS_SERVER && code == CloseCode::MISSING_EXTENSION {
-            return Err(CloseError::InvalidCode);
+            return Err(SendError::InvalidCode);
         }
         self.send_close(&code.0.to_be_bytes(), reason.as_bytes(), outbox)
     }
@@ -704,8 +704,8 @@ impl<R: Role> WebSocket<R> {
     /// Starts the closing handshake with an empty Close frame: the peer reports the code 1005.
     ///
     /// # Errors
-    /// [`CloseError`]. Nothing has changed.
-    pub fn close_without_code<B: Buffer + ?Sized>(&mut self, outbox: &mut B) -> Result<(), CloseError> {
+    /// [`SendError`]. Nothing has changed.
+    pub fn close_without_code<B: Buffer + ?Sized>(&mut self, outbox: &mut B) -> Result<(), SendError> {
         self.send_close(&[], &[], outbox)
     }
 
@@ -714,13 +714,8 @@ impl<R: Role> WebSocket<R> {
         code: &[u8],
         reason: &[u8],
         outbox: &mut B,
-    ) -> Result<(), CloseError> {
-        self.sender.send_control(Opcode::Close, code, reason, outbox).map_err(|error| match error {
-            SendError::OutboxFull(full) => CloseError::OutboxFull(full),
-            SendError::PayloadPending => CloseError::PayloadPending,
-            SendError::TooLong => CloseError::ReasonTooLong,
-            _ => CloseError::NotOpen,
-        })?;
+    ) -> Result<(), SendError> {
+        self.sender.send_control(Opcode::Close, code, reason, outbox)?;
         self.arm();
         Ok(())
     }

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use sansocket::{
-    CloseError, Config, Connect, ConnectError, Error, Event, OutboxFull, SendError, State, WebSocket,
+    SendError, Config, Connect, ConnectError, Error, Event, OutboxFull, SendError, State, WebSocket,
 };
 
 /// The events of a client that offered `chat` and `v2`. `ACCEPT` in the response stands for the
@@ -194,7 +194,7 @@ fn no_data_is_sent_before_the_response() {
     let mut peer = connecting(Connect::new("a", "/"));
     peer.take_sent();
     assert_eq!(peer.ws.send("early", &mut peer.outbox), Err(SendError::NotOpen));
-    assert_eq!(peer.ws.close_without_code(&mut peer.outbox), Err(CloseError::NotOpen));
+    assert_eq!(peer.ws.close_without_code(&mut peer.outbox), Err(SendError::NotOpen));
     assert!(peer.outbox.is_empty());
 }
 

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use core::time::Duration;
 use sansocket::{
-    CloseCode, CloseError, Config, Fragment, OutboxFull, Role, SendError, Server, State, WebSocket,
+    CloseCode, SendError, Config, Fragment, OutboxFull, Role, SendError, Server, State, WebSocket,
 };
 
 fn close(code: u16, reason: &str, clean: bool) -> Seen {
@@ -63,7 +63,7 @@ fn after_our_close_messages_are_received_but_not_sent() {
     assert_eq!(peer.take_sent(), unmasked(0x88, &close_body(1001, "restart")));
     assert_eq!(peer.ws.send("late", &mut peer.outbox), Err(SendError::NotOpen));
     assert_eq!(peer.ws.ping(b"", &mut peer.outbox), Err(SendError::NotOpen));
-    assert_eq!(peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox), Err(CloseError::NotOpen));
+    assert_eq!(peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox), Err(SendError::NotOpen));
     peer.receive(&[masked(0x81, b"before"), masked(0x89, b"p")].concat());
     assert_eq!(peer.take_seen(), [Seen::Text("before".into()), Seen::Ping(b"p".into())]);
     // A Ping is answered "unless it already received a Close frame" (section 5.5.2). Our own Close
@@ -131,18 +131,18 @@ fn close_checks_its_arguments_and_an_error_changes_nothing() {
     for code in (0..=999).chain([1004, 1005, 1006, 1010, 1015, 1016, 2999, 5000, u16::MAX]) {
         assert_eq!(
             peer.ws.close(CloseCode(code), "", &mut peer.outbox),
-            Err(CloseError::InvalidCode),
+            Err(SendError::InvalidCode),
             "{code}"
         );
     }
     assert_eq!(
         peer.ws.close(CloseCode::NORMAL, &"x".repeat(124), &mut peer.outbox),
-        Err(CloseError::ReasonTooLong)
+        Err(SendError::TooLong)
     );
     let mut small = heapless::Vec::<u8, 3>::new();
     assert_eq!(
         peer.ws.close(CloseCode::NORMAL, "", &mut small),
-        Err(CloseError::OutboxFull(OutboxFull { needed: 4 }))
+        Err(SendError::OutboxFull(OutboxFull { needed: 4 }))
     );
     assert!(peer.outbox.is_empty() && small.is_empty() && peer.ws.state() == State::Open);
     peer.ws.close(CloseCode::NORMAL, &"x".repeat(123), &mut peer.outbox).unwrap();

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use sansocket::{
-    CloseCode, CloseError, Config, Event, Fragment, Kind, Message, OutboxFull, Part, Piece, SendError,
+    CloseCode, Config, Event, Fragment, Kind, Message, OutboxFull, Part, Piece, SendError,
     Server, State, WebSocket, frame,
 };
 
@@ -143,7 +143,7 @@ fn nothing_is_sent_inside_a_frame_whose_payload_is_pending() {
     assert_eq!(peer.ws.send_piece(Fragment::new("a", true), &mut peer.outbox), Err(SendError::PayloadPending));
     assert_eq!(peer.ws.send_header(Kind::Text, 1, &mut peer.outbox), Err(SendError::PayloadPending));
     assert_eq!(peer.ws.ping(b"", &mut peer.outbox), Err(SendError::PayloadPending));
-    assert_eq!(peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox), Err(CloseError::PayloadPending));
+    assert_eq!(peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox), Err(SendError::PayloadPending));
     peer.receive(&masked(0x89, b"p"));
     assert_eq!(peer.take_sent(), b"", "transmit is Ok and writes nothing");
     assert_eq!(peer.ws.payload_sent(5), Err(SendError::PayloadExceeded));
@@ -231,7 +231,7 @@ fn nothing_is_sent_after_the_end() {
     assert_eq!(peer.ws.send_piece(Fragment::new("a", true), &mut peer.outbox), Err(SendError::NotOpen));
     assert_eq!(peer.ws.send_header(Kind::Text, 1, &mut peer.outbox), Err(SendError::NotOpen));
     assert_eq!(peer.ws.ping(b"", &mut peer.outbox), Err(SendError::NotOpen));
-    assert_eq!(peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox), Err(CloseError::NotOpen));
+    assert_eq!(peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox), Err(SendError::NotOpen));
     peer.ws.transmit(&mut peer.outbox).unwrap();
     assert!(peer.outbox.is_empty());
 }

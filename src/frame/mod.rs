@@ -67,8 +67,9 @@ pub(crate) fn append_message<B: Buffer + ?Sized>(
 mod tests {
     use super::*;
 
+    /// Proves: F7.
     #[test]
-    fn f7_a_broadcast_frame_is_the_message_behind_the_shortest_header() {
+    fn a_broadcast_frame_has_the_shortest_header() {
         for len in [0, 1, 125, 126, 127, 65_535, 65_536] {
             let payload = std::vec![0x5A; len];
             let mut outbox = heapless::Vec::<u8, 70_000>::new();
