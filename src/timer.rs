@@ -51,6 +51,15 @@ impl Timer {
         }
     }
 
+    /// Whether it acts at `now`.
+    pub(crate) fn is_due(&self, now: Duration) -> bool {
+        match self {
+            Self::Off => false,
+            Self::Armed => true,
+            Self::Running(_, deadline) => now >= *deadline,
+        }
+    }
+
     /// Notes that the peer is alive: on an open connection it begins anew.
     #[inline(always)]
     pub(crate) fn note_activity(&mut self) {

@@ -437,10 +437,14 @@ impl<R: Role> WebSocket<R> {
     /// Every event but a message.
     // Each arm says `Some`: benches/README.md, "Events on the stack".
     fn other_event<'e, B: Buffer + ?Sized>(&mut self, found: Found, inbox: &'e B) -> Option<Event<'e>> {
+        let control = match &self.receiving {
+            Receiving::Frames(receiver) => receiver.control(),
+            Receiving::Handshake(_) => &[],
+        };
         match found {
             Found::Data(_) => None,
-            Found::Ping => control_event(Opcode::Ping, self.control()),
-            Found::Pong => control_event(Opcode::Pong, self.control()),
+            Found::Ping => control_event(Opcode::Ping, control),
+            Found::Pong => control_event(Opcode::Pong, control),
             Found::Handshake(Outcome::Request(key)) => {
                 Some(Event::Request(Request::new(inbox.bytes(), key)))
             }
@@ -448,18 +452,10 @@ impl<R: Role> WebSocket<R> {
             Found::Handshake(Outcome::Refused(_)) => Some(Event::Refused(Response::new(inbox.bytes()))),
             Found::Error(error) => Some(Event::Error(error)),
             Found::PeerClosed(code) => {
-                let (_, reason) = frame::parse_close(self.control()).ok()?;
+                let (_, reason) = frame::parse_close(control).ok()?;
                 close_event(code, reason, true)
             }
             Found::Dropped => close_event(CloseCode::ABNORMAL, "", false),
-        }
-    }
-
-    /// The payload of the last control frame.
-    fn control(&self) -> &[u8] {
-        match &self.receiving {
-            Receiving::Frames(receiver) => receiver.control(),
-            Receiving::Handshake(_) => &[],
         }
     }
 
@@ -564,7 +560,7 @@ impl<R: Role> WebSocket<R> {
     #[doc(alias = "keepalive")]
     pub fn handle_timeout(&mut self, now: Duration) {
         let Config { handshake_timeout, idle_ping, pong_timeout, closing_timeout, .. } = self.config;
-        if self.timer.deadline().is_none_or(|deadline| now < deadline) {
+        if !self.timer.is_due(now) {
             return;
         }
         let (timeout, waits_for) = match self.timer {

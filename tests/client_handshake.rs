@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use sansocket::{
-    SendError, Config, Connect, ConnectError, Error, Event, OutboxFull, SendError, State, WebSocket,
+    Config, Connect, ConnectError, Error, Event, OutboxFull, SendError, State, WebSocket,
 };
 
 /// The events of a client that offered `chat` and `v2`. `ACCEPT` in the response stands for the

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use core::time::Duration;
 use sansocket::{
-    CloseCode, SendError, Config, Fragment, OutboxFull, Role, SendError, Server, State, WebSocket,
+    CloseCode, Config, Fragment, OutboxFull, Role, SendError, Server, State, WebSocket,
 };
 
 fn close(code: u16, reason: &str, clean: bool) -> Seen {

@@ -246,6 +246,15 @@ fn status_line(line: &[u8]) -> Option<(u8, u16)> {
     }
 }
 
+/// The headers of a response that there are rules for.
+const RESPONSE_HEADERS: &[(HeaderName, &str)] = &[
+    HeaderName::Upgrade.named(),
+    HeaderName::Connection.named(),
+    HeaderName::SecWebSocketAccept.named(),
+    HeaderName::SecWebSocketProtocol.named(),
+    HeaderName::SecWebSocketExtensions.named(),
+];
+
 /// What a client remembers of its request, and the part of the response that it has read so far.
 #[derive(Clone, Debug)]
 pub struct ClientOpening {
@@ -278,7 +287,7 @@ impl ClientOpening {
     // Outlined for registers: benches/README.md, "Outlined functions".
     #[inline(never)]
     fn header(&mut self, name: &[u8], value: &[u8], start: usize) -> Result<(), ResponseError> {
-        let Some(header) = HeaderName::parse(name) else { return Ok(()) };
+        let Some(header) = HeaderName::find(name, RESPONSE_HEADERS) else { return Ok(()) };
         let valid = match header {
             // All headers of this name form one list: one of them must name the token.
             HeaderName::Connection => {
@@ -290,8 +299,7 @@ impl ClientOpening {
             HeaderName::Upgrade => head::eq_ignore_case(value, b"websocket"),
             HeaderName::SecWebSocketAccept => self.key.is_some_and(|key| value == accept_value(&key)),
             HeaderName::SecWebSocketProtocol => self.has_offered(value),
-            HeaderName::SecWebSocketExtensions => head::are_extensions(value),
-            _ => return Ok(()),
+            _ => head::are_extensions(value),
         };
         if !self.seen.insert(header) {
             return Err(ResponseError::Duplicate(header));

@@ -318,6 +318,18 @@ const STATUSES: &[u8] = b"200 OK,301 Moved Permanently,302 Found,303 See Other,3
     414 URI Too Long,426 Upgrade Required,429 Too Many Requests,431 Request Header Fields Too Large,\
     500 Internal Server Error,503 Service Unavailable";
 
+/// The headers of a request that there are rules for.
+const REQUEST_HEADERS: &[(HeaderName, &str)] = &[
+    HeaderName::Host.named(),
+    HeaderName::Origin.named(),
+    HeaderName::Upgrade.named(),
+    HeaderName::Connection.named(),
+    HeaderName::SecWebSocketKey.named(),
+    HeaderName::SecWebSocketVersion.named(),
+    HeaderName::SecWebSocketProtocol.named(),
+    HeaderName::SecWebSocketExtensions.named(),
+];
+
 /// The part of a request that a server has read so far.
 #[derive(Clone, Debug)]
 pub struct ServerOpening {
@@ -364,32 +376,27 @@ impl ServerOpening {
     // Outlined for registers: benches/README.md, "Outlined functions".
     #[inline(never)]
     fn header(&mut self, name: &[u8], value: &[u8], start: usize) -> Result<(), RequestError> {
-        let Some(header) = HeaderName::parse(name) else {
+        let Some(header) = HeaderName::find(name, REQUEST_HEADERS) else {
             let has_body = head::eq_ignore_case(name, b"Content-Length") && !is_zero(value)
                 || head::eq_ignore_case(name, b"Transfer-Encoding");
             return if has_body { Err(RequestError::Body) } else { Ok(()) };
         };
-        let valid = match header {
+        // Whether it may come only once, and whether its value is valid.
+        let (once, valid) = match header {
             // All headers of this name form one list: one of them must name the token.
             HeaderName::Upgrade if !head::contains_token(value, "websocket") => return Ok(()),
             HeaderName::Connection if !head::contains_token(value, "upgrade") => return Ok(()),
-            HeaderName::Host => head::host_and_port(value).is_some(),
-            HeaderName::SecWebSocketKey => is_key(value),
-            HeaderName::SecWebSocketVersion => value == b"13",
-            HeaderName::SecWebSocketProtocol => head::list(value).all(head::is_token),
+            HeaderName::Host => (true, head::host_and_port(value).is_some()),
+            HeaderName::Origin => (true, true),
+            HeaderName::SecWebSocketKey => (true, is_key(value)),
+            HeaderName::SecWebSocketVersion => (true, value == b"13"),
+            HeaderName::SecWebSocketProtocol => (false, head::list(value).all(head::is_token)),
             // An empty value is an empty element of the list that all headers of this name form.
             HeaderName::SecWebSocketExtensions => {
-                head::are_extensions(value) || head::list(value).next().is_none()
+                (false, head::are_extensions(value) || head::list(value).next().is_none())
             }
-            _ => true,
+            _ => (false, true),
         };
-        let once = matches!(
-            header,
-            HeaderName::Host
-                | HeaderName::Origin
-                | HeaderName::SecWebSocketKey
-                | HeaderName::SecWebSocketVersion
-        );
         if !self.seen.insert(header) && once {
             return Err(RequestError::Duplicate(header));
         }
