@@ -480,7 +480,7 @@ impl<R: Role> WebSocket<R> {
     /// Fails the connection with an Error that is reported now.
     fn fail_now(&mut self, error: Error, consumed: usize) -> Option<Ready> {
         self.fail(error, End::Close);
-        Some(Ready { consumed, start: consumed, found: Found::Error(error) })
+        Some(Ready { consumed, start: 0, found: Found::Error(error) })
     }
 
     /// Fails the connection (section 7.1.7). The events in `pending` are still to be reported, and a Close frame or a response is
