@@ -15,9 +15,9 @@
 
 use crate::data::{ControlPayload, Kind};
 use crate::event::{Error, Found};
-use crate::frame::{self, HeaderDecoder, Opcode};
-use crate::handshake::{SelectedRange, Outcome};
 use crate::frame::mask::{self, Mask};
+use crate::frame::{self, HeaderDecoder, Opcode};
+use crate::handshake::{Outcome, SelectedRange};
 use crate::message::{Incoming, Part};
 use crate::{Buffer, Config, Delivery, ProtocolError};
 use core::ops::Range;

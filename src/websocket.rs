@@ -23,8 +23,8 @@ use crate::role::{Client, Established, Role, Server};
 use crate::sender::Sender;
 use crate::timer::{Timer, WaitsFor};
 use crate::{
-    AnswerError, Buffer, CloseCode, Config, ConnectError, Delivery, OutboxFull, ProtocolError,
-    SendError, utf8,
+    AnswerError, Buffer, CloseCode, Config, ConnectError, Delivery, OutboxFull, ProtocolError, SendError,
+    utf8,
 };
 use core::{fmt, mem, ops::Range, time::Duration};
 use rand_core::CryptoRng;
@@ -131,7 +131,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
         connect.append(&key, &opening, outbox)?;
         opening.key = Some(key);
         self.receiving = Receiving::Handshake(Handshake::head(opening));
-        self.arm();
+        self.timer = Timer::armed(self.config.handshake_timeout);
         Ok(())
     }
 }
@@ -203,7 +203,7 @@ impl<R: Role> WebSocket<R> {
     fn start(&mut self, receiver: Receiver) {
         self.receiving = Receiving::Frames(receiver);
         self.sender.start();
-        self.arm();
+        self.timer = Timer::armed(self.config.idle_ping);
     }
 
     /// Takes bytes from the front of `input` up to the next event. The event borrows from the input or from `inbox`. `None` once
@@ -333,7 +333,7 @@ impl<R: Role> WebSocket<R> {
             // frame in response" (section 5.5.1). It echoes the code.
             Found::PeerClosed(code) => {
                 self.sender.queue_close(code);
-                self.arm();
+                self.arm_closing();
             }
             _ => {}
         }
@@ -445,10 +445,10 @@ impl<R: Role> WebSocket<R> {
             Found::Data(_) => None,
             Found::Ping => control_event(Opcode::Ping, control),
             Found::Pong => control_event(Opcode::Pong, control),
-            Found::Handshake(Outcome::Request(key)) => {
-                Some(Event::Request(Request::new(inbox.bytes(), key)))
+            Found::Handshake(Outcome::Request(key)) => Some(Event::Request(Request::new(inbox.bytes(), key))),
+            Found::Handshake(Outcome::Open(selected)) => {
+                Some(Event::Open(Open::new(inbox.bytes(), selected)))
             }
-            Found::Handshake(Outcome::Open(selected)) => Some(Event::Open(Open::new(inbox.bytes(), selected))),
             Found::Handshake(Outcome::Refused(_)) => Some(Event::Refused(Response::new(inbox.bytes()))),
             Found::Error(error) => Some(Event::Error(error)),
             Found::PeerClosed(code) => {
@@ -493,7 +493,7 @@ impl<R: Role> WebSocket<R> {
             Error::Request(error) if R::ANSWERS => self.sender.queue_refusal(error.status()),
             _ => self.sender.end(),
         }
-        self.arm();
+        self.arm_closing();
     }
 
     /// Fails the connection with an Error that the next poll reports.
@@ -505,7 +505,7 @@ impl<R: Role> WebSocket<R> {
     fn end(&mut self, end: End) {
         self.end_receiving(end);
         self.sender.end();
-        self.arm();
+        self.arm_closing();
     }
 
     fn end_receiving(&mut self, end: End) {
@@ -515,14 +515,10 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    /// Arms the timer for the state that the connection is in now.
-    fn arm(&mut self) {
-        self.timer = Timer::armed(match self.state() {
-            State::Connecting => self.config.handshake_timeout,
-            State::Open => self.config.idle_ping,
-            State::Closing => self.config.closing_timeout,
-            State::Closed => Millis::NEVER,
-        });
+    /// Limits the time until the connection is closed, unless it is.
+    fn arm_closing(&mut self) {
+        let timeout = if self.is_closed() { Millis::NEVER } else { self.config.closing_timeout };
+        self.timer = Timer::armed(timeout);
     }
 
     /// Notes that the stream has ended: the peer sends nothing more. Call it once all input has been received.
@@ -712,7 +708,7 @@ impl<R: Role> WebSocket<R> {
         outbox: &mut B,
     ) -> Result<(), SendError> {
         self.sender.send_control(Opcode::Close, code, reason, outbox)?;
-        self.arm();
+        self.arm_closing();
         Ok(())
     }
 
@@ -731,9 +727,7 @@ impl<R: Role> WebSocket<R> {
             Receiving::Handshake(_) => State::Connecting,
             Receiving::Frames(_) if self.sender.is_open() => State::Open,
             // After both Close frames, a client waits for the server to end the stream (section 7.1.1).
-            Receiving::Frames(receiver)
-                if self.sender.is_ended() && receiver.is_ended(R::IS_SERVER) =>
-            {
+            Receiving::Frames(receiver) if self.sender.is_ended() && receiver.is_ended(R::IS_SERVER) => {
                 State::Closed
             }
             Receiving::Frames(_) => State::Closing,

@@ -3,9 +3,7 @@
 mod common;
 
 use common::*;
-use sansocket::{
-    Config, Connect, ConnectError, Error, Event, OutboxFull, SendError, State, WebSocket,
-};
+use sansocket::{Config, Connect, ConnectError, Error, Event, OutboxFull, SendError, State, WebSocket};
 
 /// The events of a client that offered `chat` and `v2`. `ACCEPT` in the response stands for the
 /// right value.

@@ -4,9 +4,7 @@ mod common;
 
 use common::*;
 use core::time::Duration;
-use sansocket::{
-    CloseCode, Config, Fragment, OutboxFull, Role, SendError, Server, State, WebSocket,
-};
+use sansocket::{CloseCode, Config, Fragment, OutboxFull, Role, SendError, Server, State, WebSocket};
 
 fn close(code: u16, reason: &str, clean: bool) -> Seen {
     Seen::Close(code, reason.into(), clean)
@@ -135,10 +133,7 @@ fn close_checks_its_arguments_and_an_error_changes_nothing() {
             "{code}"
         );
     }
-    assert_eq!(
-        peer.ws.close(CloseCode::NORMAL, &"x".repeat(124), &mut peer.outbox),
-        Err(SendError::TooLong)
-    );
+    assert_eq!(peer.ws.close(CloseCode::NORMAL, &"x".repeat(124), &mut peer.outbox), Err(SendError::TooLong));
     let mut small = heapless::Vec::<u8, 3>::new();
     assert_eq!(
         peer.ws.close(CloseCode::NORMAL, "", &mut small),

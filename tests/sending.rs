@@ -4,8 +4,8 @@ mod common;
 
 use common::*;
 use sansocket::{
-    CloseCode, Config, Event, Fragment, Kind, Message, OutboxFull, Part, Piece, SendError,
-    Server, State, WebSocket, frame,
+    CloseCode, Config, Event, Fragment, Kind, Message, OutboxFull, Part, Piece, SendError, Server, State,
+    WebSocket, frame,
 };
 
 /// Proves: F3, F5, F7, K3, G7.
@@ -140,7 +140,10 @@ fn nothing_is_sent_inside_a_frame_whose_payload_is_pending() {
     peer.ws.send_header(Kind::Binary, 4, &mut peer.outbox).unwrap();
     peer.take_sent();
     assert_eq!(peer.ws.send("a", &mut peer.outbox), Err(SendError::PayloadPending));
-    assert_eq!(peer.ws.send_piece(Fragment::new("a", true), &mut peer.outbox), Err(SendError::PayloadPending));
+    assert_eq!(
+        peer.ws.send_piece(Fragment::new("a", true), &mut peer.outbox),
+        Err(SendError::PayloadPending)
+    );
     assert_eq!(peer.ws.send_header(Kind::Text, 1, &mut peer.outbox), Err(SendError::PayloadPending));
     assert_eq!(peer.ws.ping(b"", &mut peer.outbox), Err(SendError::PayloadPending));
     assert_eq!(peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox), Err(SendError::PayloadPending));
