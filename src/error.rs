@@ -1,5 +1,6 @@
-//! The errors of frames and messages: those of the peer, which become an [`Event::Error`](crate::Event::Error), and those of
-//! the caller, which are an `Err` of a call that changed nothing. The errors of the handshake are in `handshake`.
+//! The errors of frames and messages: those of the peer, which become an
+//! [`Event::Error`](crate::Event::Error), and those of the caller, which are an `Err` of a call
+//! that changed nothing. The errors of the handshake are in `handshake`.
 
 use crate::frame::CloseCode;
 use core::{error, fmt};
@@ -31,7 +32,8 @@ pub enum ProtocolError {
     LengthOver63Bits,
     /// A frame longer than [`Config::max_frame`](crate::Config::max_frame) (section 10.4).
     FrameTooBig,
-    /// A message longer than [`Config::max_message`](crate::Config::max_message), or than the inbox (section 10.4).
+    /// A message longer than [`Config::max_message`](crate::Config::max_message), or than the inbox
+    /// (section 10.4).
     MessageTooBig,
     /// More empty fragments in one message than
     /// [`Config::max_empty_fragments`](crate::Config::max_empty_fragments) (section 10.4).
@@ -108,18 +110,20 @@ impl error::Error for OutboxFull {}
 pub enum SendError {
     /// The outbox has not enough capacity left.
     OutboxFull(OutboxFull),
-    /// The connection is not open: still connecting, closing or closed (RFC 6455 sections 5.5.1 and 6.1).
+    /// The connection is not open: still connecting, closing or closed (RFC 6455 sections 5.5.1 and
+    /// 6.1).
     NotOpen,
     /// A whole message while a fragmented one is unfinished (section 5.4).
     MessageUnfinished,
     /// A fragment of another kind than the message that it continues.
     KindMismatch,
-    /// The caller has not sent all the payload that [`send_header`](crate::WebSocket::send_header) announced.
+    /// The caller has not sent all the payload that [`send_header`](crate::WebSocket::send_header)
+    /// announced.
     PayloadPending,
     /// More payload was reported than the header announced.
     PayloadExceeded,
-    /// A Ping with more than 125 bytes of payload or a Close frame with a reason of more than 123 (section 5.5), or a frame of
-    /// 2^63 bytes or more (section 5.2).
+    /// A Ping with more than 125 bytes of payload or a Close frame with a reason of more than 123
+    /// (section 5.5), or a frame of 2^63 bytes or more (section 5.2).
     TooLong,
     /// A close code that must not be sent (section 7.4), or not by a server (1010).
     InvalidCode,

@@ -19,8 +19,8 @@ pub enum Event<'e> {
     /// The opening handshake is complete. Messages can be sent.
     #[doc(alias = "onopen")]
     Open(Open<'e>),
-    /// Client: the server answered the opening handshake with another status than 101, for example a redirect or a 401.
-    /// [`Event::Error`] is next.
+    /// Client: the server answered the opening handshake with another status than 101, for example
+    /// a redirect or a 401. [`Event::Error`] is next.
     Refused(Response<'e>),
     /// A whole message.
     #[doc(alias = "onmessage")]
@@ -34,29 +34,30 @@ pub enum Event<'e> {
     /// The connection failed. It comes at most once, and [`Event::Close`] is next.
     #[doc(alias = "onerror")]
     Error(Error),
-    /// The end: the last event of every connection, and exactly one. Output that is still pending must be transmitted;
-    /// [`is_closed`](crate::WebSocket::is_closed) says when the transport can be closed.
+    /// The end: the last event of every connection, and exactly one. Output that is still pending
+    /// must be transmitted; [`is_closed`](crate::WebSocket::is_closed) says when the transport
+    /// can be closed.
     #[doc(alias = "onclose")]
     Close(Close),
 }
 
 /// The reason why a connection failed: the peer broke a rule, refused, was silent, or was gone.
 ///
-/// It comes as [`Event::Error`](crate::Event::Error), and `Event::Close` follows. It owns its data, so a function that runs a
-/// connection can return it.
+/// It comes as [`Event::Error`](crate::Event::Error), and `Event::Close` follows. It owns its data,
+/// so a function that runs a connection can return it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Error {
-    /// A frame or a message broke a rule of RFC 6455. A Close frame with this error's code is pending, unless our own was sent
-    /// before.
+    /// A frame or a message broke a rule of RFC 6455. A Close frame with this error's code is
+    /// pending, unless our own was sent before.
     Protocol(ProtocolError),
     /// A request is not an opening handshake. A response with this error's status is pending.
     Request(RequestError),
     /// A response with status 101 does not complete the opening handshake.
     Response(ResponseError),
-    /// The server answered the opening handshake with this status. The response itself came ahead, as
-    /// [`Event::Refused`](crate::Event::Refused).
+    /// The server answered the opening handshake with this status. The response itself came ahead,
+    /// as [`Event::Refused`](crate::Event::Refused).
     Refused(u16),
     /// The opening handshake was not completed in time.
     HandshakeTimeout,
@@ -67,8 +68,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The code of the Close frame that informs the peer of this error, unless our own Close frame was sent before. `None` if
-    /// none is sent.
+    /// The code of the Close frame that informs the peer of this error, unless our own Close frame
+    /// was sent before. `None` if none is sent.
     #[must_use]
     pub const fn close_code(&self) -> Option<CloseCode> {
         match self {
@@ -107,8 +108,8 @@ impl error::Error for Error {}
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct Close {
-    /// The code of the peer's Close frame: [`NO_STATUS`](CloseCode::NO_STATUS) (1005) if it had none, and
-    /// [`ABNORMAL`](CloseCode::ABNORMAL) (1006) if no Close frame arrived.
+    /// The code of the peer's Close frame: [`NO_STATUS`](CloseCode::NO_STATUS) (1005) if it had
+    /// none, and [`ABNORMAL`](CloseCode::ABNORMAL) (1006) if no Close frame arrived.
     pub code: CloseCode,
     /// The reason of the peer's Close frame, else empty.
     pub reason: CloseReason,
@@ -134,15 +135,18 @@ pub enum State {
     Connecting,
     /// Messages can be sent and received.
     Open,
-    /// The closing handshake has begun, or the connection has failed and its last output is not transmitted yet.
+    /// The closing handshake has begun, or the connection has failed and its last output is not
+    /// transmitted yet.
     Closing,
     /// Nothing more is to be sent or expected: the transport can be closed.
     Closed,
 }
 
-/// An event that [`poll`](crate::WebSocket::poll) has found: where it lies, without borrowing anything.
+/// An event that [`poll`](crate::WebSocket::poll) has found: where it lies, without borrowing
+/// anything.
 ///
-/// Pass it to [`event`](crate::WebSocket::event), with the same input and inbox and before any other call, to get the event.
+/// Pass it to [`event`](crate::WebSocket::event), with the same input and inbox and before any
+/// other call, to get the event.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "an event that is not taken is lost"]
 pub struct Ready {

@@ -13,15 +13,16 @@
     clippy::unimplemented
 )]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, clippy::panic))]
-//! The WebSocket protocol (RFC 6455) without the socket: you move the bytes, this crate does the rest.
+//! The WebSocket protocol (RFC 6455) without the socket: you move the bytes, this crate does the
+//! rest.
 //!
 //! Most WebSocket libraries own the connection: they read from it, write to it and wait for it.
 //! This one does not. A [`WebSocket`] is a plain value, client or server, that you use like this:
 //!
 //! 1. Read bytes from your connection, and pass them to [`receive`](WebSocket::receive).
 //! 2. Match on the [`Event`]s that it returns: a request, a message, a Ping, an error, the close.
-//! 3. Call [`send`](WebSocket::send), [`ping`](WebSocket::ping) or [`close`](WebSocket::close). They
-//!    append bytes to a buffer of yours, the outbox.
+//! 3. Call [`send`](WebSocket::send), [`ping`](WebSocket::ping) or [`close`](WebSocket::close).
+//!    They append bytes to a buffer of yours, the outbox.
 //! 4. Write the outbox to your connection.
 //!
 //! The crate handles the opening handshake, masking, fragments, UTF-8, Pings, timeouts and the
@@ -129,8 +130,8 @@
 //! # Large messages without a copy
 //!
 //! A frame that is cut by the end of a read is copied to the inbox. With a large buffer you can
-//! avoid the copy: before `receive`, ask [`missing`](WebSocket::missing) how many bytes of the frame
-//! are still to come, and read them behind the bytes that you have.
+//! avoid the copy: before `receive`, ask [`missing`](WebSocket::missing) how many bytes of the
+//! frame are still to come, and read them behind the bytes that you have.
 //!
 //! ```no_run
 //! # use sansocket::{Config, Event, WebSocket};
@@ -167,9 +168,9 @@
 //!
 //! # Messages larger than memory
 //!
-//! With [`Delivery::Pieces`], a message arrives as a series of [`Event::Piece`], in constant memory.
-//! Each piece points into the input. A piece of text is a `&str`; if the input ends inside a
-//! character, the next piece carries that character by value, ahead of its text.
+//! With [`Delivery::Pieces`], a message arrives as a series of [`Event::Piece`], in constant
+//! memory. Each piece points into the input. A piece of text is a `&str`; if the input ends inside
+//! a character, the next piece carries that character by value, ahead of its text.
 //!
 //! # Sending
 //!
@@ -187,9 +188,9 @@
 //!
 //! # Time
 //!
-//! The crate reads no clock. Pass the time to [`handle_timeout`](WebSocket::handle_timeout), and ask
-//! [`poll_timeout`](WebSocket::poll_timeout) when to do so next. Without these calls there are no
-//! timeouts.
+//! The crate reads no clock. Pass the time to [`handle_timeout`](WebSocket::handle_timeout), and
+//! ask [`poll_timeout`](WebSocket::poll_timeout) when to do so next. Without these calls there are
+//! no timeouts.
 //!
 //! ```
 //! # use sansocket::{Config, Event, Server, WebSocket};
@@ -236,8 +237,8 @@
 //!
 //! If other software does the opening handshake (a web framework, or a stack for HTTP/2 or HTTP/3),
 //! use one of the four constructors named `open`. [`check_request`](handshake::check_request) and
-//! [`check_response`](handshake::check_response) check HTTP/1.1 headers that it has parsed. There is
-//! no [`Event::Open`]; pass every byte after the handshake to `receive`.
+//! [`check_response`](handshake::check_response) check HTTP/1.1 headers that it has parsed. There
+//! is no [`Event::Open`]; pass every byte after the handshake to `receive`.
 //!
 //! | constructor | for |
 //! |---|---|
@@ -258,7 +259,8 @@
 //! - `alloc` (default): [`Buffer`] for `Vec<u8>`, and `Inbox`.
 //! - `sha1_smol` (default): the handshake's SHA-1 comes from the crate `sha1_smol`. Without this
 //!   feature it comes from a compact function of this crate, which takes less flash.
-//! - `simdutf8`: UTF-8 is validated with the widest vector instructions of the processor. Needs `std`.
+//! - `simdutf8`: UTF-8 is validated with the widest vector instructions of the processor. Needs
+//!   `std`.
 //! - `simd`: the same for masking. SHA-1 uses the processor's own instructions where it has them.
 //!   Includes `simdutf8`. Needs `std`.
 //! - `defmt`: events, errors and states derive `defmt::Format`.

@@ -1,5 +1,5 @@
-//! Parts of a message to whole messages or pieces: assembly in the inbox, and text that is UTF-8 (RFC 6455 sections 5.4, 5.6,
-//! 8.1).
+//! Parts of a message to whole messages or pieces: assembly in the inbox, and text that is UTF-8
+//! (RFC 6455 sections 5.4, 5.6, 8.1).
 
 use crate::ProtocolError::{self, InvalidUtf8, MessageTooBig};
 use crate::data::Kind;
@@ -21,7 +21,8 @@ pub(crate) struct Incoming {
     begun: bool,
 }
 
-/// A part of a data frame's payload: what one slice of the input holds of it. It is empty only at the end of a frame.
+/// A part of a data frame's payload: what one slice of the input holds of it. It is empty only at
+/// the end of a frame.
 #[derive(Debug)]
 pub(crate) struct Part<'i> {
     /// Still masked.
@@ -37,11 +38,12 @@ impl Incoming {
         Self { kind, empty_fragments: 0, len: 0, unfinished: Unfinished::new(), begun: false }
     }
 
-    /// Takes a part: what is delivered now. `start`, where the part begins, moves behind what is not part of a piece. A message that is delivered whole goes through the
-    /// inbox, unless it is one part.
+    /// Takes a part: what is delivered now. `start`, where the part begins, moves behind what is
+    /// not part of a piece. A message that is delivered whole goes through the inbox, unless it
+    /// is one part.
     ///
-    /// Text is validated here where it goes into the inbox. Text that is delivered from the input is validated by
-    /// `WebSocket::deliver`, which makes the `&str`.
+    /// Text is validated here where it goes into the inbox. Text that is delivered from the input
+    /// is validated by `WebSocket::deliver`, which makes the `&str`.
     pub(crate) fn take<B: Buffer + ?Sized>(
         &mut self,
         Part { payload, key, last }: Part<'_>,
@@ -79,7 +81,8 @@ impl Incoming {
         }
         let (mut lead, mut tail) = (None, 0);
         if kind == Kind::Text {
-            // The character that an earlier part began, the text, and a character that a later part must complete.
+            // The character that an earlier part began, the text, and a character that a later part must
+            // complete.
             let (taken, character) = self.unfinished.finish(payload).ok_or(InvalidUtf8)?;
             let rest = payload.get(taken..).unwrap_or_default();
             if collects {
@@ -109,7 +112,8 @@ impl Incoming {
     }
 }
 
-/// Appends text to the inbox. The message's length was checked against the inbox, but the caller may pass a smaller one later.
+/// Appends text to the inbox. The message's length was checked against the inbox, but the caller
+/// may pass a smaller one later.
 fn append_text<B: Buffer + ?Sized>(text: &str, inbox: &mut B) -> Result<(), ProtocolError> {
     if text.len() > inbox.remaining() {
         return Err(MessageTooBig);

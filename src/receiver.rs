@@ -1,4 +1,5 @@
-//! The receiving half of an open connection: bytes to events (RFC 6455 sections 5.2 to 5.5 and 10.4).
+//! The receiving half of an open connection: bytes to events (RFC 6455 sections 5.2 to 5.5 and
+//! 10.4).
 //!
 //! | state | entered by | left by |
 //! |---|---|---|
@@ -11,7 +12,8 @@
 //! | `PeerClosed` | the peer's Close frame | the end of the stream, the closing timeout |
 //! | `Ended` | an error, `reject`, the end of the stream, the closing timeout | never |
 //!
-//! The receiver knows nothing of the sender. `WebSocket` passes on what a received frame asks of it: a Pong, or a Close frame.
+//! The receiver knows nothing of the sender. `WebSocket` passes on what a received frame asks of
+//! it: a Pong, or a Close frame.
 
 use crate::data::{ControlPayload, Kind};
 use crate::event::{Error, Found};
@@ -25,7 +27,8 @@ use core::ops::Range;
 #[derive(Clone, Debug)]
 pub(crate) struct Receiver {
     state: State,
-    /// The message in progress. Beside the state, because control frames may come between its frames.
+    /// The message in progress. Beside the state, because control frames may come between its
+    /// frames.
     message: Option<Incoming>,
     /// The payload of the control frame in progress, then of the last one until the next begins.
     control: ControlPayload,
@@ -44,12 +47,14 @@ enum State {
     Header(HeaderDecoder),
     /// A frame's payload. An empty one is complete without a byte.
     Payload(Payload),
-    /// Nothing: invalid UTF-8 follows the piece that was returned last. The connection fails with the next poll, so that
-    /// the piece can be answered, as if the invalid bytes came in a later slice.
+    /// Nothing: invalid UTF-8 follows the piece that was returned last. The connection fails with
+    /// the next poll, so that the piece can be answered, as if the invalid bytes came in a
+    /// later slice.
     InvalidText,
     /// Nothing: the peer's Close frame has arrived, and input is discarded until the stream ends.
     PeerClosed,
-    /// Nothing: input is discarded. `Event::Open` may still be pending, if the connection ended between `accept` and poll.
+    /// Nothing: input is discarded. `Event::Open` may still be pending, if the connection ended
+    /// between `accept` and poll.
     Ended { opened: Option<SelectedRange>, end: End },
 }
 
@@ -83,8 +88,8 @@ pub(crate) struct Rules<'c> {
 }
 
 impl<'c> Rules<'c> {
-    /// A message that is delivered whole must fit into the inbox even where it lies whole in the input. So the cuts of the
-    /// stream do not matter.
+    /// A message that is delivered whole must fit into the inbox even where it lies whole in the
+    /// input. So the cuts of the stream do not matter.
     #[inline]
     pub(crate) fn new<B: Buffer + ?Sized>(masked: bool, config: &'c Config, inbox: &B) -> Self {
         let max_collected = match config.delivery {
@@ -100,9 +105,9 @@ impl<'c> Rules<'c> {
     }
 }
 
-/// The fast path at a message boundary: a message in one frame that lies whole in the input, with a length of 7 or 16 bits. Its
-/// kind, and where its payload lies, now unmasked. It changes no other state, and leaves all else, errors too, to
-/// [`Receiver::poll`].
+/// The fast path at a message boundary: a message in one frame that lies whole in the input, with a
+/// length of 7 or 16 bits. Its kind, and where its payload lies, now unmasked. It changes no other
+/// state, and leaves all else, errors too, to [`Receiver::poll`].
 #[inline(always)]
 pub(crate) fn unfragmented_message(input: &mut [u8], rules: &Rules<'_>) -> Option<(Kind, Range<usize>)> {
     let header = frame::short_header(input, rules.masked)?;
@@ -152,7 +157,8 @@ impl Receiver {
         !matches!(self.state, State::PeerClosed | State::Ended { .. })
     }
 
-    /// Whether nothing is expected from the peer: after its Close frame, nothing but the end of the stream is.
+    /// Whether nothing is expected from the peer: after its Close frame, nothing but the end of the
+    /// stream is.
     pub(crate) const fn is_ended(&self, after_close: bool) -> bool {
         matches!(self.state, State::Ended { .. }) || after_close && matches!(self.state, State::PeerClosed)
     }
@@ -195,8 +201,8 @@ impl Receiver {
         Some(Found::Handshake(Outcome::Open(opened)))
     }
 
-    /// How many bytes behind `input` belong to the frame that `input` ends in, as far as it is known. 0 if none do, if the
-    /// frame breaks a rule, or while an event is pending.
+    /// How many bytes behind `input` belong to the frame that `input` ends in, as far as it is
+    /// known. 0 if none do, if the frame breaks a rule, or while an event is pending.
     pub(crate) fn missing(&self, input: &[u8], rules: &Rules<'_>) -> u64 {
         let (mut decoder, mut message) = match &self.state {
             State::MessageBoundary | State::FrameBoundary => (HeaderDecoder::new(), self.message),
@@ -214,7 +220,8 @@ impl Receiver {
         decoder.len.saturating_sub(bytes.len() as u64)
     }
 
-    /// Goes on from `at.end` in `input` to the next event, whose payload then lies at `at`. `None` once the input is used up.
+    /// Goes on from `at.end` in `input` to the next event, whose payload then lies at `at`. `None`
+    /// once the input is used up.
     #[inline(always)]
     pub(crate) fn poll<B: Buffer + ?Sized>(
         &mut self,
@@ -294,8 +301,8 @@ impl Receiver {
     }
 }
 
-/// Takes the next byte of a header, and applies the rules that depend on earlier frames: fragmentation (section 5.4) and limits
-/// (section 10.4).
+/// Takes the next byte of a header, and applies the rules that depend on earlier frames:
+/// fragmentation (section 5.4) and limits (section 10.4).
 // Outlined: benches/README.md, "Outlined functions".
 #[inline(never)]
 fn push(
@@ -356,7 +363,8 @@ mod tests {
     use super::*;
     use crate::event::Data;
 
-    /// The header's fast path is compared with the decoder beside them: this compares what is built on them.
+    /// The header's fast path is compared with the decoder beside them: this compares what is built
+    /// on them.
     #[test]
     fn the_fast_path_finds_the_messages_that_poll_finds_in_place() {
         let config = Config::new().max_frame(300).max_message(250);

@@ -1,5 +1,5 @@
-//! The sending half of a connection: messages to frames, and the answers to the peer that are pending (RFC 6455 sections 5.1,
-//! 5.4, 5.5 and 6.1).
+//! The sending half of a connection: messages to frames, and the answers to the peer that are
+//! pending (RFC 6455 sections 5.1, 5.4, 5.5 and 6.1).
 //!
 //! | state | entered by | left by |
 //! |---|---|---|
@@ -10,8 +10,8 @@
 //! | `LastPending` | the peer's Close frame, an error that the peer is informed of | `transmit` |
 //! | `Ended` | `close`, `transmit` of what was pending, any other end | never |
 //!
-//! No data frame can follow a Close frame: a Close frame is sent or queued only by leaving `Open` and `Fragmented`, nothing
-//! leads back to them, and a data frame begins only there.
+//! No data frame can follow a Close frame: a Close frame is sent or queued only by leaving `Open`
+//! and `Fragmented`, nothing leads back to them, and a data frame begins only there.
 
 use crate::data::{ControlPayload, Fragment, Kind};
 use crate::frame::{self, Header, MAX_CONTROL, Mask, Opcode};
@@ -23,12 +23,13 @@ pub(crate) struct Sender<R> {
     /// It makes the masking keys.
     pub(crate) role: R,
     state: State,
-    /// The number of payload bytes that the caller still sends of the frame whose header was sent last. Until it is 0, nothing
-    /// else may be sent.
+    /// The number of payload bytes that the caller still sends of the frame whose header was sent
+    /// last. Until it is 0, nothing else may be sent.
     payload: u64,
-    /// The payload of a pending Pong. "If an endpoint receives a Ping frame and has not yet sent Pong frame(s) in response to
-    /// previous Ping frame(s), the endpoint MAY elect to send a Pong frame for only the most recently processed Ping frame"
-    /// (section 5.5.3): a new one replaces it, and the end of the connection removes it.
+    /// The payload of a pending Pong. "If an endpoint receives a Ping frame and has not yet sent
+    /// Pong frame(s) in response to previous Ping frame(s), the endpoint MAY elect to send a
+    /// Pong frame for only the most recently processed Ping frame" (section 5.5.3): a new one
+    /// replaces it, and the end of the connection removes it.
     pong: Option<ControlPayload>,
 }
 
@@ -44,7 +45,8 @@ enum State {
     ClosePending(CloseCode),
     /// `transmit` appends the HTTP response with this status that refuses a request.
     RefusalPending(u16),
-    /// Nothing more is sent. After our own Close frame, a Pong still is, until the peer's Close frame arrives.
+    /// Nothing more is sent. After our own Close frame, a Pong still is, until the peer's Close
+    /// frame arrives.
     Ended,
 }
 
@@ -91,7 +93,8 @@ impl<R> Sender<R> {
         let _ = pong.extend_from_slice(payload);
     }
 
-    /// Queues a Close frame with this code, unless one has been sent. Nothing else is sent any more.
+    /// Queues a Close frame with this code, unless one has been sent. Nothing else is sent any
+    /// more.
     pub(crate) fn queue_close(&mut self, code: CloseCode) {
         self.pong = None;
         if !self.is_ended() {
@@ -116,8 +119,8 @@ impl<R> Sender<R> {
         Ok(())
     }
 
-    /// Whether a frame may begin: "an endpoint MUST ensure the WebSocket connection is in an OPEN state" (section 6.1), and the
-    /// frame before must be complete.
+    /// Whether a frame may begin: "an endpoint MUST ensure the WebSocket connection is in an OPEN
+    /// state" (section 6.1), and the frame before must be complete.
     fn check_between_frames(&self) -> Result<(), SendError> {
         match self.state {
             State::Open | State::Fragmented(_) if self.payload > 0 => Err(SendError::PayloadPending),
@@ -171,8 +174,8 @@ impl<R: Role> Sender<R> {
         Ok(())
     }
 
-    /// Appends what is pending, all of it or nothing: the last frame or response, or an idle Ping, or a Pong. Nothing is
-    /// appended inside a frame. Whether the idle Ping was sent.
+    /// Appends what is pending, all of it or nothing: the last frame or response, or an idle Ping,
+    /// or a Pong. Nothing is appended inside a frame. Whether the idle Ping was sent.
     pub(crate) fn transmit<B: Buffer + ?Sized>(
         &mut self,
         idle_ping: bool,

@@ -1,5 +1,5 @@
-//! The one timer of a connection: it limits the handshake and the closing, and checks that the peer of an open connection is
-//! alive.
+//! The one timer of a connection: it limits the handshake and the closing, and checks that the peer
+//! of an open connection is alive.
 
 use crate::config::Millis;
 use core::time::Duration;

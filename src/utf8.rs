@@ -20,8 +20,9 @@ impl Unfinished {
         self.len == 0
     }
 
-    /// Continues the unfinished character, if there is one, with the front of `bytes`: how many bytes it takes, and the
-    /// character once it is complete, else "". `None` on the byte that makes it invalid.
+    /// Continues the unfinished character, if there is one, with the front of `bytes`: how many
+    /// bytes it takes, and the character once it is complete, else "". `None` on the byte that
+    /// makes it invalid.
     pub(crate) fn finish(&mut self, bytes: &[u8]) -> Option<(usize, &str)> {
         let (mut taken, mut complete) = (0, 0);
         while self.len > 0
@@ -40,7 +41,8 @@ impl Unfinished {
         Some((taken, core::str::from_utf8(character).ok()?))
     }
 
-    /// Splits an unfinished character off the end of `bytes`, and stores it. The rest is not validated.
+    /// Splits an unfinished character off the end of `bytes`, and stores it. The rest is not
+    /// validated.
     pub(crate) fn split_off<'b>(&mut self, bytes: &'b [u8]) -> &'b [u8] {
         let (rest, tail) = bytes.split_at_checked(bytes.len() - unfinished_len(bytes)).unwrap_or_default();
         for (slot, byte) in self.bytes.iter_mut().zip(tail) {

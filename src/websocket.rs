@@ -1,4 +1,5 @@
-//! A connection as its users see it: the opening handshake, then a receiver and a sender; and time (RFC 6455 sections 4 to 7).
+//! A connection as its users see it: the opening handshake, then a receiver and a sender; and time
+//! (RFC 6455 sections 4 to 7).
 //!
 //! [`State`] and [`is_closed`](WebSocket::is_closed) are not stored. They follow from the parts:
 //!
@@ -29,8 +30,8 @@ use crate::{
 use core::{fmt, mem, ops::Range, time::Duration};
 use rand_core::CryptoRng;
 
-/// One WebSocket connection, as a machine without I/O: bytes in ([`receive`](Self::receive)), events out, bytes to send out
-/// ([`transmit`](Self::transmit), [`send`](Self::send) and the like).
+/// One WebSocket connection, as a machine without I/O: bytes in ([`receive`](Self::receive)),
+/// events out, bytes to send out ([`transmit`](Self::transmit), [`send`](Self::send) and the like).
 ///
 /// See the [crate's documentation](crate) for the loop, and for how a connection ends.
 #[derive(Clone)]
@@ -57,17 +58,21 @@ impl WebSocket<Server> {
         Self::connecting(Server, config, handshake, Timer::armed(config.handshake_timeout))
     }
 
-    /// A server's end of a connection whose opening handshake other software has done: an HTTP/1.1 stack (see
-    /// [`check_request`](crate::handshake::check_request)), or one for HTTP/2 or HTTP/3. There is no [`Event::Open`].
+    /// A server's end of a connection whose opening handshake other software has done: an HTTP/1.1
+    /// stack (see [`check_request`](crate::handshake::check_request)), or one for HTTP/2 or
+    /// HTTP/3. There is no [`Event::Open`].
     ///
-    /// For connections in the same variable or collection as those of [`server`](Self::server). If all connections start
-    /// like this, [`WebSocket::<Established<Server>>::open`](WebSocket::open) leaves the HTTP code out of the program.
+    /// For connections in the same variable or collection as those of [`server`](Self::server). If
+    /// all connections start like this,
+    /// [`WebSocket::<Established<Server>>::open`](WebSocket::open) leaves the HTTP code out of the
+    /// program.
     #[must_use]
     pub const fn open(config: Config) -> Self {
         Self::established(Server, config)
     }
 
-    /// Accepts the request: appends the response with status 101. [`Event::Open`] is next, and messages can be sent.
+    /// Accepts the request: appends the response with status 101. [`Event::Open`] is next, and
+    /// messages can be sent.
     ///
     /// The [`Request`] need not be at hand any more: no input is taken until the answer.
     ///
@@ -81,7 +86,8 @@ impl WebSocket<Server> {
         self.accept_request(accept, outbox)
     }
 
-    /// Refuses the request, or answers one that asks for no upgrade: appends the response. [`Event::Close`] is next.
+    /// Refuses the request, or answers one that asks for no upgrade: appends the response.
+    /// [`Event::Close`] is next.
     ///
     /// # Errors
     /// [`AnswerError`]. Nothing has changed, and the request can still be answered.
@@ -95,17 +101,20 @@ impl WebSocket<Server> {
 }
 
 impl<G: CryptoRng> WebSocket<Client<G>> {
-    /// A client's end of a connection, before its request. `rng` makes the masking keys and the `Sec-WebSocket-Key`.
+    /// A client's end of a connection, before its request. `rng` makes the masking keys and the
+    /// `Sec-WebSocket-Key`.
     #[must_use]
     pub const fn client(config: Config, rng: G) -> Self {
         Self::connecting(Client { rng }, config, Handshake::AwaitsCaller { key: None }, Timer::Off)
     }
 
-    /// A client's end of a connection whose opening handshake other software has done: an HTTP/1.1 stack (see
-    /// [`check_response`](crate::handshake::check_response)), or one for HTTP/2 or HTTP/3. There is no [`Event::Open`].
+    /// A client's end of a connection whose opening handshake other software has done: an HTTP/1.1
+    /// stack (see [`check_response`](crate::handshake::check_response)), or one for HTTP/2 or
+    /// HTTP/3. There is no [`Event::Open`].
     ///
-    /// For connections in the same variable or collection as those of [`client`](Self::client). If all connections start
-    /// like this, `WebSocket::<Established<Client<_>>>::open` leaves the HTTP code out of the program.
+    /// For connections in the same variable or collection as those of [`client`](Self::client). If
+    /// all connections start like this, `WebSocket::<Established<Client<_>>>::open` leaves the
+    /// HTTP code out of the program.
     #[must_use]
     pub const fn open(config: Config, rng: G) -> Self {
         Self::established(Client { rng }, config)
@@ -137,7 +146,8 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
 }
 
 impl WebSocket<Established<Server>> {
-    /// A server's end of a connection whose opening handshake other software has done, in a type that holds no HTTP code.
+    /// A server's end of a connection whose opening handshake other software has done, in a type
+    /// that holds no HTTP code.
     ///
     /// It behaves as [`WebSocket::<Server>::open`](WebSocket::open).
     #[must_use]
@@ -147,7 +157,8 @@ impl WebSocket<Established<Server>> {
 }
 
 impl<G: CryptoRng> WebSocket<Established<Client<G>>> {
-    /// A client's end of a connection whose opening handshake other software has done, in a type that holds no HTTP code.
+    /// A client's end of a connection whose opening handshake other software has done, in a type
+    /// that holds no HTTP code.
     ///
     /// It behaves as `WebSocket::<Client<_>>::open`.
     #[must_use]
@@ -206,16 +217,19 @@ impl<R: Role> WebSocket<R> {
         self.timer = Timer::armed(self.config.idle_ping);
     }
 
-    /// Takes bytes from the front of `input` up to the next event. The event borrows from the input or from `inbox`. `None` once
-    /// the input is used up: none of it needs to be kept or passed in again.
+    /// Takes bytes from the front of `input` up to the next event. The event borrows from the input
+    /// or from `inbox`. `None` once the input is used up: none of it needs to be kept or passed
+    /// in again.
     ///
-    /// The payload is unmasked in place. A message that lies whole in the input is borrowed from there. A message that spans
-    /// several calls is collected in the inbox, which must stay the same from call to call, and which the machine clears when
-    /// it needs to. After a message the caller may pass another inbox, for example to free the memory of a large one. It may
+    /// The payload is unmasked in place. A message that lies whole in the input is borrowed from
+    /// there. A message that spans several calls is collected in the inbox, which must stay the
+    /// same from call to call, and which the machine clears when it needs to. After a message
+    /// the caller may pass another inbox, for example to free the memory of a large one. It may
     /// also stop between two events, and pass in the rest later.
     ///
-    /// It cannot fail: an error of the peer is an [`Event::Error`], then an [`Event::Close`], and later input is discarded. The
-    /// one case where `None` leaves input behind: while [`awaits_caller`](Self::awaits_caller), no input is taken.
+    /// It cannot fail: an error of the peer is an [`Event::Error`], then an [`Event::Close`], and
+    /// later input is discarded. The one case where `None` leaves input behind: while
+    /// [`awaits_caller`](Self::awaits_caller), no input is taken.
     ///
     /// Call [`transmit`](Self::transmit) after each event, and once more at the end of the input.
     #[doc(alias = "onmessage")]
@@ -252,11 +266,13 @@ impl<R: Role> WebSocket<R> {
         self.event(ready, taken, inbox)
     }
 
-    /// The first half of [`receive`](Self::receive), for a wrapper that owns its buffers: takes bytes from the front of `input`
-    /// up to the next event, and returns where the event lies, without borrowing. `None`: the input is used up, or no input is
-    /// taken while [`awaits_caller`](Self::awaits_caller).
+    /// The first half of [`receive`](Self::receive), for a wrapper that owns its buffers: takes
+    /// bytes from the front of `input` up to the next event, and returns where the event lies,
+    /// without borrowing. `None`: the input is used up, or no input is taken while
+    /// [`awaits_caller`](Self::awaits_caller).
     ///
-    /// Pass a `Ready` to [`event`](Self::event), with the same `input` and inbox, before any other call.
+    /// Pass a `Ready` to [`event`](Self::event), with the same `input` and inbox, before any other
+    /// call.
     #[inline]
     pub fn poll<B: Buffer + ?Sized>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready> {
         match self.poll_unfragmented(input, inbox) {
@@ -268,8 +284,8 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    /// The fast path: an unfragmented message that lies whole in the input and is delivered whole. Its kind, and where its
-    /// payload lies.
+    /// The fast path: an unfragmented message that lies whole in the input and is delivered whole.
+    /// Its kind, and where its payload lies.
     #[inline(always)]
     fn poll_unfragmented<B: Buffer + ?Sized>(
         &mut self,
@@ -329,8 +345,8 @@ impl<R: Role> WebSocket<R> {
         };
         match found {
             Found::Ping => self.sender.queue_pong(receiver.control()),
-            // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint MUST send a Close
-            // frame in response" (section 5.5.1). It echoes the code.
+            // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint
+            // MUST send a Close frame in response" (section 5.5.1). It echoes the code.
             Found::PeerClosed(code) => {
                 self.sender.queue_close(code);
                 self.arm_closing();
@@ -340,15 +356,18 @@ impl<R: Role> WebSocket<R> {
         Some(Ready { consumed: at.end, start: at.start, found })
     }
 
-    /// How many bytes behind `input` belong to the frame that `input` ends in: an optional question before
-    /// [`receive`](Self::receive) or [`poll`](Self::poll), for a caller with a large buffer.
+    /// How many bytes behind `input` belong to the frame that `input` ends in: an optional question
+    /// before [`receive`](Self::receive) or [`poll`](Self::poll), for a caller with a large
+    /// buffer.
     ///
-    /// A message that does not lie whole in the input costs a copy into the inbox. If the answer is not 0, and the buffer has
-    /// that much capacity left, the caller may leave `input` as it is, read that many bytes behind it, and receive then. (If
-    /// the frame's header is not complete, the answer is the least that is missing: ask again after the read.) 0: there is
+    /// A message that does not lie whole in the input costs a copy into the inbox. If the answer is
+    /// not 0, and the buffer has that much capacity left, the caller may leave `input` as it
+    /// is, read that many bytes behind it, and receive then. (If the frame's header is not
+    /// complete, the answer is the least that is missing: ask again after the read.) 0: there is
     /// nothing to wait for.
     ///
-    /// The answer is what the peer has declared. Compare it with the capacity; never allocate by it.
+    /// The answer is what the peer has declared. Compare it with the capacity; never allocate by
+    /// it.
     #[must_use]
     #[inline(always)]
     pub fn missing<B: Buffer + ?Sized>(&self, input: &[u8], inbox: &B) -> u64 {
@@ -368,10 +387,11 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    /// The second half of [`receive`](Self::receive): the event that [`poll`](Self::poll) has found in `input`, whose first
-    /// [`Ready::consumed`] bytes belong to it.
+    /// The second half of [`receive`](Self::receive): the event that [`poll`](Self::poll) has found
+    /// in `input`, whose first [`Ready::consumed`] bytes belong to it.
     ///
-    /// With another input or inbox than `poll` had, the result is meaningless or `None`, but it never panics.
+    /// With another input or inbox than `poll` had, the result is meaningless or `None`, but it
+    /// never panics.
     #[inline]
     pub fn event<'e, B: Buffer + ?Sized>(
         &mut self,
@@ -400,8 +420,8 @@ impl<R: Role> WebSocket<R> {
 
     /// The one way out for messages: whole in place, collected, or in pieces.
     ///
-    /// `poll` has changed all state already. What is left is to validate text, once, where the `&str` is made. Only if it is
-    /// invalid, the state changes here: the connection fails.
+    /// `poll` has changed all state already. What is left is to validate text, once, where the
+    /// `&str` is made. Only if it is invalid, the state changes here: the connection fails.
     fn deliver<'e, B: Buffer + ?Sized>(
         &mut self,
         data: Data,
@@ -467,8 +487,8 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    /// Fails on a text that `poll` has found: the Error is reported in place of its event. `None` if the connection has ended
-    /// since `poll`, or the same `Ready` has failed it before.
+    /// Fails on a text that `poll` has found: the Error is reported in place of its event. `None`
+    /// if the connection has ended since `poll`, or the same `Ready` has failed it before.
     #[cold]
     fn fail_text<'e>(&mut self) -> Option<Event<'e>> {
         self.receiver()?;
@@ -483,8 +503,8 @@ impl<R: Role> WebSocket<R> {
         Some(Ready { consumed, start: 0, found: Found::Error(error) })
     }
 
-    /// Fails the connection (section 7.1.7). The events in `pending` are still to be reported, and a Close frame or a response is
-    /// queued for an error that the peer is informed of.
+    /// Fails the connection (section 7.1.7). The events in `pending` are still to be reported, and
+    /// a Close frame or a response is queued for an error that the peer is informed of.
     #[cold]
     fn fail(&mut self, error: Error, pending: End) {
         self.end_receiving(pending);
@@ -521,10 +541,12 @@ impl<R: Role> WebSocket<R> {
         self.timer = Timer::armed(timeout);
     }
 
-    /// Notes that the stream has ended: the peer sends nothing more. Call it once all input has been received.
+    /// Notes that the stream has ended: the peer sends nothing more. Call it once all input has
+    /// been received.
     ///
-    /// Without a Close frame from the peer, an [`Error::EndOfStream`] and a [`Close`] with 1006 follow from the next
-    /// [`receive`](Self::receive). After the peer's Close frame nothing follows. Either way the connection is closed.
+    /// Without a Close frame from the peer, an [`Error::EndOfStream`] and a [`Close`] with 1006
+    /// follow from the next [`receive`](Self::receive). After the peer's Close frame nothing
+    /// follows. Either way the connection is closed.
     #[doc(alias = "disconnect")]
     pub fn receive_eof(&mut self) {
         if let Receiving::Frames(receiver) = &self.receiving
@@ -536,22 +558,25 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    /// When to call [`handle_timeout`](Self::handle_timeout) next, on the scale of its `now`. [`Duration::ZERO`]: at once.
-    /// `None`: no timeout is running.
+    /// When to call [`handle_timeout`](Self::handle_timeout) next, on the scale of its `now`.
+    /// [`Duration::ZERO`]: at once. `None`: no timeout is running.
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Duration> {
         self.timer.deadline()
     }
 
-    /// Advances the time to `now`, the duration since any fixed moment. It starts the timer that was armed since the last call,
-    /// or acts on the one that has run out. Events that follow are taken with the next [`receive`](Self::receive), whose input
-    /// may be empty; an idle Ping is sent by the next [`transmit`](Self::transmit).
+    /// Advances the time to `now`, the duration since any fixed moment. It starts the timer that
+    /// was armed since the last call, or acts on the one that has run out. Events that follow
+    /// are taken with the next [`receive`](Self::receive), whose input may be empty; an idle
+    /// Ping is sent by the next [`transmit`](Self::transmit).
     ///
-    /// Receive the input that has arrived first: the timers of an open connection measure how long the peer is silent, and bytes
-    /// that have been read but not received do not count. A loop that reads, receives, and then calls this is right. So is one
-    /// that calls it only after a read that brought nothing, and always while [`state`](Self::state) is not `Open`, because the
-    /// handshakes must end in time whatever arrives. Received bytes arm the timer anew, so [`poll_timeout`](Self::poll_timeout)
-    /// then says "at once". A program that never calls this has no timeouts.
+    /// Receive the input that has arrived first: the timers of an open connection measure how long
+    /// the peer is silent, and bytes that have been read but not received do not count. A loop
+    /// that reads, receives, and then calls this is right. So is one that calls it only after a
+    /// read that brought nothing, and always while [`state`](Self::state) is not `Open`, because
+    /// the handshakes must end in time whatever arrives. Received bytes arm the timer anew, so
+    /// [`poll_timeout`](Self::poll_timeout) then says "at once". A program that never calls
+    /// this has no timeouts.
     #[doc(alias = "ping interval")]
     #[doc(alias = "keepalive")]
     pub fn handle_timeout(&mut self, now: Duration) {
@@ -578,9 +603,11 @@ impl<R: Role> WebSocket<R> {
         self.timer = Timer::start(timeout, now, waits_for);
     }
 
-    /// Appends the output that is pending, all of it or nothing: a Pong, an idle Ping, a Close frame, the refusal of a request.
+    /// Appends the output that is pending, all of it or nothing: a Pong, an idle Ping, a Close
+    /// frame, the refusal of a request.
     ///
-    /// `Ok`, and nothing is appended, while the payload of a [`send_header`](Self::send_header) is not complete.
+    /// `Ok`, and nothing is appended, while the payload of a [`send_header`](Self::send_header) is
+    /// not complete.
     ///
     /// # Errors
     /// [`OutboxFull`]. Nothing has changed. Flush the outbox and call again.
@@ -606,7 +633,8 @@ impl<R: Role> WebSocket<R> {
     /// Appends a message as one frame, behind a Pong if one is pending: both or nothing.
     ///
     /// # Errors
-    /// [`SendError`]. Nothing has changed. If the outbox is full: [`transmit`](Self::transmit), flush, and call again.
+    /// [`SendError`]. Nothing has changed. If the outbox is full: [`transmit`](Self::transmit),
+    /// flush, and call again.
     #[doc(alias = "write")]
     #[inline(always)]
     pub fn send<'m, B: Buffer + ?Sized>(
@@ -618,11 +646,13 @@ impl<R: Role> WebSocket<R> {
         self.sender.send(message.kind(), message.as_bytes(), outbox)
     }
 
-    /// Appends a fragment of a message as one frame (RFC 6455 section 5.4): the first fragment begins the message, and the one
-    /// that is marked as the last ends it. A received piece can be sent on as `&piece`.
+    /// Appends a fragment of a message as one frame (RFC 6455 section 5.4): the first fragment
+    /// begins the message, and the one that is marked as the last ends it. A received piece can
+    /// be sent on as `&piece`.
     ///
     /// # Errors
-    /// [`SendError`]. Nothing has changed. If the outbox is full: [`transmit`](Self::transmit), flush, and call again.
+    /// [`SendError`]. Nothing has changed. If the outbox is full: [`transmit`](Self::transmit),
+    /// flush, and call again.
     #[doc(alias = "fragment")]
     #[doc(alias = "continuation")]
     pub fn send_piece<'f, B: Buffer + ?Sized>(
@@ -633,14 +663,16 @@ impl<R: Role> WebSocket<R> {
         self.sender.send_piece(fragment.into(), outbox)
     }
 
-    /// Appends the header of a message in one frame of `len` bytes. The caller sends the payload from where it lies: a server
-    /// as it is, a client after it has applied the [`Mask`](crate::frame::Mask) that is returned.
+    /// Appends the header of a message in one frame of `len` bytes. The caller sends the payload
+    /// from where it lies: a server as it is, a client after it has applied the
+    /// [`Mask`](crate::frame::Mask) that is returned.
     ///
-    /// Until [`payload_sent`](Self::payload_sent) has reported all of it, nothing else may go into the stream, and the machine
-    /// appends nothing. The caller guarantees that a text is UTF-8.
+    /// Until [`payload_sent`](Self::payload_sent) has reported all of it, nothing else may go into
+    /// the stream, and the machine appends nothing. The caller guarantees that a text is UTF-8.
     ///
     /// # Errors
-    /// [`SendError`]. Nothing has changed. If the outbox is full: [`transmit`](Self::transmit), flush, and call again.
+    /// [`SendError`]. Nothing has changed. If the outbox is full: [`transmit`](Self::transmit),
+    /// flush, and call again.
     pub fn send_header<B: Buffer + ?Sized>(
         &mut self,
         kind: Kind,
@@ -650,7 +682,8 @@ impl<R: Role> WebSocket<R> {
         self.sender.send_header(kind, len, outbox)
     }
 
-    /// Reports that `len` bytes of the payload that [`send_header`](Self::send_header) announced have been sent.
+    /// Reports that `len` bytes of the payload that [`send_header`](Self::send_header) announced
+    /// have been sent.
     ///
     /// # Errors
     /// [`SendError::PayloadExceeded`] if that is more than remains. Nothing has changed.
@@ -671,10 +704,12 @@ impl<R: Role> WebSocket<R> {
         self.sender.send_control(Opcode::Ping, &[], payload, outbox)
     }
 
-    /// Starts the closing handshake: appends a Close frame with a code and a reason of up to 123 bytes, which may be empty.
+    /// Starts the closing handshake: appends a Close frame with a code and a reason of up to 123
+    /// bytes, which may be empty.
     ///
-    /// Messages that the peer sends before its own Close frame are still delivered (a browser drops them). None can be sent any
-    /// more, not even as a reply to them. An unfinished fragmented message stays unfinished.
+    /// Messages that the peer sends before its own Close frame are still delivered (a browser drops
+    /// them). None can be sent any more, not even as a reply to them. An unfinished fragmented
+    /// message stays unfinished.
     ///
     /// # Errors
     /// [`SendError`]. Nothing has changed.
@@ -712,8 +747,8 @@ impl<R: Role> WebSocket<R> {
         Ok(())
     }
 
-    /// Whether a message, or the frame of a broadcast, can be sent now: the connection is open, and neither a fragmented message
-    /// nor a payload is unfinished.
+    /// Whether a message, or the frame of a broadcast, can be sent now: the connection is open, and
+    /// neither a fragmented message nor a payload is unfinished.
     #[must_use]
     pub fn can_send(&self) -> bool {
         self.sender.check_between_messages().is_ok()
@@ -734,22 +769,23 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    /// Whether the transport can be closed: nothing more is to be sent or expected. Take the events that are still pending
-    /// first.
+    /// Whether the transport can be closed: nothing more is to be sent or expected. Take the events
+    /// that are still pending first.
     #[must_use]
     pub const fn is_closed(&self) -> bool {
         matches!(self.state(), State::Closed)
     }
 
-    /// Whether it is the caller's turn: a server's to answer a [`Request`], a client's to [`connect`](WebSocket::connect).
-    /// Until then, no input is taken.
+    /// Whether it is the caller's turn: a server's to answer a [`Request`], a client's to
+    /// [`connect`](WebSocket::connect). Until then, no input is taken.
     #[must_use]
     pub const fn awaits_caller(&self) -> bool {
         matches!(self.receiving, Receiving::Handshake(Handshake::AwaitsCaller { .. }))
     }
 }
 
-/// A Ping's or a Pong's event. Outlined like that of a Close frame: benches/README.md, "Events on the stack".
+/// A Ping's or a Pong's event. Outlined like that of a Close frame: benches/README.md, "Events on
+/// the stack".
 #[inline(never)]
 fn control_event<'e>(opcode: Opcode, bytes: &[u8]) -> Option<Event<'e>> {
     let mut payload = ControlPayload::new();

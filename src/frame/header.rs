@@ -1,7 +1,8 @@
-//! Frame headers: the decoder, the encoder, and the fast path for the commonest header (RFC 6455 section 5.2).
+//! Frame headers: the decoder, the encoder, and the fast path for the commonest header (RFC 6455
+//! section 5.2).
 //!
-//! The decoder checks what a header says by itself. Rules that depend on earlier frames (fragmentation, limits) are in
-//! `receiver`.
+//! The decoder checks what a header says by itself. Rules that depend on earlier frames
+//! (fragmentation, limits) are in `receiver`.
 
 use crate::data::Kind;
 use crate::frame::mask::MaskingKey;
@@ -47,11 +48,13 @@ const LENGTH_64: u8 = 127;
 
 /// The decoder: a header as far as its bytes have arrived.
 ///
-/// It takes one byte at a time, so an error is found on the byte that causes it, however the input is cut.
+/// It takes one byte at a time, so an error is found on the byte that causes it, however the input
+/// is cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeaderDecoder {
-    /// The position of the next byte in the longest header, `F L 8888 8866 KKKK`: the first byte, the 7-bit length, a
-    /// 64-bit length whose last two bytes may be a 16-bit one, the masking key. A shorter header skips positions.
+    /// The position of the next byte in the longest header, `F L 8888 8866 KKKK`: the first byte,
+    /// the 7-bit length, a 64-bit length whose last two bytes may be a 16-bit one, the masking
+    /// key. A shorter header skips positions.
     position: u8,
     pub(crate) fin: bool,
     pub(crate) opcode: Opcode,
@@ -95,8 +98,8 @@ impl HeaderDecoder {
         self.position == Self::end(masked)
     }
 
-    /// The number of bytes until the header is complete, as far as it is known: 1 before the 7-bit length, and 0 before the
-    /// first byte.
+    /// The number of bytes until the header is complete, as far as it is known: 1 before the 7-bit
+    /// length, and 0 before the first byte.
     pub(crate) const fn missing(&self, masked: bool) -> u64 {
         (match self.position {
             position @ (position::FIRST | position::SECOND) => position,
@@ -104,7 +107,8 @@ impl HeaderDecoder {
         }) as u64
     }
 
-    /// Takes the next byte of a header that is not complete. `masked`: whether the peer must mask (section 5.1).
+    /// Takes the next byte of a header that is not complete. `masked`: whether the peer must mask
+    /// (section 5.1).
     pub(crate) fn push(&mut self, byte: u8, masked: bool) -> Result<Completed, ProtocolError> {
         match self.position {
             position::FIRST => {
@@ -131,7 +135,8 @@ impl HeaderDecoder {
             }
             position @ position::LENGTH_64..position::KEY => {
                 self.len = self.len << 8 | u64::from(byte);
-                // "the minimal number of bytes MUST be used to encode the length", "the most significant bit MUST be 0"
+                // "the minimal number of bytes MUST be used to encode the length", "the most significant bit
+                // MUST be 0"
                 match position {
                     position::LENGTH_64 if byte & 0x80 != 0 => return Err(ProtocolError::LengthOver63Bits),
                     position::SIXTH if self.len == 0 => return Err(ProtocolError::NonMinimalLength),
@@ -182,9 +187,9 @@ pub(crate) struct ShortHeader {
     pub(crate) len: usize,
 }
 
-/// The fast path of the decoder, for a whole header of the commonest form: going through the decoder byte by byte would
-/// double the time of a small message (benches/README.md, "Fast path"). `None` for any other form, an invalid one included:
-/// the decoder judges it.
+/// The fast path of the decoder, for a whole header of the commonest form: going through the
+/// decoder byte by byte would double the time of a small message (benches/README.md, "Fast path").
+/// `None` for any other form, an invalid one included: the decoder judges it.
 #[inline(always)]
 pub(crate) fn short_header(input: &[u8], masked: bool) -> Option<ShortHeader> {
     const FINAL_TEXT: u8 = FIN | Opcode::Text as u8;
@@ -212,8 +217,8 @@ pub(crate) fn short_header(input: &[u8], masked: bool) -> Option<ShortHeader> {
     })
 }
 
-/// Whether `input` is empty, or begins with a frame that is whole and whose length has 7 or 16 bits. It is a first look that
-/// costs little: an unmasked frame may pass for cut.
+/// Whether `input` is empty, or begins with a frame that is whole and whose length has 7 or 16
+/// bits. It is a first look that costs little: an unmasked frame may pass for cut.
 #[inline(always)]
 pub(crate) fn looks_uncut(input: &[u8]) -> bool {
     let [_, second, high, low, _, _, rest @ ..] = input else { return input.is_empty() };
@@ -250,8 +255,8 @@ impl Header {
     #[inline(always)]
     pub(crate) fn append<B: Buffer + ?Sized>(&self, outbox: &mut B) {
         let first = (if self.fin { FIN } else { 0 }) | self.opcode as u8;
-        // The short forms are written as such: through a 14-byte array they take twice as long (benches/README.md, "Headers
-        // that are sent").
+        // The short forms are written as such: through a 14-byte array they take twice as long
+        // (benches/README.md, "Headers that are sent").
         match (self.len, self.key) {
             (0..126, None) => outbox.append(&[first, self.len as u8]),
             (0..126, Some([a, b, c, d])) => outbox.append(&[first, MASKED | self.len as u8, a, b, c, d]),

@@ -16,8 +16,9 @@ use crate::{Buffer, OutboxFull};
 
 /// Appends `message` to `outbox` as one unmasked frame, as a server sends it.
 ///
-/// A server's frame is the same for every peer: encode a broadcast once and write the same bytes to thousands of
-/// sockets, between the frames that their own machines send, wherever [`can_send`](crate::WebSocket::can_send) says so.
+/// A server's frame is the same for every peer: encode a broadcast once and write the same bytes to
+/// thousands of sockets, between the frames that their own machines send, wherever
+/// [`can_send`](crate::WebSocket::can_send) says so.
 ///
 /// # Errors
 /// [`OutboxFull`], and nothing was appended.

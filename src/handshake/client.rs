@@ -1,4 +1,5 @@
-//! The client's side of the opening handshake (RFC 6455 section 4.1): the request, and the rules for the response.
+//! The client's side of the opening handshake (RFC 6455 section 4.1): the request, and the rules
+//! for the response.
 
 use super::head::{self, Head, HeadRules, HeaderSet, Step};
 use super::{
@@ -34,20 +35,23 @@ enum Offer<'a> {
 }
 
 impl<'a> Connect<'a> {
-    /// Requests `path`, which may have a query, from `host`, which may have a port if it is not the scheme's default.
+    /// Requests `path`, which may have a query, from `host`, which may have a port if it is not the
+    /// scheme's default.
     pub const fn new(host: &'a str, path: &'a str) -> Self {
         Self { authority: host, secure: false, path, offer: Offer::Many(&[]), headers: &[] }
     }
 
     /// Requests what a `ws://` or `wss://` URI names (RFC 6455 section 3).
     ///
-    /// The caller provides the transport: connect to [`host`](Self::host) and [`port`](Self::port), over TLS if
-    /// [`is_secure`](Self::is_secure).
+    /// The caller provides the transport: connect to [`host`](Self::host) and [`port`](Self::port),
+    /// over TLS if [`is_secure`](Self::is_secure).
     ///
     /// # Errors
-    /// [`InvalidUri`](ConnectError::InvalidUri) for another scheme, user information, or a fragment, which a WebSocket
-    /// URI must not have; [`InvalidHost`](ConnectError::InvalidHost) and [`InvalidPath`](ConnectError::InvalidPath)
-    /// for a host or path that is malformed or not ASCII (give internationalised names in their ASCII form).
+    /// [`InvalidUri`](ConnectError::InvalidUri) for another scheme, user information, or a
+    /// fragment, which a WebSocket URI must not have;
+    /// [`InvalidHost`](ConnectError::InvalidHost) and [`InvalidPath`](ConnectError::InvalidPath)
+    /// for a host or path that is malformed or not ASCII (give internationalised names in their
+    /// ASCII form).
     #[doc(alias = "url")]
     pub fn from_uri(uri: &'a str) -> Result<Self, ConnectError> {
         let (scheme, _) = head::split(uri.as_bytes(), b':');
@@ -90,7 +94,8 @@ impl<'a> Connect<'a> {
         Self { headers, ..self }
     }
 
-    /// The host to connect to: a name, an IPv4 address, or an IPv6 address without its brackets, as a resolver takes it.
+    /// The host to connect to: a name, an IPv4 address, or an IPv6 address without its brackets, as
+    /// a resolver takes it.
     #[must_use]
     pub fn host(&self) -> &'a str {
         let host = self.host_and_port().map_or(self.authority, |(host, _)| host);
@@ -103,7 +108,8 @@ impl<'a> Connect<'a> {
         self.host_and_port().and_then(|(_, port)| port).unwrap_or(default_port(self.secure))
     }
 
-    /// The value of the `Host` header: the host, in brackets if it is an IPv6 address, and a port other than the scheme's.
+    /// The value of the `Host` header: the host, in brackets if it is an IPv6 address, and a port
+    /// other than the scheme's.
     #[must_use]
     pub const fn authority(&self) -> &'a str {
         self.authority
@@ -155,8 +161,8 @@ impl<'a> Connect<'a> {
         Ok(opening)
     }
 
-    /// Appends the request (section 4.1, "The requirements for this handshake"); `opening` is the result of
-    /// [`check`](Self::check).
+    /// Appends the request (section 4.1, "The requirements for this handshake"); `opening` is the
+    /// result of [`check`](Self::check).
     pub(crate) fn append<B: Buffer + ?Sized>(
         &self,
         key: &KeyValue,
@@ -197,7 +203,8 @@ const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
 }
 
-/// A server's response to an opening handshake, borrowed from the inbox: status and headers. The body is not read.
+/// A server's response to an opening handshake, borrowed from the inbox: status and headers. The
+/// body is not read.
 ///
 /// `Debug` and `defmt::Format` show only the values of headers that hold no secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,8 +224,8 @@ impl<'r> Response<'r> {
         status_line(self.head.first_line()).map_or(0, |(_, status)| status)
     }
 
-    /// The value of the first header with this name, without the white space around it: `Location`, for example. Names are
-    /// compared without case.
+    /// The value of the first header with this name, without the white space around it: `Location`,
+    /// for example. Names are compared without case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'r [u8]> {
         self.head.values(name).next()
@@ -230,8 +237,8 @@ impl<'r> Response<'r> {
     }
 }
 
-/// The version (11 for `HTTP/1.1`) and the status of `HTTP/x.y STATUS REASON` (RFC 9112 section 4). The reason may be empty;
-/// some servers omit the space before it too.
+/// The version (11 for `HTTP/1.1`) and the status of `HTTP/x.y STATUS REASON` (RFC 9112 section 4).
+/// The reason may be empty; some servers omit the space before it too.
 fn status_line(line: &[u8]) -> Option<(u8, u16)> {
     let (version, rest) = line.split_at_checked(8)?;
     match rest {
@@ -282,8 +289,8 @@ impl ClientOpening {
         head::list(&self.offer).any(|offered| offered == protocol)
     }
 
-    /// Checks a header of a response with status 101 (section 4.1 points 2 to 6 of the checks). Its value begins at `start`
-    /// in the head.
+    /// Checks a header of a response with status 101 (section 4.1 points 2 to 6 of the checks). Its
+    /// value begins at `start` in the head.
     // Outlined for registers: benches/README.md, "Outlined functions".
     #[inline(never)]
     fn header(&mut self, name: &[u8], value: &[u8], start: usize) -> Result<(), ResponseError> {
@@ -345,8 +352,9 @@ impl HeadRules for ClientOpening {
             ([], status) => return Ok(Step::Done(Outcome::Refused(status))),
             (_, status) => match head::parse_header(line) {
                 Ok((name, value, offset)) if status == 101 => self.header(name, value, start + offset)?,
-                // "A user agent that receives an obs-fold in a response message [...] MUST replace" it (RFC 9112
-                // section 5.2): the header loses its folded lines, and the caller still gets the status of a refusal.
+                // "A user agent that receives an obs-fold in a response message [...] MUST replace" it (RFC
+                // 9112 section 5.2): the header loses its folded lines, and the caller still
+                // gets the status of a refusal.
                 Err(HeadError::Folded) if status != 101 => {}
                 header => _ = header?,
             },
@@ -370,14 +378,15 @@ impl<'h> Agreed<'h> {
     }
 }
 
-/// Checks the headers of a response with status 101 that other software has parsed, by the rules that the machine applies to
-/// responses (section 4.1). `connect` is the request, and `key` the `Sec-WebSocket-Key` that was sent with it.
+/// Checks the headers of a response with status 101 that other software has parsed, by the rules
+/// that the machine applies to responses (section 4.1). `connect` is the request, and `key` the
+/// `Sec-WebSocket-Key` that was sent with it.
 ///
 /// The connection then starts with [`WebSocket::<Client<_>>::open`](crate::WebSocket::open).
 ///
 /// # Errors
-/// The first rule that the headers break. (If the machine could not have sent `connect`, no subprotocol counts as
-/// offered.)
+/// The first rule that the headers break. (If the machine could not have sent `connect`, no
+/// subprotocol counts as offered.)
 pub fn check_response<'h>(
     headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
     key: &str,

@@ -1,5 +1,5 @@
-//! The errors of the opening handshake: of a head, of a request or response from the peer, and of the caller's answer or
-//! request (RFC 6455 section 4).
+//! The errors of the opening handshake: of a head, of a request or response from the peer, and of
+//! the caller's answer or request (RFC 6455 section 4).
 
 use super::head::eq_ignore_case;
 use crate::OutboxFull;
@@ -14,7 +14,8 @@ pub enum HeadError {
     ControlCharacter,
     /// A CR without a LF after it (RFC 9112 section 2.2).
     BareCr,
-    /// A LF without a CR before it. RFC 9112 section 2.2 allows a recipient to accept it; this one does not.
+    /// A LF without a CR before it. RFC 9112 section 2.2 allows a recipient to accept it; this one
+    /// does not.
     BareLf,
     /// The head is longer than [`Config::max_head`](crate::Config::max_head), or than the inbox.
     TooLong,
@@ -139,21 +140,24 @@ pub enum RequestError {
     MethodNotAllowed,
     /// The HTTP version is older than 1.1.
     HttpTooOld,
-    /// The target is neither a path nor an absolute http(s) or ws(s) URI, or holds a character that neither allows.
+    /// The target is neither a path nor an absolute http(s) or ws(s) URI, or holds a character that
+    /// neither allows.
     InvalidTarget,
     /// The request line is longer than a whole head may be.
     TargetTooLong,
     /// The request has a body, or announces one.
     Body,
-    /// A required header is absent: `Host`, `Upgrade` with the element `websocket`, `Connection` with the element
-    /// `Upgrade`, `Sec-WebSocket-Version` or `Sec-WebSocket-Key`.
+    /// A required header is absent: `Host`, `Upgrade` with the element `websocket`, `Connection`
+    /// with the element `Upgrade`, `Sec-WebSocket-Version` or `Sec-WebSocket-Key`.
     Missing(HeaderName),
-    /// More than one `Host`, `Sec-WebSocket-Key`, `Sec-WebSocket-Version` or `Origin`. A browser never sends a second
-    /// `Origin` (RFC 6454 section 7.3): with two of them, a proxy and the server could judge different ones.
+    /// More than one `Host`, `Sec-WebSocket-Key`, `Sec-WebSocket-Version` or `Origin`. A browser
+    /// never sends a second `Origin` (RFC 6454 section 7.3): with two of them, a proxy and the
+    /// server could judge different ones.
     Duplicate(HeaderName),
-    /// A value with the wrong form: a `Host` that is not a host and port, a `Sec-WebSocket-Key` that is not 16 bytes in
-    /// base64, a `Sec-WebSocket-Version` other than 13, a `Sec-WebSocket-Protocol` that is not a list of tokens, or a
-    /// `Sec-WebSocket-Extensions` outside the grammar of section 9.1.
+    /// A value with the wrong form: a `Host` that is not a host and port, a `Sec-WebSocket-Key`
+    /// that is not 16 bytes in base64, a `Sec-WebSocket-Version` other than 13, a
+    /// `Sec-WebSocket-Protocol` that is not a list of tokens, or a `Sec-WebSocket-Extensions`
+    /// outside the grammar of section 9.1.
     Invalid(HeaderName),
 }
 
@@ -209,15 +213,18 @@ pub enum ResponseError {
     InvalidStatusLine,
     /// Status 101 with an HTTP version older than 1.1.
     HttpTooOld,
-    /// A required header is absent: `Upgrade`, `Connection` with the element `Upgrade`, or `Sec-WebSocket-Accept`.
+    /// A required header is absent: `Upgrade`, `Connection` with the element `Upgrade`, or
+    /// `Sec-WebSocket-Accept`.
     Missing(HeaderName),
-    /// More than one `Upgrade`, `Sec-WebSocket-Accept`, `Sec-WebSocket-Protocol` or `Sec-WebSocket-Extensions`.
+    /// More than one `Upgrade`, `Sec-WebSocket-Accept`, `Sec-WebSocket-Protocol` or
+    /// `Sec-WebSocket-Extensions`.
     Duplicate(HeaderName),
-    /// A wrong value: an `Upgrade` other than `websocket`, a `Sec-WebSocket-Accept` that does not answer the key that
-    /// was sent, or a `Sec-WebSocket-Extensions` outside the grammar of section 9.1.
+    /// A wrong value: an `Upgrade` other than `websocket`, a `Sec-WebSocket-Accept` that does not
+    /// answer the key that was sent, or a `Sec-WebSocket-Extensions` outside the grammar of
+    /// section 9.1.
     Invalid(HeaderName),
-    /// The server selected a subprotocol (`Sec-WebSocket-Protocol`) or an extension (`Sec-WebSocket-Extensions`) that was
-    /// not offered.
+    /// The server selected a subprotocol (`Sec-WebSocket-Protocol`) or an extension
+    /// (`Sec-WebSocket-Extensions`) that was not offered.
     Unoffered(HeaderName),
 }
 
@@ -253,13 +260,15 @@ impl From<HeadError> for ResponseError {
 pub enum AnswerError {
     /// The outbox has too little capacity left.
     OutboxFull(OutboxFull),
-    /// There is no request to answer: none has arrived, or it was answered, or the connection has ended.
+    /// There is no request to answer: none has arrived, or it was answered, or the connection has
+    /// ended.
     NoRequest,
     /// `accept` for a request that does not ask for an upgrade.
     NotAnUpgrade,
     /// `accept` with the [`Accept`](crate::Accept) of another connection's request.
     OtherRequest,
-    /// A header name is not a token or belongs to the machine, or a value holds a control character.
+    /// A header name is not a token or belongs to the machine, or a value holds a control
+    /// character.
     InvalidHeader,
     /// A status below 200 or over 599.
     InvalidStatus,
@@ -298,18 +307,21 @@ pub enum ConnectError {
     OutboxFull(OutboxFull),
     /// The opening handshake was sent before, or the connection has ended.
     AlreadySent,
-    /// The URI is not `ws://` or `wss://` with a host (RFC 6455 section 3), or has a fragment or user information.
+    /// The URI is not `ws://` or `wss://` with a host (RFC 6455 section 3), or has a fragment or
+    /// user information.
     InvalidUri,
     /// The host is not a host with an optional port.
     InvalidHost,
-    /// The path is not empty and begins with neither `/` nor `?`, or it holds white space, a `#` or a character that is
-    /// not ASCII.
+    /// The path is not empty and begins with neither `/` nor `?`, or it holds white space, a `#` or
+    /// a character that is not ASCII.
     InvalidPath,
     /// A subprotocol is not a token, or is offered twice (section 4.1).
     InvalidProtocol,
-    /// The offered subprotocols, joined with a comma and a space, are longer than the 123 bytes that the machine can store.
+    /// The offered subprotocols, joined with a comma and a space, are longer than the 123 bytes
+    /// that the machine can store.
     OfferTooLong,
-    /// A header name is not a token or belongs to the machine, or a value holds a control character.
+    /// A header name is not a token or belongs to the machine, or a value holds a control
+    /// character.
     InvalidHeader,
 }
 

@@ -16,7 +16,8 @@ pub trait HeadRules {
         is_first: bool,
         config: &Config,
     ) -> Result<Step, Self::Error>;
-    /// The error for a head that breaks the rules of HTTP or is over a limit, in its first line or after it.
+    /// The error for a head that breaks the rules of HTTP or is over a limit, in its first line or
+    /// after it.
     fn head_error(error: HeadError, _is_first: bool) -> Self::Error {
         error.into()
     }
@@ -44,7 +45,8 @@ pub enum Step {
 
 /// Reads a head: finds its lines, looks at each byte once, and collects the head in the inbox.
 ///
-/// Positions count from the first byte received, which may belong to an earlier head that was replaced.
+/// Positions count from the first byte received, which may belong to an earlier head that was
+/// replaced.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader {
     /// Start of the head.
@@ -62,10 +64,12 @@ impl Reader {
         Self { head: 0, line: 0, end: 0, lines: 0 }
     }
 
-    /// Takes bytes from the front of `input` until the head is complete. Returns its outcome and how many bytes were taken,
-    /// or `None` if all input is used up. Fails at the first byte that is invalid or over a limit.
+    /// Takes bytes from the front of `input` until the head is complete. Returns its outcome and
+    /// how many bytes were taken, or `None` if all input is used up. Fails at the first byte
+    /// that is invalid or over a limit.
     ///
-    /// A line that lies whole in the input is checked there; only a line cut by the end of the input waits in the inbox.
+    /// A line that lies whole in the input is checked there; only a line cut by the end of the
+    /// input waits in the inbox.
     pub(crate) fn read<H: HeadRules, B: Buffer + ?Sized>(
         &mut self,
         input: &[u8],
@@ -121,8 +125,8 @@ impl Reader {
         Ok(outcome)
     }
 
-    /// Continues the current line: returns how many bytes of `input`, at most `capacity`, belong to it, and whether they
-    /// complete it.
+    /// Continues the current line: returns how many bytes of `input`, at most `capacity`, belong to
+    /// it, and whether they complete it.
     #[inline]
     fn advance(
         &mut self,
@@ -154,8 +158,8 @@ impl Reader {
     }
 }
 
-/// A word with 1 in each byte (SWAR). In the searches below, bit 7 of each lane marks a match. Carries spill upwards, so only
-/// the lowest marked lane is exact.
+/// A word with 1 in each byte (SWAR). In the searches below, bit 7 of each lane marks a match.
+/// Carries spill upwards, so only the lowest marked lane is exact.
 const LANES: usize = usize::from_ne_bytes([1; size_of::<usize>()]);
 
 /// How many bytes precede the first control character other than a tab.
@@ -322,7 +326,8 @@ impl HeaderSet {
     }
 }
 
-/// Parses a header line (RFC 9112 section 5): the name, the value, and where the value begins in the line.
+/// Parses a header line (RFC 9112 section 5): the name, the value, and where the value begins in
+/// the line.
 #[inline]
 pub(crate) fn parse_header(line: &[u8]) -> Result<(&[u8], &[u8], usize), HeadError> {
     match line.split_at_checked(name_len(line)) {
@@ -337,7 +342,8 @@ pub(crate) fn parse_header(line: &[u8]) -> Result<(&[u8], &[u8], usize), HeadErr
 /// How long the token at the front of a header line is.
 fn name_len(line: &[u8]) -> usize {
     let mut len = 0;
-    // Most names are letters and hyphens: skip those a word at a time, where words are long enough for that to pay.
+    // Most names are letters and hyphens: skip those a word at a time, where words are long enough for
+    // that to pay.
     if cfg!(target_pointer_width = "64") {
         for word in line.as_chunks().0 {
             let word = usize::from_le_bytes(*word);
@@ -395,7 +401,8 @@ fn trim_end(mut bytes: &[u8]) -> &[u8] {
     bytes
 }
 
-/// Splits at the first `separator`, which is in neither part; without one, the second part is empty.
+/// Splits at the first `separator`, which is in neither part; without one, the second part is
+/// empty.
 pub(crate) fn split(bytes: &[u8], separator: u8) -> (&[u8], &[u8]) {
     let at = bytes.iter().position(|&byte| byte == separator);
     match at.and_then(|at| bytes.split_at_checked(at)) {
@@ -434,8 +441,9 @@ pub(crate) fn is_token(bytes: &[u8]) -> bool {
     !bytes.is_empty() && is_all(bytes, TOKEN)
 }
 
-/// The classes of each byte, a bit for each class: token (RFC 9110 section 5.6.2), host name or IPv4 address, IPv6 address in
-/// brackets (both RFC 3986 section 3.2.2), request target, base64 (RFC 4648 section 4).
+/// The classes of each byte, a bit for each class: token (RFC 9110 section 5.6.2), host name or
+/// IPv4 address, IPv6 address in brackets (both RFC 3986 section 3.2.2), request target, base64
+/// (RFC 4648 section 4).
 const CLASSES: [u8; CLASSIFIED] = {
     let mut classes = [0; CLASSIFIED];
     let mut slots: &mut [u8] = &mut classes;
@@ -458,7 +466,8 @@ const CLASSES: [u8; CLASSIFIED] = {
     }
     classes
 };
-/// Bytes beyond ASCII have no class. The table holds them too where speed matters more than its size.
+/// Bytes beyond ASCII have no class. The table holds them too where speed matters more than its
+/// size.
 const CLASSIFIED: usize = if cfg!(target_pointer_width = "64") { 256 } else { 128 };
 const TOKEN: u8 = 1;
 const HOST: u8 = 2;
@@ -488,8 +497,9 @@ fn is_in(byte: u8, class: u8) -> bool {
     CLASSES.get(usize::from(byte)).is_some_and(|classes| classes & class != 0)
 }
 
-/// Whether `value` follows the grammar of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1): a list of tokens, each with
-/// parameters, whose values are tokens or quoted strings that are tokens once unescaped.
+/// Whether `value` follows the grammar of `Sec-WebSocket-Extensions` (RFC 6455 section 9.1): a list
+/// of tokens, each with parameters, whose values are tokens or quoted strings that are tokens once
+/// unescaped.
 pub(crate) fn are_extensions(mut value: &[u8]) -> bool {
     let mut any = false;
     loop {
@@ -529,7 +539,8 @@ fn after_token(bytes: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// The rest after a quoted token, whose opening quotation mark is not in `bytes`, and the white space behind it.
+/// The rest after a quoted token, whose opening quotation mark is not in `bytes`, and the white
+/// space behind it.
 fn after_quoted(bytes: &[u8]) -> Option<&[u8]> {
     let mut rest = bytes;
     loop {
@@ -549,7 +560,8 @@ pub(crate) fn http_version(bytes: &[u8]) -> Option<u8> {
     }
 }
 
-/// Parses `host[:port]` (RFC 3986 section 3.2.2): the length of the host, and the port if one is given.
+/// Parses `host[:port]` (RFC 3986 section 3.2.2): the length of the host, and the port if one is
+/// given.
 pub(crate) fn host_and_port(authority: &[u8]) -> Option<(usize, Option<u16>)> {
     // A colon inside brackets belongs to an IPv6 address.
     let (len, rest) = match authority {
@@ -584,7 +596,8 @@ pub(crate) fn parse_decimal(digits: &[u8]) -> Option<u16> {
     Some(number)
 }
 
-/// Writes a number in decimal at the end of `digits`, and returns that part. (`core::fmt` takes more flash.)
+/// Writes a number in decimal at the end of `digits`, and returns that part. (`core::fmt` takes
+/// more flash.)
 pub(crate) fn write_decimal(mut number: usize, digits: &mut [u8; 20]) -> &[u8] {
     let mut start = digits.len();
     for digit in digits.iter_mut().rev() {

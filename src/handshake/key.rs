@@ -1,4 +1,5 @@
-//! `Sec-WebSocket-Key` and `Sec-WebSocket-Accept`, the value that answers it (RFC 6455 sections 4.1 and 4.2.2).
+//! `Sec-WebSocket-Key` and `Sec-WebSocket-Accept`, the value that answers it (RFC 6455 sections 4.1
+//! and 4.2.2).
 
 use super::sha1::sha1;
 use base64ct::{Base64Unpadded, Encoding};
@@ -31,7 +32,8 @@ pub(crate) fn accept_value(key: &KeyValue) -> [u8; 28] {
     value
 }
 
-/// Base64 (RFC 4648 section 4) without padding. The caller puts `=` over the characters that only zeros went into.
+/// Base64 (RFC 4648 section 4) without padding. The caller puts `=` over the characters that only
+/// zeros went into.
 // Outlined, with constant lengths, for code size: benches/README.md, "Outlined functions".
 #[inline(never)]
 fn base64(bytes: &[u8; 21]) -> [u8; 28] {

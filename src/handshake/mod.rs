@@ -1,9 +1,10 @@
 //! The opening handshake (RFC 6455 section 4): HTTP heads, the accept value, negotiation.
 //!
-//! The machine reads and writes HTTP/1.1 heads itself. If other software does that, [`check_request`] and [`check_response`]
-//! apply the same rules to the headers that it has parsed, and the connection starts with
-//! [`WebSocket::<Server>::open`](crate::WebSocket::open). HTTP/2 and HTTP/3 have other handshakes (RFC 8441, RFC 9220); their
-//! connections start there too. A program that starts all its connections there saves the code for heads with
+//! The machine reads and writes HTTP/1.1 heads itself. If other software does that,
+//! [`check_request`] and [`check_response`] apply the same rules to the headers that it has parsed,
+//! and the connection starts with [`WebSocket::<Server>::open`](crate::WebSocket::open). HTTP/2 and
+//! HTTP/3 have other handshakes (RFC 8441, RFC 9220); their connections start there too. A program
+//! that starts all its connections there saves the code for heads with
 //! [`Established`](crate::Established).
 //!
 //! The handshake is a state machine of its own. It ends in a receiver and a sender:
@@ -66,8 +67,8 @@ impl<'o> Open<'o> {
         self.protocol
     }
 
-    /// The value of the first header with this name in the peer's head: for a client the response, for a server the request.
-    /// Names are compared without case.
+    /// The value of the first header with this name in the peer's head: for a client the response,
+    /// for a server the request. Names are compared without case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'o [u8]> {
         self.head.values(name).next()
@@ -114,11 +115,12 @@ pub enum Outcome {
     Refused(u16),
 }
 
-/// The opening handshake of a connection, with the rules for the peer's head. The module's table shows the transitions.
+/// The opening handshake of a connection, with the rules for the peer's head. The module's table
+/// shows the transitions.
 #[derive(Clone, Debug)]
 pub(crate) enum Handshake<H> {
-    /// A client has not called `connect`, or a server has not answered a request; no input is taken. A server's `key` is the
-    /// request's; `None` if the request asks for no upgrade.
+    /// A client has not called `connect`, or a server has not answered a request; no input is
+    /// taken. A server's `key` is the request's; `None` if the request asks for no upgrade.
     AwaitsCaller { key: Option<KeyValue> },
     /// The peer's head is being read.
     Head { reader: Reader, rules: H },
@@ -129,8 +131,8 @@ impl<H: HeadRules> Handshake<H> {
         Self::Head { reader: Reader::new(), rules }
     }
 
-    /// Takes bytes from the front of `input` until the head is complete: its outcome, and how many bytes were taken. After a
-    /// request, the handshake awaits the caller.
+    /// Takes bytes from the front of `input` until the head is complete: its outcome, and how many
+    /// bytes were taken. After a request, the handshake awaits the caller.
     pub(crate) fn read<B: Buffer + ?Sized>(
         &mut self,
         input: &[u8],
@@ -146,7 +148,8 @@ impl<H: HeadRules> Handshake<H> {
     }
 }
 
-/// Appends a complete head and body, or nothing: the lines in `front`, the caller's headers, the empty line, the body.
+/// Appends a complete head and body, or nothing: the lines in `front`, the caller's headers, the
+/// empty line, the body.
 fn append<B: Buffer + ?Sized>(
     front: &[&[u8]],
     headers: Headers<'_>,
@@ -178,8 +181,8 @@ fn append<B: Buffer + ?Sized>(
     Ok(())
 }
 
-/// Whether the caller may add these headers: names are tokens, but neither the machine's own nor `reserved`; values hold no
-/// control characters, above all no CR and LF.
+/// Whether the caller may add these headers: names are tokens, but neither the machine's own nor
+/// `reserved`; values hold no control characters, above all no CR and LF.
 fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
     const OWN: &[&str] = &["Connection", "Upgrade", "Content-Length", "Transfer-Encoding"];
     headers.iter().all(|(name, value)| {
@@ -195,7 +198,8 @@ fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
     })
 }
 
-/// A header's value from other software, without the white space around it, if it could have been in a head.
+/// A header's value from other software, without the white space around it, if it could have been
+/// in a head.
 fn checked_value(value: &[u8]) -> Result<&[u8], HeadError> {
     if head::is_text(value) { Ok(head::trim(value)) } else { Err(HeadError::ControlCharacter) }
 }

@@ -1,4 +1,5 @@
-//! The server's side of the opening handshake (RFC 6455 section 4.2): requests, acceptance, refusal.
+//! The server's side of the opening handshake (RFC 6455 section 4.2): requests, acceptance,
+//! refusal.
 
 use super::head::{self, Head, HeadRules, HeaderSet, Step};
 use super::{
@@ -11,11 +12,12 @@ use core::{fmt, mem};
 /// A client's request to open a WebSocket, borrowed from the inbox; with
 /// [`Config::plain_requests`](crate::Config::plain_requests) any GET request.
 ///
-/// The machine has checked its form (RFC 6455 section 4.2.1). The application decides whether it serves this host, path and
-/// origin: "If the server does not wish to accept this connection, it MUST return an appropriate HTTP error code".
+/// The machine has checked its form (RFC 6455 section 4.2.1). The application decides whether it
+/// serves this host, path and origin: "If the server does not wish to accept this connection, it
+/// MUST return an appropriate HTTP error code".
 ///
-/// `Debug` and `defmt::Format` show no query, and only the values of headers that hold no secrets. `Display` shows host and
-/// target with the query.
+/// `Debug` and `defmt::Format` show no query, and only the values of headers that hold no secrets.
+/// `Display` shows host and target with the query.
 #[doc(alias = "upgrade")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
@@ -24,7 +26,8 @@ pub struct Request<'r> {
     key: RequestKey,
 }
 
-/// Where the value of `Sec-WebSocket-Key` begins in the head; `None` in a request that asks for no upgrade.
+/// Where the value of `Sec-WebSocket-Key` begins in the head; `None` in a request that asks for no
+/// upgrade.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct RequestKey(Option<u16>);
@@ -56,8 +59,8 @@ impl<'r> Request<'r> {
         self.split_target().1
     }
 
-    /// The requested host, with its port if one is given: from `Host`, or from a target in absolute form, which overrides
-    /// it (RFC 9112 section 3.2.2).
+    /// The requested host, with its port if one is given: from `Host`, or from a target in absolute
+    /// form, which overrides it (RFC 9112 section 3.2.2).
     #[must_use]
     pub fn host(&self) -> &'r str {
         match self.split_target().0 {
@@ -66,8 +69,8 @@ impl<'r> Request<'r> {
         }
     }
 
-    /// The value of `Origin`, of which there is at most one: the web page that a browser asks for (section 10.2); `None`
-    /// without the header.
+    /// The value of `Origin`, of which there is at most one: the web page that a browser asks for
+    /// (section 10.2); `None` without the header.
     ///
     /// A value that is not UTF-8 reads as `""`, which equals no origin.
     #[must_use]
@@ -75,7 +78,8 @@ impl<'r> Request<'r> {
         self.header("Origin").map(|origin| core::str::from_utf8(origin).unwrap_or_default())
     }
 
-    /// The value of the first header with this name, without the white space around it. Names are compared without case.
+    /// The value of the first header with this name, without the white space around it. Names are
+    /// compared without case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&'r [u8]> {
         self.head.values(name).next()
@@ -93,7 +97,8 @@ impl<'r> Request<'r> {
         self.head.values("Sec-WebSocket-Protocol").flat_map(head::list).filter_map(head::token)
     }
 
-    /// The extensions that the client offers, each with its parameters: `permessage-deflate; client_max_window_bits`.
+    /// The extensions that the client offers, each with its parameters: `permessage-deflate;
+    /// client_max_window_bits`.
     #[doc(alias = "Sec-WebSocket-Extensions")]
     pub fn extensions(&self) -> impl Iterator<Item = &'r str> {
         let values = self.head.values("Sec-WebSocket-Extensions");
@@ -101,14 +106,16 @@ impl<'r> Request<'r> {
     }
 
     /// Returns the acceptance of this request, without a subprotocol. It borrows nothing, and
-    /// [`WebSocket::accept`](crate::WebSocket::accept) of the same connection takes it, now or later.
+    /// [`WebSocket::accept`](crate::WebSocket::accept) of the same connection takes it, now or
+    /// later.
     pub fn accept(&self) -> Accept<'static> {
         Accept::new(self.key.value(self.head.bytes()).unwrap_or_default())
     }
 
-    /// Returns the acceptance of this request with the first of `preferred` that the client offers too; `None` if it
-    /// offers none of them. ("If the server does not wish to agree to one of the suggested subprotocols, it MUST NOT
-    /// send back a |Sec-WebSocket-Protocol| header": then [`accept`](Self::accept), or reject.)
+    /// Returns the acceptance of this request with the first of `preferred` that the client offers
+    /// too; `None` if it offers none of them. ("If the server does not wish to agree to one of
+    /// the suggested subprotocols, it MUST NOT send back a |Sec-WebSocket-Protocol| header":
+    /// then [`accept`](Self::accept), or reject.)
     #[doc(alias = "subprotocol")]
     #[must_use]
     pub fn select<'p>(&self, preferred: &[&'p str]) -> Option<Accept<'p>> {
@@ -158,8 +165,9 @@ fn split_absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// A decision to accept a request. It is `Copy` and borrows only the caller's data, so it can be made at any time before
-/// [`WebSocket::accept`](crate::WebSocket::accept), and used again after the outbox was full.
+/// A decision to accept a request. It is `Copy` and borrows only the caller's data, so it can be
+/// made at any time before [`WebSocket::accept`](crate::WebSocket::accept), and used again after
+/// the outbox was full.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "a request is accepted by WebSocket::accept"]
 pub struct Accept<'a> {
@@ -243,8 +251,9 @@ pub struct Reject<'a> {
 impl<'a> Reject<'a> {
     /// A response with this status, from 200 to 599, and an empty body.
     ///
-    /// The machine adds `Connection: close` and, except with 204 and 304, `Content-Length`; with 405 `Allow: GET`, and with
-    /// 426 `Upgrade: websocket` and `Sec-WebSocket-Version: 13` (section 4.4).
+    /// The machine adds `Connection: close` and, except with 204 and 304, `Content-Length`; with
+    /// 405 `Allow: GET`, and with 426 `Upgrade: websocket` and `Sec-WebSocket-Version: 13`
+    /// (section 4.4).
     pub const fn status(status: u16) -> Self {
         Self { status, headers: &[], body: &[] }
     }
@@ -312,7 +321,8 @@ impl fmt::Debug for Reject<'_> {
     }
 }
 
-/// The usual statuses with their reason phrases. Others have an empty phrase, which RFC 9112 section 4 allows.
+/// The usual statuses with their reason phrases. Others have an empty phrase, which RFC 9112
+/// section 4 allows.
 const STATUSES: &[u8] = b"200 OK,301 Moved Permanently,302 Found,303 See Other,307 Temporary Redirect,\
     308 Permanent Redirect,400 Bad Request,401 Unauthorized,403 Forbidden,404 Not Found,405 Method Not Allowed,\
     414 URI Too Long,426 Upgrade Required,429 Too Many Requests,431 Request Header Fields Too Large,\
@@ -466,17 +476,19 @@ fn is_zero(value: &[u8]) -> bool {
     !value.is_empty() && head::parse_decimal(value) == Some(0)
 }
 
-/// Whether `value` is 16 bytes in base64: 22 characters of the alphabet and `==`. The trailing bits are ignored, as in the
-/// example of section 4.1 (erratum 3150).
+/// Whether `value` is 16 bytes in base64: 22 characters of the alphabet and `==`. The trailing bits
+/// are ignored, as in the example of section 4.1 (erratum 3150).
 fn is_key(value: &[u8]) -> bool {
     value.len() == 24 && value.strip_suffix(b"==").is_some_and(|digits| head::is_all(digits, head::BASE64))
 }
 
-/// Checks the headers of a GET request that other software has parsed by the rules that the machine applies to requests
-/// (section 4.2.1). The result's [`Accept::value`] is the value of `Sec-WebSocket-Accept`.
+/// Checks the headers of a GET request that other software has parsed by the rules that the machine
+/// applies to requests (section 4.2.1). The result's [`Accept::value`] is the value of
+/// `Sec-WebSocket-Accept`.
 ///
-/// The caller checks method, version and target, and writes the response: status 101 with `Upgrade: websocket` and
-/// `Connection: Upgrade`. The connection then starts with [`WebSocket::<Server>::open`](crate::WebSocket::open).
+/// The caller checks method, version and target, and writes the response: status 101 with `Upgrade:
+/// websocket` and `Connection: Upgrade`. The connection then starts with
+/// [`WebSocket::<Server>::open`](crate::WebSocket::open).
 ///
 /// # Errors
 /// The first rule that the headers break; [`RequestError::status`] is the status for the response.

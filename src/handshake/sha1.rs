@@ -1,7 +1,8 @@
 //! SHA-1 (RFC 3174) of a key followed by the GUID (RFC 6455 section 4.2.2).
 //!
-//! The features choose one of three implementations: the processor's instructions (`simd`), `sha1_smol`, or a compact one
-//! for firmware. The handshake needs no security from SHA-1 (section 10.8).
+//! The features choose one of three implementations: the processor's instructions (`simd`),
+//! `sha1_smol`, or a compact one for firmware. The handshake needs no security from SHA-1 (section
+//! 10.8).
 
 #[cfg(not(any(feature = "sha1_smol", feature = "simd")))]
 pub(super) use with_compact as sha1;
@@ -33,7 +34,8 @@ pub(super) fn with_compact(key: &[u8; 24]) -> [u8; 20] {
 /// Pads the message to two blocks and hashes them with `compress` (RFC 3174 sections 4 and 6.1).
 #[cfg(any(test, feature = "simd", not(feature = "sha1_smol")))]
 fn hash(key: &[u8; 24], compress: impl Fn(&mut [u32; 5], &[[u8; 64]])) -> [u8; 20] {
-    /// The two blocks without the key: the GUID, the bit that ends it, and the length of key and GUID in bits.
+    /// The two blocks without the key: the GUID, the bit that ends it, and the length of key and
+    /// GUID in bits.
     const BLOCKS: [[u8; 64]; 2] = {
         let mut blocks = [[0; 64]; 2];
         let (guid, end) = blocks.as_flattened_mut().split_at_mut(24).1.split_at_mut(GUID.len());
