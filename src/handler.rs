@@ -1,4 +1,4 @@
-//! Callbacks: a [`Handler`] has a method for each event, and replies through a [`Sender`].
+//! Callbacks: a [`Handler`] has a method for each event, and replies through a [`Responder`].
 
 use crate::data::{ControlPayload, Fragment, Message, Piece};
 use crate::event::{Close, Error, Event};
@@ -14,12 +14,12 @@ use core::fmt;
 /// `&mut H` and `&mut dyn Handler` are handlers too, and so is `()`, which ignores every event.
 ///
 /// ```
-/// use sansocket::{Handler, Message, Sender};
+/// use sansocket::{Handler, Message, Responder};
 ///
 /// struct Echo;
 ///
 /// impl Handler for Echo {
-///     fn on_message(&mut self, message: Message<'_>, sender: &mut Sender<'_>) {
+///     fn on_message(&mut self, message: Message<'_>, sender: &mut Responder<'_>) {
 ///         if let Err(error) = sender.send(message) {
 ///             eprintln!("{error}");
 ///         }
@@ -34,22 +34,22 @@ use core::fmt;
 pub trait Handler {
     /// Server: a client sent a request.
     ///
-    /// If no handler accepts, rejects or [defers](Sender::defer) it,
+    /// If no handler accepts, rejects or [defers](Responder::defer) it,
     /// [`dispatch`](WebSocket::dispatch) answers it:
     /// - with status 500 if a handler tried to answer it and failed;
     /// - with status 426 if it is not an upgrade;
     /// - else it is accepted, without a subprotocol.
-    fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {}
+    fn on_request(&mut self, request: Request<'_>, sender: &mut Responder<'_>) {}
     /// The opening handshake is complete: messages can be sent.
-    fn on_open(&mut self, open: Open<'_>, sender: &mut Sender<'_>) {}
+    fn on_open(&mut self, open: Open<'_>, sender: &mut Responder<'_>) {}
     /// A whole message was received.
-    fn on_message(&mut self, message: Message<'_>, sender: &mut Sender<'_>) {}
+    fn on_message(&mut self, message: Message<'_>, sender: &mut Responder<'_>) {}
     /// A part of a message was received, with [`Delivery::Pieces`](crate::Delivery::Pieces).
-    fn on_piece(&mut self, piece: &Piece<'_>, sender: &mut Sender<'_>) {}
+    fn on_piece(&mut self, piece: &Piece<'_>, sender: &mut Responder<'_>) {}
     /// A Ping was received. Its Pong is already pending.
-    fn on_ping(&mut self, payload: &ControlPayload, sender: &mut Sender<'_>) {}
+    fn on_ping(&mut self, payload: &ControlPayload, sender: &mut Responder<'_>) {}
     /// A Pong was received.
-    fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Sender<'_>) {}
+    fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Responder<'_>) {}
     /// Client: the server refused the opening handshake. `on_error` is next.
     fn on_refused(&mut self, response: Response<'_>) {}
     /// The connection failed. `on_close` is next.
@@ -59,7 +59,7 @@ pub trait Handler {
 }
 
 /// Sends from within a [`Handler`]: the connection and its outbox, without their types.
-pub struct Sender<'s> {
+pub struct Responder<'s> {
     machine: &'s mut dyn Machine,
     answer: Answer,
 }
@@ -74,13 +74,13 @@ enum Answer {
     Deferred,
 }
 
-impl fmt::Debug for Sender<'_> {
+impl fmt::Debug for Responder<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("state", &self.state()).finish_non_exhaustive()
+        f.debug_struct("Responder").field("state", &self.state()).finish_non_exhaustive()
     }
 }
 
-impl Sender<'_> {
+impl Responder<'_> {
     /// [`WebSocket::send`].
     ///
     /// # Errors
@@ -192,7 +192,7 @@ impl<R: Role> WebSocket<R> {
         }
         let Some(event) = self.receive(input, inbox) else { return Ok(false) };
         let mut connection = Connection { ws: self, outbox };
-        let mut sender = Sender { machine: &mut connection, answer: Answer::Untried };
+        let mut sender = Responder { machine: &mut connection, answer: Answer::Untried };
         match event {
             Event::Request(request) => {
                 handler.on_request(request, &mut sender);
@@ -217,7 +217,7 @@ impl<R: Role> WebSocket<R> {
     }
 }
 
-/// A connection and its outbox behind a `dyn`, so that a [`Sender`] has no type parameters.
+/// A connection and its outbox behind a `dyn`, so that a [`Responder`] has no type parameters.
 trait Machine {
     fn send(&mut self, message: Message<'_>) -> Result<(), SendError>;
     fn send_piece(&mut self, fragment: Fragment<'_>) -> Result<(), SendError>;
@@ -269,22 +269,22 @@ impl Handler for () {}
 macro_rules! forward {
     ([$($generics:tt)+] $type:ty, $self:ident => $($handler:expr),+) => {
         impl<$($generics)+> Handler for $type {
-            fn on_request(&mut $self, request: Request<'_>, sender: &mut Sender<'_>) {
+            fn on_request(&mut $self, request: Request<'_>, sender: &mut Responder<'_>) {
                 $($handler.on_request(request, sender);)+
             }
-            fn on_open(&mut $self, open: Open<'_>, sender: &mut Sender<'_>) {
+            fn on_open(&mut $self, open: Open<'_>, sender: &mut Responder<'_>) {
                 $($handler.on_open(open, sender);)+
             }
-            fn on_message(&mut $self, message: Message<'_>, sender: &mut Sender<'_>) {
+            fn on_message(&mut $self, message: Message<'_>, sender: &mut Responder<'_>) {
                 $($handler.on_message(message, sender);)+
             }
-            fn on_piece(&mut $self, piece: &Piece<'_>, sender: &mut Sender<'_>) {
+            fn on_piece(&mut $self, piece: &Piece<'_>, sender: &mut Responder<'_>) {
                 $($handler.on_piece(piece, sender);)+
             }
-            fn on_ping(&mut $self, payload: &ControlPayload, sender: &mut Sender<'_>) {
+            fn on_ping(&mut $self, payload: &ControlPayload, sender: &mut Responder<'_>) {
                 $($handler.on_ping(payload, sender);)+
             }
-            fn on_pong(&mut $self, payload: &ControlPayload, sender: &mut Sender<'_>) {
+            fn on_pong(&mut $self, payload: &ControlPayload, sender: &mut Responder<'_>) {
                 $($handler.on_pong(payload, sender);)+
             }
             fn on_refused(&mut $self, response: Response<'_>) {

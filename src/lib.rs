@@ -300,7 +300,7 @@ pub use data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Piece
 pub use error::{OutboxFull, ProtocolError, SendError};
 pub use event::{Close, Error, Event, Ready, State};
 pub use frame::CloseCode;
-pub use handler::{Handler, Sender};
+pub use handler::{Handler, Responder};
 pub use handshake::{Accept, Connect, Open, Reject, Request, Response};
 pub use handshake::{AnswerError, ConnectError, HeadError, RequestError, ResponseError};
 pub use role::{Client, Established, Role, Server};

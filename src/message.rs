@@ -24,7 +24,7 @@ pub(crate) struct Incoming {
 /// A part of a data frame's payload: what one slice of the input holds of it. It is empty only at
 /// the end of a frame.
 #[derive(Debug)]
-pub(crate) struct Part<'i> {
+pub(crate) struct PayloadPart<'i> {
     /// Still masked.
     pub(crate) payload: &'i mut [u8],
     /// The masking key, rotated to the first byte; `None` if the peer does not mask.
@@ -46,7 +46,7 @@ impl Incoming {
     /// is validated by `WebSocket::deliver`, which makes the `&str`.
     pub(crate) fn take<B: Buffer + ?Sized>(
         &mut self,
-        Part { payload, key, last }: Part<'_>,
+        PayloadPart { payload, key, last }: PayloadPart<'_>,
         delivery: Delivery,
         start: &mut usize,
         inbox: &mut B,

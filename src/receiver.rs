@@ -20,7 +20,7 @@ use crate::event::{Error, Found};
 use crate::frame::mask::{self, Mask};
 use crate::frame::{self, HeaderDecoder, Opcode};
 use crate::handshake::{Outcome, SelectedRange};
-use crate::message::{Incoming, Part};
+use crate::message::{Incoming, PayloadPart};
 use crate::{Buffer, Config, Delivery, ProtocolError};
 use core::ops::Range;
 
@@ -267,7 +267,7 @@ impl Receiver {
                     let found = match &mut self.message {
                         Some(message) if !frame.opcode.is_control() => {
                             let last = done && frame.fin;
-                            let part = Part { payload, key, last };
+                            let part = PayloadPart { payload, key, last };
                             let data = message.take(part, rules.config.delivery, &mut at.start, inbox)?;
                             if last {
                                 self.message = None;

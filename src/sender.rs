@@ -4,14 +4,18 @@
 //! | state | entered by | left by |
 //! |---|---|---|
 //! | `Connecting` | a new connection | the end of the handshake |
-//! | `Open` | the handshake; the last frame of a message | `send_piece`, `send_header`, any end |
-//! | `Fragmented` | a fragment that is not the last | the last fragment, any end |
-//! | `Payload` | `send_header` | `payload_sent` of all of it, to the state in `then` |
-//! | `LastPending` | the peer's Close frame, an error that the peer is informed of | `transmit` |
-//! | `Ended` | `close`, `transmit` of what was pending, any other end | never |
+//! | `Open` | the handshake; the last fragment of a message | the first fragment; any end |
+//! | `Fragmented` | a fragment that is not the last | the last fragment; any end |
+//! | `ClosePending` | the peer's Close frame; a protocol error | `transmit`; the end of the stream, the closing timeout |
+//! | `RefusalPending` | a bad request | the same |
+//! | `Ended` | `close`; `transmit` of the last frame or response; any other end | never |
 //!
 //! No data frame can follow a Close frame: a Close frame is sent or queued only by leaving `Open`
 //! and `Fragmented`, nothing leads back to them, and a data frame begins only there.
+//!
+//! A payload that the caller sends itself (`send_header`) and a pending Pong are beside the state.
+//! The payload must be finished in any state, a Close frame waits for it; and the end of the
+//! connection removes the Pong.
 
 use crate::data::{ControlPayload, Fragment, Kind};
 use crate::frame::{self, Header, MAX_CONTROL, Mask, Opcode};
@@ -27,9 +31,9 @@ pub(crate) struct Sender<R> {
     /// last. Until it is 0, nothing else may be sent.
     payload: u64,
     /// The payload of a pending Pong. "If an endpoint receives a Ping frame and has not yet sent
-    /// Pong frame(s) in response to previous Ping frame(s), the endpoint MAY elect to send a
-    /// Pong frame for only the most recently processed Ping frame" (section 5.5.3): a new one
-    /// replaces it, and the end of the connection removes it.
+    /// Pong frame(s) in response to previous Ping frame(s), the endpoint MAY elect to send a Pong
+    /// frame for only the most recently processed Ping frame" (section 5.5.3): a new one replaces
+    /// it.
     pong: Option<ControlPayload>,
 }
 
@@ -53,7 +57,11 @@ enum State {
 /// All but the role.
 impl<R> fmt::Debug for Sender<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Sender").field("state", &self.state).field("pong", &self.pong).finish_non_exhaustive()
+        f.debug_struct("Sender")
+            .field("state", &self.state)
+            .field("payload", &self.payload)
+            .field("pong", &self.pong)
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,7 +5,7 @@ mod common;
 use common::*;
 use sansocket::{
     AnswerError, Close, Config, Connect, ControlPayload, Delivery, Error, Handler, Message, Open, OutboxFull,
-    Part, Piece, Reject, Request, Response, Sender, Server, WebSocket,
+    Part, Piece, Reject, Request, Responder, Response, Server, WebSocket,
 };
 
 /// Logs every call.
@@ -13,23 +13,23 @@ use sansocket::{
 struct Log(Vec<String>);
 
 impl Handler for Log {
-    fn on_request(&mut self, request: Request<'_>, _: &mut Sender<'_>) {
+    fn on_request(&mut self, request: Request<'_>, _: &mut Responder<'_>) {
         self.0.push(format!("request {}", request.target()));
     }
-    fn on_open(&mut self, open: Open<'_>, _: &mut Sender<'_>) {
+    fn on_open(&mut self, open: Open<'_>, _: &mut Responder<'_>) {
         self.0.push(format!("open {:?}", open.protocol()));
     }
-    fn on_message(&mut self, message: Message<'_>, _: &mut Sender<'_>) {
+    fn on_message(&mut self, message: Message<'_>, _: &mut Responder<'_>) {
         self.0.push(format!("message {message:?}"));
     }
-    fn on_piece(&mut self, piece: &Piece<'_>, _: &mut Sender<'_>) {
+    fn on_piece(&mut self, piece: &Piece<'_>, _: &mut Responder<'_>) {
         let Part::Text { text, .. } = &piece.part else { panic!() };
         self.0.push(format!("piece {text} {} {}", piece.first, piece.last));
     }
-    fn on_ping(&mut self, payload: &ControlPayload, _: &mut Sender<'_>) {
+    fn on_ping(&mut self, payload: &ControlPayload, _: &mut Responder<'_>) {
         self.0.push(format!("ping {}", payload.len()));
     }
-    fn on_pong(&mut self, payload: &ControlPayload, _: &mut Sender<'_>) {
+    fn on_pong(&mut self, payload: &ControlPayload, _: &mut Responder<'_>) {
         self.0.push(format!("pong {}", payload.len()));
     }
     fn on_refused(&mut self, response: Response<'_>) {
@@ -46,10 +46,10 @@ impl Handler for Log {
 struct Echo;
 
 impl Handler for Echo {
-    fn on_message(&mut self, message: Message<'_>, sender: &mut Sender<'_>) {
+    fn on_message(&mut self, message: Message<'_>, sender: &mut Responder<'_>) {
         sender.send(message).unwrap();
     }
-    fn on_piece(&mut self, piece: &Piece<'_>, sender: &mut Sender<'_>) {
+    fn on_piece(&mut self, piece: &Piece<'_>, sender: &mut Responder<'_>) {
         sender.send_piece(piece).unwrap();
     }
 }
@@ -106,7 +106,7 @@ fn pieces_and_errors_are_dispatched() {
 fn a_handler_can_select_reject_and_defer() {
     struct Choosing;
     impl Handler for Choosing {
-        fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {
+        fn on_request(&mut self, request: Request<'_>, sender: &mut Responder<'_>) {
             match request.target() {
                 "/later" => sender.defer(),
                 "/no" => sender.reject(Reject::status(403)).unwrap(),
@@ -161,7 +161,7 @@ fn no_event_is_consumed_while_the_outbox_is_full() {
 fn a_client_connection_can_be_dispatched() {
     struct Hello;
     impl Handler for Hello {
-        fn on_open(&mut self, _: Open<'_>, sender: &mut Sender<'_>) {
+        fn on_open(&mut self, _: Open<'_>, sender: &mut Responder<'_>) {
             sender.ping(b"p").unwrap();
             sender.send("hello").unwrap();
             sender.close(sansocket::CloseCode::NORMAL, "bye").unwrap();
@@ -185,7 +185,7 @@ fn a_client_connection_can_be_dispatched() {
 fn a_failed_answer_does_not_accept_the_request() {
     struct Refusing(&'static [(&'static str, &'static str)], &'static [u8]);
     impl Handler for Refusing {
-        fn on_request(&mut self, _: Request<'_>, sender: &mut Sender<'_>) {
+        fn on_request(&mut self, _: Request<'_>, sender: &mut Responder<'_>) {
             assert_eq!(sender.state(), sansocket::State::Connecting);
             let refused = sender.reject(Reject::status(403).headers(self.0).body(self.1));
             assert!(refused.is_err());
@@ -206,7 +206,7 @@ fn a_failed_answer_does_not_accept_the_request() {
 fn a_deferred_request_needs_no_outbox_capacity() {
     struct Later;
     impl Handler for Later {
-        fn on_request(&mut self, _: Request<'_>, sender: &mut Sender<'_>) {
+        fn on_request(&mut self, _: Request<'_>, sender: &mut Responder<'_>) {
             sender.defer();
         }
     }
@@ -235,12 +235,12 @@ fn a_refused_response_is_dispatched() {
 fn a_second_answer_in_a_handler_changes_nothing() {
     struct Twice;
     impl Handler for Twice {
-        fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {
+        fn on_request(&mut self, request: Request<'_>, sender: &mut Responder<'_>) {
             sender.accept(request.accept()).unwrap();
             assert_eq!(sender.accept(request.accept()), Err(AnswerError::NoRequest));
             assert_eq!(sender.state(), sansocket::State::Open);
         }
-        fn on_open(&mut self, _: Open<'_>, sender: &mut Sender<'_>) {
+        fn on_open(&mut self, _: Open<'_>, sender: &mut Responder<'_>) {
             sender.close_without_code().unwrap();
         }
     }

@@ -6,7 +6,7 @@
 
 use sansocket::{
     Close, CloseCode, Config, Connect, ControlPayload, Delivery, Error, Event, Handler, Message, Open, Piece,
-    Reject, Request, Response, Sender, Server, Slice, State, WebSocket,
+    Reject, Request, Response, Responder, Server, Slice, State, WebSocket,
 };
 use sansocket_fuzz::heads::{self, CLIENT_KEY};
 use sansocket_fuzz::{Checked, Choices, FIXED, Peer, Record, Side, TestClient, inbox, rng};
@@ -192,22 +192,22 @@ impl Case<'_> {
 struct Recorder<'r>(&'r mut Record);
 
 impl Handler for Recorder<'_> {
-    fn on_request(&mut self, request: Request<'_>, _: &mut Sender<'_>) {
+    fn on_request(&mut self, request: Request<'_>, _: &mut Responder<'_>) {
         self.0.push(&Event::Request(request));
     }
-    fn on_open(&mut self, open: Open<'_>, _: &mut Sender<'_>) {
+    fn on_open(&mut self, open: Open<'_>, _: &mut Responder<'_>) {
         self.0.push(&Event::Open(open));
     }
-    fn on_message(&mut self, message: Message<'_>, _: &mut Sender<'_>) {
+    fn on_message(&mut self, message: Message<'_>, _: &mut Responder<'_>) {
         self.0.push(&Event::Message(message));
     }
-    fn on_piece(&mut self, piece: &Piece<'_>, _: &mut Sender<'_>) {
+    fn on_piece(&mut self, piece: &Piece<'_>, _: &mut Responder<'_>) {
         self.0.push_piece(piece);
     }
-    fn on_ping(&mut self, payload: &ControlPayload, _: &mut Sender<'_>) {
+    fn on_ping(&mut self, payload: &ControlPayload, _: &mut Responder<'_>) {
         self.0.push(&Event::Ping(payload.clone()));
     }
-    fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Sender<'_>) {
+    fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Responder<'_>) {
         assert_ne!(sender.state(), State::Connecting);
         self.0.push(&Event::Pong(payload.clone()));
     }
@@ -226,19 +226,19 @@ impl Handler for Recorder<'_> {
 struct Replies(u8);
 
 impl Handler for Replies {
-    fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {
+    fn on_request(&mut self, request: Request<'_>, sender: &mut Responder<'_>) {
         if request.is_upgrade() && self.0 & 2 == 0 {
             sender.accept(request.select(&["chat"]).unwrap_or(request.accept())).unwrap();
         } else {
             sender.reject(REJECT).unwrap();
         }
     }
-    fn on_message(&mut self, message: Message<'_>, sender: &mut Sender<'_>) {
+    fn on_message(&mut self, message: Message<'_>, sender: &mut Responder<'_>) {
         if self.0 & 1 != 0 {
             _ = sender.send(message);
         }
     }
-    fn on_pong(&mut self, _: &ControlPayload, sender: &mut Sender<'_>) {
+    fn on_pong(&mut self, _: &ControlPayload, sender: &mut Responder<'_>) {
         match self.0 & 0x60 {
             0x20 => _ = sender.close(CLOSE.0, CLOSE.1),
             0x40 => _ = sender.close_without_code(),

@@ -10,7 +10,7 @@ use sansocket::frame::{self, Masking};
 use sansocket::handshake::{check_request, check_response};
 use sansocket::{
     Buffer, Client, CloseCode, Config, Connect, Delivery, Event, FixedInbox, Fragment, Handler, Kind,
-    Message, Part, Reject, Request, Role, Sender, Server, Slice, WebSocket,
+    Message, Part, Reject, Request, Role, Responder, Server, Slice, WebSocket,
 };
 
 type Headers<'h> = &'h [(&'h str, &'h str)];
@@ -176,10 +176,10 @@ fn drive<R: Role>(
 struct Echo;
 
 impl Handler for Echo {
-    fn on_request(&mut self, request: Request<'_>, sender: &mut Sender<'_>) {
+    fn on_request(&mut self, request: Request<'_>, sender: &mut Responder<'_>) {
         let _ = black_box(sender.accept(request.accept()));
     }
-    fn on_message(&mut self, message: Message<'_>, sender: &mut Sender<'_>) {
+    fn on_message(&mut self, message: Message<'_>, sender: &mut Responder<'_>) {
         let _ = black_box(sender.send(message));
     }
 }
