@@ -455,7 +455,7 @@ impl<R: Role> WebSocket<R> {
     }
 
     /// Every event but a message.
-    // Each arm says `Some`: benches/README.md, "Events on the stack".
+    // Each arm says `Some`: benches/README.md, "Outlined functions".
     fn other_event<'e, B: Buffer + ?Sized>(&mut self, found: Found, inbox: &'e B) -> Option<Event<'e>> {
         let control = match &self.receiving {
             Receiving::Frames(receiver) => receiver.control(),
@@ -784,8 +784,8 @@ impl<R: Role> WebSocket<R> {
     }
 }
 
-/// A Ping's or a Pong's event. Outlined like that of a Close frame: benches/README.md, "Events on
-/// the stack".
+/// A Ping's or a Pong's event. Outlined like that of a Close frame: benches/README.md, "Outlined
+/// functions".
 #[inline(never)]
 fn control_event<'e>(opcode: Opcode, bytes: &[u8]) -> Option<Event<'e>> {
     let mut payload = ControlPayload::new();

@@ -256,7 +256,7 @@ impl Header {
     pub(crate) fn append<B: Buffer + ?Sized>(&self, outbox: &mut B) {
         let first = (if self.fin { FIN } else { 0 }) | self.opcode as u8;
         // The short forms are written as such: through a 14-byte array they take twice as long
-        // (benches/README.md, "Headers that are sent").
+        // (benches/README.md, "Headers").
         match (self.len, self.key) {
             (0..126, None) => outbox.append(&[first, self.len as u8]),
             (0..126, Some([a, b, c, d])) => outbox.append(&[first, MASKED | self.len as u8, a, b, c, d]),

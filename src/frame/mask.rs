@@ -125,11 +125,24 @@ fn xor_long(bytes: &mut [u8], key: MaskingKey) {
     xor_ends::<LINE>(bytes, key, |bytes| {
         let key = rotate(key, ahead);
         let lines = bytes.get_mut(ahead..).unwrap_or_default().as_chunks_mut::<LINE>().0;
-        widest(
-            #[inline(always)]
-            || lines.iter_mut().rev().for_each(|line| *line = xor_block(*line, key)),
-        );
+        xor_lines(lines, key);
     });
+}
+
+#[cfg(not(feature = "simd"))]
+#[inline(always)]
+fn xor_lines(lines: &mut [[u8; LINE]], key: MaskingKey) {
+    lines.iter_mut().rev().for_each(|line| *line = xor_block(*line, key));
+}
+
+/// With wide vector instructions, one slice of words at a time: benches/README.md, "Masking".
+#[cfg(feature = "simd")]
+#[inline(always)]
+fn xor_lines(lines: &mut [[u8; LINE]], key: MaskingKey) {
+    widest(
+        #[inline(always)]
+        || lines.rchunks_mut(16).for_each(|lines| xor_words(lines.as_flattened_mut(), key)),
+    );
 }
 
 /// `N` bytes XOR the key; `N` is a multiple of 4.

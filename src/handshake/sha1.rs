@@ -59,7 +59,7 @@ fn hash(key: &[u8; 24], compress: impl Fn(&mut [u32; 5], &[[u8; 64]])) -> [u8; 2
     bytes
 }
 
-/// A small compression function: benches/README.md, "Outlined functions".
+/// A small compression function: benches/README.md, "Handshake key".
 #[cfg(any(test, not(any(feature = "sha1_smol", feature = "simd"))))]
 mod compact {
     use core::cell::Cell;
