@@ -135,14 +135,21 @@ fn xor_lines(lines: &mut [[u8; LINE]], key: MaskingKey) {
     lines.iter_mut().rev().for_each(|line| *line = xor_block(*line, key));
 }
 
-/// With wide vector instructions, one slice of words at a time: benches/README.md, "Masking".
+/// With the widest vector instructions of the processor: benches/README.md, "Masking".
 #[cfg(feature = "simd")]
 #[inline(always)]
 fn xor_lines(lines: &mut [[u8; LINE]], key: MaskingKey) {
-    widest(
-        #[inline(always)]
-        || lines.rchunks_mut(16).for_each(|lines| xor_words(lines.as_flattened_mut(), key)),
-    );
+    use fearless_simd::{Level, Simd, dispatch, prelude::*, u8x64};
+
+    #[inline(always)]
+    fn xor_vectors<S: Simd>(simd: S, lines: &mut [[u8; LINE]], key: MaskingKey) {
+        let key = u8x64::simd_from(simd, xor_block([0; LINE], key));
+        for line in lines.iter_mut().rev() {
+            (u8x64::simd_from(simd, *line) ^ key).store_slice(line);
+        }
+    }
+    let level = Level::new();
+    dispatch!(level, simd => xor_vectors(simd, lines, key));
 }
 
 /// `N` bytes XOR the key; `N` is a multiple of 4.
@@ -161,6 +168,7 @@ fn xor_word(word: [u8; 4], key: MaskingKey) -> [u8; 4] {
 
 /// Calls `work`. With the feature `simd`, it is compiled for the widest vector instructions of the
 /// processor.
+#[cfg(feature = "alloc")]
 #[inline(always)]
 fn widest(work: impl FnOnce()) {
     #[cfg(not(feature = "simd"))]

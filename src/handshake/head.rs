@@ -429,7 +429,9 @@ fn next_element<'v>(value: &mut &'v [u8]) -> Option<&'v [u8]> {
 
 /// Whether one element of the list is `token`, in any case.
 pub(crate) fn contains_token(value: &[u8], token: &str) -> bool {
-    list(value).any(|element| eq_ignore_case(element, token.as_bytes()))
+    // Most lists have one element.
+    eq_ignore_case(value, token.as_bytes())
+        || list(value).any(|element| eq_ignore_case(element, token.as_bytes()))
 }
 
 /// The bytes as text, if they are a token (RFC 9110 section 5.6.2).
