@@ -45,8 +45,8 @@ pub enum Delivery {
 /// | [`pong_timeout`](Self::pong_timeout) | 20 s |
 /// | [`closing_timeout`](Self::closing_timeout) | 5 s |
 ///
-/// A head, and a message that is delivered whole, must also fit into the inbox: its
-/// [`max_len`](crate::Buffer::max_len) is a limit too. Timeouts need a caller that calls
+/// A head (with the interim responses before it), and a message that is delivered whole, must also
+/// fit into the inbox: the inbox's [`max_len`](crate::Buffer::max_len) is a limit too. Timeouts need a caller that calls
 /// [`handle_timeout`](crate::WebSocket::handle_timeout). They are stored in whole milliseconds,
 /// rounded up, and are at most 49 days.
 #[doc(alias = "settings")]
@@ -148,8 +148,8 @@ impl Config {
         Self { plain_requests: deliver, ..self }
     }
 
-    /// Sets how long the peer's part of the opening handshake may take; `None`: for ever. Then the
-    /// connection fails with [`Error::HandshakeTimeout`](crate::Error::HandshakeTimeout).
+    /// Sets how long the peer's part of the opening handshake may take. Then the connection fails
+    /// with [`Error::HandshakeTimeout`](crate::Error::HandshakeTimeout). `None`: for ever.
     #[must_use]
     #[doc(alias = "connect timeout")]
     pub const fn handshake_timeout(self, timeout: Option<Duration>) -> Self {
@@ -170,8 +170,8 @@ impl Config {
     /// with [`Error::PongTimeout`](crate::Error::PongTimeout). `None`: for ever; idle Pings are
     /// repeated.
     ///
-    /// Any byte from the peer ends the silence, not only a Pong: a Pong may wait behind a large
-    /// message.
+    /// Any byte from the peer ends the silence, not only a Pong, which may wait behind a large
+    /// message. So does payload that [`payload_sent`](crate::WebSocket::payload_sent) reports.
     #[must_use]
     #[doc(alias = "idle timeout")]
     #[doc(alias = "heartbeat")]
@@ -180,8 +180,8 @@ impl Config {
     }
 
     /// Sets how long the closing handshake may take, and for a client also the end of the stream
-    /// after it (RFC 6455 sections 7.1.1 and 7.1.2); `None`: for ever. Then the connection is
-    /// closed.
+    /// after it (RFC 6455 sections 7.1.1 and 7.1.2). Then the connection is closed. `None`: for
+    /// ever.
     #[must_use]
     #[doc(alias = "close timeout")]
     pub const fn closing_timeout(self, timeout: Option<Duration>) -> Self {

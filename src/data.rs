@@ -113,7 +113,7 @@ pub struct Piece<'p> {
 pub enum Part<'p> {
     /// A part of a text message: whole characters, `lead` and then `text`.
     Text {
-        /// The character that the previous slice of input began and this one completes.
+        /// The character that an earlier part began and this one completes.
         lead: Option<char>,
         /// The text after it, in the input.
         text: &'p str,

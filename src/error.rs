@@ -91,7 +91,7 @@ impl error::Error for ProtocolError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OutboxFull {
-    /// How many bytes the call appends.
+    /// How many bytes of capacity the call needs.
     pub needed: usize,
 }
 

@@ -188,7 +188,7 @@ pub(crate) enum Data {
     /// A piece that lies in the input.
     Piece {
         kind: Kind,
-        /// The character that it completes, whose bytes are ahead of [`Ready::start`].
+        /// The character that it completes, whose last bytes are ahead of [`Ready::start`].
         lead: Option<char>,
         /// The number of bytes at its end that begin a character. They are stored.
         tail: u8,

@@ -68,7 +68,7 @@ pub struct Responder<'s> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Answer {
     /// They answered it, or did not try.
-    Untried,
+    NotFailed,
     /// They tried to answer it and failed.
     Failed,
     Deferred,
@@ -192,7 +192,7 @@ impl<R: Role> WebSocket<R> {
         }
         let Some(event) = self.receive(input, inbox) else { return Ok(false) };
         let mut connection = Connection { ws: self, outbox };
-        let mut sender = Responder { machine: &mut connection, answer: Answer::Untried };
+        let mut sender = Responder { machine: &mut connection, answer: Answer::NotFailed };
         match event {
             Event::Request(request) => {
                 handler.on_request(request, &mut sender);
@@ -200,8 +200,8 @@ impl<R: Role> WebSocket<R> {
                 let _ = match sender.answer {
                     Answer::Deferred => Ok(()),
                     Answer::Failed => sender.machine.reject(Reject::status(500)),
-                    Answer::Untried if request.is_upgrade() => sender.machine.accept(request.accept()),
-                    Answer::Untried => sender.machine.reject(Reject::status(426)),
+                    Answer::NotFailed if request.is_upgrade() => sender.machine.accept(request.accept()),
+                    Answer::NotFailed => sender.machine.reject(Reject::status(426)),
                 };
             }
             Event::Open(open) => handler.on_open(open, &mut sender),

@@ -217,9 +217,9 @@
 //!
 //! | cause | events | [`is_closed`](WebSocket::is_closed) becomes true |
 //! |---|---|---|
-//! | the peer breaks the protocol | Error, Close 1006 (not clean) | when our Close frame is transmitted |
+//! | the peer breaks the protocol | Error, Close 1006 (not clean) | when our Close frame is transmitted; at once if it was sent before |
 //! | the peer's Close frame arrives | Close with its code, or 1005 (clean) | server: when the reply is transmitted; client: then at the end of the stream or the closing timeout |
-//! | you call [`close`](WebSocket::close) | messages, until the peer's Close frame arrives | as above |
+//! | you call [`close`](WebSocket::close) | messages, until the peer's Close frame arrives; then Close with its code | server: when the peer's Close frame arrives; client: then at the end of the stream or the closing timeout |
 //! | the stream ends without the peer's Close frame | Error, Close 1006 | at once |
 //! | the stream ends after it | none | at once |
 //! | closing timeout without the peer's Close frame | Close 1006 | at once |

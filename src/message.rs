@@ -15,7 +15,7 @@ pub(crate) struct Incoming {
     pub(crate) empty_fragments: u16,
     /// The sum of the lengths of its frames so far.
     pub(crate) len: u64,
-    /// The character that its last part left unfinished.
+    /// The character that the part before left unfinished.
     unfinished: Unfinished,
     /// Whether a part of it has been delivered or collected.
     begun: bool,
@@ -38,8 +38,8 @@ impl Incoming {
         Self { kind, empty_fragments: 0, len: 0, unfinished: Unfinished::new(), begun: false }
     }
 
-    /// Takes a part: what is delivered now. `start`, where the part begins, moves behind what is
-    /// not part of a piece. A message that is delivered whole goes through the inbox, unless it
+    /// Takes a part: what is delivered now. `start` is where the part begins in the input; for a
+    /// piece of text, it moves behind the character that is completed. A message that is delivered whole goes through the inbox, unless it
     /// is one part.
     ///
     /// Text is validated here where it goes into the inbox. Text that is delivered from the input

@@ -12,6 +12,8 @@
 //! | `PeerClosed` | the peer's Close frame | the end of the stream, the closing timeout |
 //! | `Ended` | an error, `reject`, the end of the stream, the closing timeout | never |
 //!
+//! Every state but `Ended` is also left by `end`, for `Ended` (`Opened` takes its event along).
+//!
 //! The receiver knows nothing of the sender. `WebSocket` passes on what a received frame asks of
 //! it: a Pong, or a Close frame.
 
@@ -69,7 +71,7 @@ struct Payload {
     remaining: u64,
 }
 
-/// An end without the peer's Close frame: the events that are still to be reported.
+/// The events that are still to be reported after the end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     /// This error, then a Close.
@@ -157,10 +159,10 @@ impl Receiver {
         !matches!(self.state, State::PeerClosed | State::Ended { .. })
     }
 
-    /// Whether nothing is expected from the peer: after its Close frame, nothing but the end of the
-    /// stream is.
-    pub(crate) const fn is_ended(&self, after_close: bool) -> bool {
-        matches!(self.state, State::Ended { .. }) || after_close && matches!(self.state, State::PeerClosed)
+    /// Whether nothing more is expected from the peer. A client still waits for the end of the stream
+    /// after the peer's Close frame; for a server, `close_is_end`.
+    pub(crate) const fn is_ended(&self, close_is_end: bool) -> bool {
+        matches!(self.state, State::Ended { .. }) || close_is_end && matches!(self.state, State::PeerClosed)
     }
 
     /// Ends it, with the events that are still to be reported. Those of an earlier end stay.
@@ -201,8 +203,9 @@ impl Receiver {
         Some(Found::Handshake(Outcome::Open(opened)))
     }
 
-    /// How many bytes behind `input` belong to the frame that `input` ends in, as far as it is
-    /// known. 0 if none do, if the frame breaks a rule, or while an event is pending.
+    /// How many bytes are missing behind `input` from the frame that `input` begins with, or that
+    /// is in progress, as far as it is known. 0 if none are, if the frame breaks a rule, or while
+    /// an event is pending. It decodes the header on copies: nothing changes.
     pub(crate) fn missing(&self, input: &[u8], rules: &Rules<'_>) -> u64 {
         let (mut decoder, mut message) = match &self.state {
             State::MessageBoundary | State::FrameBoundary => (HeaderDecoder::new(), self.message),
@@ -329,6 +332,7 @@ fn push(
                 return Err(ProtocolError::TruncatedCloseCode);
             }
         }
+        // Not reached: a data frame's first byte has begun a message, or failed.
         (frame::Completed::Length, None) => {}
         (frame::Completed::Length, Some(message)) => {
             if len > rules.config.max_frame {
@@ -363,8 +367,8 @@ mod tests {
     use super::*;
     use crate::event::Data;
 
-    /// The header's fast path is compared with the decoder beside them: this compares what is built
-    /// on them.
+    /// The tests of `frame::header` compare the fast path of the header with the decoder. This test
+    /// compares what is built on them.
     #[test]
     fn the_fast_path_finds_the_messages_that_poll_finds_in_place() {
         let config = Config::new().max_frame(300).max_message(250);

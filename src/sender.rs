@@ -10,11 +10,12 @@
 //! | `RefusalPending` | a bad request | the same |
 //! | `Ended` | `close`; `transmit` of the last frame or response; any other end | never |
 //!
-//! No data frame can follow a Close frame: a Close frame is sent or queued only by leaving `Open`
-//! and `Fragmented`, nothing leads back to them, and a data frame begins only there.
+//! No data frame can follow a Close frame. A data frame begins only in `Open` and `Fragmented`; a
+//! Close frame is sent or queued only by leaving them; and only `start` leads to `Open`, which the
+//! handshake calls once.
 //!
 //! A payload that the caller sends itself (`send_header`) and a pending Pong are beside the state.
-//! The payload must be finished in any state, a Close frame waits for it; and the end of the
+//! The payload must be finished in any state, and a Close frame waits for it. The end of the
 //! connection removes the Pong.
 
 use crate::data::{ControlPayload, Fragment, Kind};
@@ -49,8 +50,7 @@ enum State {
     ClosePending(CloseCode),
     /// `transmit` appends the HTTP response with this status that refuses a request.
     RefusalPending(u16),
-    /// Nothing more is sent. After our own Close frame, a Pong still is, until the peer's Close
-    /// frame arrives.
+    /// Only a Pong may still be sent: after our own Close frame, until the peer's arrives.
     Ended,
 }
 
@@ -74,7 +74,7 @@ impl<R> Sender<R> {
         Self { role, state: State::Open, payload: 0, pong: None }
     }
 
-    /// Opens it: the handshake is complete.
+    /// Opens it. `WebSocket` calls it once, at the end of the handshake.
     pub(crate) fn start(&mut self) {
         self.state = State::Open;
     }
@@ -88,9 +88,10 @@ impl<R> Sender<R> {
         matches!(self.state, State::Ended)
     }
 
-    /// Whether it is open between messages and no Pong is pending.
+    /// Whether it is open between messages and no Pong is pending: `transmit` has nothing to do but
+    /// an idle Ping.
     #[inline]
-    pub(crate) const fn is_idle(&self) -> bool {
+    pub(crate) const fn has_nothing_pending(&self) -> bool {
         matches!(self.state, State::Open) && self.pong.is_none()
     }
 

@@ -19,11 +19,12 @@ pub(crate) enum Timer {
 pub(crate) enum WaitsFor {
     /// The end of the opening handshake.
     Handshake,
-    /// Open: any input. Otherwise an idle Ping becomes pending.
+    /// Open: a sign of life, which is input, or payload that the transport takes. Otherwise an idle
+    /// Ping becomes pending.
     Input,
-    /// Open, with an idle Ping pending: any input.
+    /// Open, with an idle Ping pending: a sign of life.
     TransmitOfPing,
-    /// Open, with an idle Ping sent: any input.
+    /// Open, with an idle Ping sent: a sign of life.
     Pong,
     /// The end of the connection.
     Closing,

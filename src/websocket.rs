@@ -302,7 +302,7 @@ impl<R: Role> WebSocket<R> {
         Some(found)
     }
 
-    /// The way to every event.
+    /// Every event, that of the fast path too.
     #[inline(never)]
     fn poll_any<B: Buffer + ?Sized>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready> {
         match self.receiving {
@@ -346,7 +346,8 @@ impl<R: Role> WebSocket<R> {
         match found {
             Found::Ping => self.sender.queue_pong(receiver.control()),
             // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint
-            // MUST send a Close frame in response" (section 5.5.1). It echoes the code.
+            // MUST send a Close frame in response" (section 5.5.1). It echoes any code that a peer may
+            // send.
             Found::PeerClosed(code) => {
                 self.sender.queue_close(code);
                 self.arm_closing();
@@ -356,15 +357,16 @@ impl<R: Role> WebSocket<R> {
         Some(Ready { consumed: at.end, start: at.start, found })
     }
 
-    /// How many bytes behind `input` belong to the frame that `input` ends in: an optional question
-    /// before [`receive`](Self::receive) or [`poll`](Self::poll), for a caller with a large
-    /// buffer.
+    /// How many bytes are missing behind `input` from the frame that `input` begins with, or that
+    /// is in progress. Asking is optional: before [`receive`](Self::receive) or
+    /// [`poll`](Self::poll), by a caller with a large buffer.
     ///
-    /// A message that does not lie whole in the input costs a copy into the inbox. If the answer is
+    /// A message that is delivered whole, and does not lie whole in the input, costs a copy into
+    /// the inbox. If the answer is
     /// not 0, and the buffer has that much capacity left, the caller may leave `input` as it
     /// is, read that many bytes behind it, and receive then. (If the frame's header is not
-    /// complete, the answer is the least that is missing: ask again after the read.) 0: there is
-    /// nothing to wait for.
+    /// complete, the answer is the least that is missing: ask again after the read.) 0: the frame
+    /// is complete, or breaks a rule, or another event is pending: there is nothing to wait for.
     ///
     /// The answer is what the peer has declared. Compare it with the capacity; never allocate by
     /// it.
@@ -390,8 +392,8 @@ impl<R: Role> WebSocket<R> {
     /// The second half of [`receive`](Self::receive): the event that [`poll`](Self::poll) has found
     /// in `input`, whose first [`Ready::consumed`] bytes belong to it.
     ///
-    /// With another input or inbox than `poll` had, the result is meaningless or `None`, but it
-    /// never panics.
+    /// With another input or inbox than `poll` had, the result is meaningless or `None`, and invalid
+    /// text fails the connection; it never panics.
     #[inline]
     pub fn event<'e, B: Buffer + ?Sized>(
         &mut self,
@@ -418,10 +420,12 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    /// The one way out for messages: whole in place, collected, or in pieces.
+    /// Makes the event of the message, or piece, that `poll` has found: in place, collected, or in
+    /// pieces. (The fast path of `receive` is the first case alone.)
     ///
-    /// `poll` has changed all state already. What is left is to validate text, once, where the
-    /// `&str` is made. Only if it is invalid, the state changes here: the connection fails.
+    /// `poll` has changed all state already. What is left is to validate the text that lies in the
+    /// input, where its `&str` is made. The state changes here only if that is invalid: the
+    /// connection fails, now or with the next poll.
     fn deliver<'e, B: Buffer + ?Sized>(
         &mut self,
         data: Data,
@@ -487,8 +491,9 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    /// Fails on a text that `poll` has found: the Error is reported in place of its event. `None`
-    /// if the connection has ended since `poll`, or the same `Ready` has failed it before.
+    /// The text that `poll` has found is invalid: fails the connection, and reports the Error in
+    /// place of the text. `None` if the connection has ended since `poll`, or the same `Ready` has
+    /// failed it before.
     #[cold]
     fn fail_text<'e>(&mut self) -> Option<Event<'e>> {
         self.receiver()?;
@@ -503,11 +508,11 @@ impl<R: Role> WebSocket<R> {
         Some(Ready { consumed, start: 0, found: Found::Error(error) })
     }
 
-    /// Fails the connection (section 7.1.7). The events in `pending` are still to be reported, and
-    /// a Close frame or a response is queued for an error that the peer is informed of.
+    /// Fails the connection (section 7.1.7), with the events that are still to be reported. A Close
+    /// frame or a response is queued for an error that the peer is informed of.
     #[cold]
-    fn fail(&mut self, error: Error, pending: End) {
-        self.end_receiving(pending);
+    fn fail(&mut self, error: Error, end: End) {
+        self.end_receiving(end);
         match error {
             Error::Protocol(error) => self.sender.queue_close(error.close_code()),
             Error::Request(error) if R::ANSWERS => self.sender.queue_refusal(error.status()),
@@ -535,16 +540,16 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    /// Limits the time until the connection is closed, unless it is.
+    /// Limits the time until the connection is closed, unless it is closed now.
     fn arm_closing(&mut self) {
         let timeout = if self.is_closed() { Millis::NEVER } else { self.config.closing_timeout };
         self.timer = Timer::armed(timeout);
     }
 
-    /// Notes that the stream has ended: the peer sends nothing more. Call it once all input has
+    /// Notes that the stream has ended: the peer sends nothing more. Call it after all input has
     /// been received.
     ///
-    /// Without a Close frame from the peer, an [`Error::EndOfStream`] and a [`Close`] with 1006
+    /// A Close frame that is pending is discarded. Without one from the peer, an [`Error::EndOfStream`] and a [`Close`] with 1006
     /// follow from the next [`receive`](Self::receive). After the peer's Close frame nothing
     /// follows. Either way the connection is closed.
     #[doc(alias = "disconnect")]
@@ -570,13 +575,14 @@ impl<R: Role> WebSocket<R> {
     /// are taken with the next [`receive`](Self::receive), whose input may be empty; an idle
     /// Ping is sent by the next [`transmit`](Self::transmit).
     ///
-    /// Receive the input that has arrived first: the timers of an open connection measure how long
-    /// the peer is silent, and bytes that have been read but not received do not count. A loop
-    /// that reads, receives, and then calls this is right. So is one that calls it only after a
-    /// read that brought nothing, and always while [`state`](Self::state) is not `Open`, because
-    /// the handshakes must end in time whatever arrives. Received bytes arm the timer anew, so
-    /// [`poll_timeout`](Self::poll_timeout) then says "at once". A program that never calls
-    /// this has no timeouts.
+    /// First receive the input that has arrived: the timer of an open connection measures how long
+    /// the peer shows no sign of life, and bytes that have been read but not received do not count.
+    /// So a loop that reads, receives, and then calls this is right. A loop may also call it only
+    /// after a read that brought nothing; but while [`state`](Self::state) is not `Open` it must
+    /// call it whatever arrives, because the handshakes have to end in time. Received bytes, and
+    /// payload that [`payload_sent`](Self::payload_sent) reports, arm the timer anew:
+    /// [`poll_timeout`](Self::poll_timeout) then says "at once". A program that never calls this
+    /// has no timeouts.
     #[doc(alias = "ping interval")]
     #[doc(alias = "keepalive")]
     pub fn handle_timeout(&mut self, now: Duration) {
@@ -613,7 +619,7 @@ impl<R: Role> WebSocket<R> {
     /// [`OutboxFull`]. Nothing has changed. Flush the outbox and call again.
     #[inline]
     pub fn transmit<B: Buffer + ?Sized>(&mut self, outbox: &mut B) -> Result<(), OutboxFull> {
-        if self.sender.is_idle() && !self.timer.is_ping_pending() {
+        if self.sender.has_nothing_pending() && !self.timer.is_ping_pending() {
             return Ok(());
         }
         self.transmit_pending(outbox)
@@ -690,7 +696,8 @@ impl<R: Role> WebSocket<R> {
     pub fn payload_sent(&mut self, len: u64) -> Result<(), SendError> {
         self.sender.payload_sent(len)?;
         if len > 0 {
-            // No Ping can be sent inside a frame. While the peer takes the payload, it is alive.
+            // No Ping can be sent inside a frame. While the transport takes the payload, the peer is
+            // alive.
             self.timer.note_activity();
         }
         Ok(())

@@ -52,9 +52,9 @@ const LENGTH_64: u8 = 127;
 /// is cut.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeaderDecoder {
-    /// The position of the next byte in the longest header, `F L 8888 8866 KKKK`: the first byte,
-    /// the 7-bit length, a 64-bit length whose last two bytes may be a 16-bit one, the masking
-    /// key. A shorter header skips positions.
+    /// The position of the next byte in the longest header: the first byte, the 7-bit length, 8
+    /// bytes of a 64-bit length (a 16-bit length takes the place of the last two), 4 bytes of the
+    /// masking key. A shorter header skips positions.
     position: u8,
     pub(crate) fin: bool,
     pub(crate) opcode: Opcode,
@@ -101,10 +101,11 @@ impl HeaderDecoder {
     /// The number of bytes until the header is complete, as far as it is known: 1 before the 7-bit
     /// length, and 0 before the first byte.
     pub(crate) const fn missing(&self, masked: bool) -> u64 {
-        (match self.position {
-            position @ (position::FIRST | position::SECOND) => position,
-            position => Self::end(masked) - position,
-        }) as u64
+        match self.position {
+            position::FIRST => 0,
+            position::SECOND => 1,
+            position => (Self::end(masked) - position) as u64,
+        }
     }
 
     /// Takes the next byte of a header that is not complete. `masked`: whether the peer must mask
@@ -218,7 +219,7 @@ pub(crate) fn short_header(input: &[u8], masked: bool) -> Option<ShortHeader> {
 }
 
 /// Whether `input` is empty, or begins with a frame that is whole and whose length has 7 or 16
-/// bits. It is a first look that costs little: an unmasked frame may pass for cut.
+/// bits. It is a first look that costs little: an unmasked frame may be taken for a cut one.
 #[inline(always)]
 pub(crate) fn looks_uncut(input: &[u8]) -> bool {
     let [_, second, high, low, _, _, rest @ ..] = input else { return input.is_empty() };

@@ -265,7 +265,7 @@ const RESPONSE_HEADERS: &[(HeaderName, &str)] = &[
 /// What a client remembers of its request, and the part of the response that it has read so far.
 #[derive(Clone, Debug)]
 pub struct ClientOpening {
-    /// The key that was sent; `None` if the caller's key is malformed.
+    /// The key that was sent; `None` before that, or if the caller's key is malformed.
     pub(crate) key: Option<KeyValue>,
     /// The subprotocols that were offered, each followed by a comma and a space.
     offer: heapless::Vec<u8, 125, u8>,

@@ -68,8 +68,8 @@ impl Reader {
     /// how many bytes were taken, or `None` if all input is used up. Fails at the first byte
     /// that is invalid or over a limit.
     ///
-    /// A line that lies whole in the input is checked there; only a line cut by the end of the
-    /// input waits in the inbox.
+    /// A line that lies whole in the input is checked there; a line that is cut by the end of the
+    /// input is checked in the inbox. The inbox holds the whole head at the end.
     pub(crate) fn read<H: HeadRules, B: Buffer + ?Sized>(
         &mut self,
         input: &[u8],
@@ -379,7 +379,9 @@ fn header_error(line: &[u8]) -> HeadError {
 
 /// Compares names or tokens without case. Most are equal in case too, so that is tried first.
 pub(crate) fn eq_ignore_case(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a == b || a.eq_ignore_ascii_case(b))
+    // 32-bit firmware would link a comparison of slices for it.
+    cfg!(target_pointer_width = "64") && one == other
+        || one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a == b || a.eq_ignore_ascii_case(b))
 }
 
 /// Removes the optional white space around a value (RFC 9110 section 5.6.3).
