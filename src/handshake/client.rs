@@ -169,10 +169,7 @@ impl<'a> Connect<'a> {
         opening: &ClientOpening,
         outbox: &mut B,
     ) -> Result<(), OutboxFull> {
-        let [name, protocols, end]: [&[u8]; 3] = match opening.offer.as_slice() {
-            [protocols @ .., b',', b' '] => [b"Sec-WebSocket-Protocol: ", protocols, b"\r\n"],
-            _ => [b""; 3],
-        };
+        let protocols = opening.offer.strip_suffix(b", ");
         let front: [&[u8]; _] = [
             if self.path.starts_with('/') { b"GET ".as_slice() } else { b"GET /" },
             self.path.as_bytes(),
@@ -181,11 +178,12 @@ impl<'a> Connect<'a> {
             b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ",
             key,
             b"\r\n",
-            name,
-            protocols,
-            end,
+            b"Sec-WebSocket-Protocol: ",
+            protocols.unwrap_or_default(),
+            b"\r\n",
         ];
-        append(&front, self.headers, b"", outbox)
+        let without = if protocols.is_none() { 3 } else { 0 };
+        append(front.get(..front.len() - without).unwrap_or_default(), self.headers, b"", outbox)
     }
 }
 

@@ -211,20 +211,17 @@ impl<'a> Accept<'a> {
 
     /// Appends the response (section 4.2.2).
     pub(crate) fn append<B: Buffer + ?Sized>(&self, outbox: &mut B) -> Result<(), OutboxFull> {
-        let [name, protocol, end]: [&[u8]; 3] = match self.protocol {
-            Some(protocol) => [b"Sec-WebSocket-Protocol: ", protocol.as_bytes(), b"\r\n"],
-            None => [b""; 3],
-        };
         let front: [&[u8]; _] = [
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: ",
             &accept_value(&self.key),
             b"\r\n",
-            name,
-            protocol,
-            end,
+            b"Sec-WebSocket-Protocol: ",
+            self.protocol.unwrap_or_default().as_bytes(),
+            b"\r\n",
         ];
-        append(&front, self.headers, b"", outbox)
+        let without = if self.protocol.is_none() { 3 } else { 0 };
+        append(front.get(..front.len() - without).unwrap_or_default(), self.headers, b"", outbox)
     }
 }
 
