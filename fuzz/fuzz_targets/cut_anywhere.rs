@@ -6,7 +6,7 @@
 
 use sansocket::{
     Close, CloseCode, Config, Connect, ControlPayload, Delivery, Error, Event, Handler, Message, Open, Piece,
-    Reject, Request, Response, Responder, Server, Slice, State, WebSocket,
+    Reject, Request, Responder, Response, Server, Slice, State, WebSocket,
 };
 use sansocket_fuzz::heads::{self, CLIENT_KEY};
 use sansocket_fuzz::{Checked, Choices, FIXED, Peer, Record, Side, TestClient, inbox, rng};

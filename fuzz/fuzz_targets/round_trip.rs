@@ -7,8 +7,8 @@
 use arbitrary::Arbitrary;
 use sansocket::frame::{self, Masking};
 use sansocket::{
-    Buffer, CloseCode, CloseError, Config, Delivery, Event, Fragment, Kind, Message, OutboxFull, SendError,
-    Server, State, WebSocket,
+    Buffer, CloseCode, Config, Delivery, Event, Fragment, Kind, Message, OutboxFull, SendError, Server,
+    State, WebSocket,
 };
 use sansocket_fuzz::{Bounded, Checked, OwnedEvent, Record, Side, TestClient, inbox};
 
@@ -169,7 +169,7 @@ impl<R: Side> End<R> {
             }
             Action::CloseWithoutCode => {
                 let allowed = self.can_begin();
-                let result = self.call(|ws, outbox| ws.close_without_code(outbox).map_err(as_send_error));
+                let result = self.call(|ws, outbox| ws.close_without_code(outbox));
                 assert_eq!(result.is_ok(), allowed);
                 if allowed {
                     self.closed = Some((1005, String::new()));
@@ -259,7 +259,7 @@ impl<R: Side> End<R> {
     }
 
     fn close(&mut self, code: u16, reason: &str) -> Result<(), SendError> {
-        self.call(|ws, outbox| ws.close(CloseCode(code), reason, outbox).map_err(as_send_error))?;
+        self.call(|ws, outbox| ws.close(CloseCode(code), reason, outbox))?;
         self.closed = Some((code, reason.into()));
         Ok(())
     }
@@ -388,15 +388,6 @@ impl<R: Side> End<R> {
         let echo = || self.closed.as_ref().map(|(code, _)| (*code, String::new()));
         let (code, reason) = other.closed.clone().or_else(echo).unwrap();
         assert_eq!(self.record.end(), (None, code, &reason[..]));
-    }
-}
-
-fn as_send_error(error: CloseError) -> SendError {
-    match error {
-        CloseError::OutboxFull(full) => SendError::OutboxFull(full),
-        CloseError::PayloadPending => SendError::PayloadPending,
-        CloseError::NotOpen => SendError::NotOpen,
-        _ => SendError::TooLong,
     }
 }
 

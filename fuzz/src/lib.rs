@@ -107,7 +107,7 @@ pub const FIXED: usize = 512;
 /// store text as `str`.
 pub fn inbox(kind: u8) -> Checked<'static> {
     Checked(match kind & 3 {
-        0 => Box::new(heapless::Vec::<u8, FIXED>::new()),
+        0 => Box::new(sansocket::heapless::Vec::<u8, FIXED>::new()),
         1 => Box::new(FixedInbox::<FIXED>::new()),
         2 => Box::new(Vec::new()),
         _ => Box::new(Inbox::new()),
