@@ -46,9 +46,9 @@ pub enum Delivery {
 /// | [`closing_timeout`](Self::closing_timeout) | 5 s |
 ///
 /// A head (with the interim responses before it), and a message that is delivered whole, must also
-/// fit into the inbox: the inbox's [`max_len`](crate::Buffer::max_len) is a limit too. Timeouts need a caller that calls
-/// [`handle_timeout`](crate::WebSocket::handle_timeout). They are stored in whole milliseconds,
-/// rounded up, and are at most 49 days.
+/// fit into the inbox: the inbox's [`max_len`](crate::Buffer::max_len) is a limit too. Timeouts
+/// work only if [`handle_timeout`](crate::WebSocket::handle_timeout) is called. They are stored in
+/// whole milliseconds, rounded up, and are at most 49 days.
 #[doc(alias = "settings")]
 #[doc(alias = "options")]
 #[doc(alias = "limits")]
@@ -156,8 +156,9 @@ impl Config {
         Self { handshake_timeout: Millis::new(timeout), ..self }
     }
 
-    /// Sets after how long without a byte from the peer a Ping is sent on an open connection (RFC
-    /// 6455 section 5.5.2); `None`: never.
+    /// Sets after how long without a byte from the peer, or payload that
+    /// [`payload_sent`](crate::WebSocket::payload_sent) reports, a Ping is sent on an open
+    /// connection (RFC 6455 section 5.5.2). `None`: never.
     #[must_use]
     #[doc(alias = "ping interval")]
     #[doc(alias = "heartbeat")]

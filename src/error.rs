@@ -87,7 +87,7 @@ impl fmt::Display for ProtocolError {
 
 impl error::Error for ProtocolError {}
 
-/// The outbox has not enough capacity left. Nothing was appended: flush it and call again.
+/// The outbox does not have enough capacity left. Nothing was appended: flush it and call again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OutboxFull {
@@ -108,7 +108,7 @@ impl error::Error for OutboxFull {}
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum SendError {
-    /// The outbox has not enough capacity left.
+    /// The outbox does not have enough capacity left.
     OutboxFull(OutboxFull),
     /// The connection is not open: still connecting, closing or closed (RFC 6455 sections 5.5.1 and
     /// 6.1).

@@ -61,7 +61,8 @@ pub enum Error {
     Refused(u16),
     /// The opening handshake was not completed in time.
     HandshakeTimeout,
-    /// The peer has sent nothing since an idle Ping was due, for as long as a Pong may take.
+    /// The peer has sent nothing since an idle Ping was due, and taken no payload that
+    /// [`payload_sent`](crate::WebSocket::payload_sent) reports, for as long as a Pong may take.
     PongTimeout,
     /// The stream ended without a Close frame from the peer (section 7.1.5: 1006).
     EndOfStream,
@@ -175,7 +176,7 @@ pub(crate) enum Found {
     PeerClosed(CloseCode),
     Error(Error),
     /// The end without the peer's Close frame.
-    Dropped,
+    ClosedWithoutFrame,
 }
 
 /// A message, or a piece of one.
@@ -188,7 +189,7 @@ pub(crate) enum Data {
     /// A piece that lies in the input.
     Piece {
         kind: Kind,
-        /// The character that it completes, whose last bytes are ahead of [`Ready::start`].
+        /// The character that it completes, whose last bytes lie before [`Ready::start`].
         lead: Option<char>,
         /// The number of bytes at its end that begin a character. They are stored.
         tail: u8,

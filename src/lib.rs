@@ -131,7 +131,7 @@
 //!
 //! A frame that is cut by the end of a read is copied to the inbox. With a large buffer you can
 //! avoid the copy: before `receive`, ask [`missing`](WebSocket::missing) how many bytes of the
-//! frame are still to come, and read them behind the bytes that you have.
+//! frame are still to come, and read them after the bytes that you have.
 //!
 //! ```no_run
 //! # use sansocket::{Config, Event, WebSocket};
@@ -182,9 +182,9 @@
 //! | [`transmit`](WebSocket::transmit) | pending output: the latest Pong, an idle Ping, a Close frame or a refusal |
 //! | [`frame::encode`] | a frame for many connections, made once |
 //!
-//! Every call appends whole frames or nothing. If the outbox is full, the call returns an [`Err`]
-//! with the number of bytes that it needs, and changes nothing: flush the outbox and call again.
-//! Only the latest Pong is kept pending, and `send` appends it ahead of its message.
+//! Every call appends all of its output or nothing. If the outbox is full, the call returns an
+//! [`Err`] with the number of bytes that it needs, and changes nothing: flush the outbox and call
+//! again. Only the latest Pong is kept pending, and `send` appends it ahead of its message.
 //!
 //! # Time
 //!
@@ -218,8 +218,8 @@
 //! | cause | events | [`is_closed`](WebSocket::is_closed) becomes true |
 //! |---|---|---|
 //! | the peer breaks the protocol | Error, Close 1006 (not clean) | when our Close frame is transmitted; at once if it was sent before |
-//! | the peer's Close frame arrives | Close with its code, or 1005 (clean) | server: when the reply is transmitted; client: then at the end of the stream or the closing timeout |
-//! | you call [`close`](WebSocket::close) | messages, until the peer's Close frame arrives; then Close with its code | server: when the peer's Close frame arrives; client: then at the end of the stream or the closing timeout |
+//! | the peer's Close frame arrives | Close with its code, or 1005 (clean) | server: when the reply is transmitted; client: after that, at the end of the stream or the closing timeout |
+//! | you call [`close`](WebSocket::close) | messages, until the peer's Close frame arrives; then Close with its code | server: when the peer's Close frame arrives; client: after that, at the end of the stream or the closing timeout |
 //! | the stream ends without the peer's Close frame | Error, Close 1006 | at once |
 //! | the stream ends after it | none | at once |
 //! | closing timeout without the peer's Close frame | Close 1006 | at once |

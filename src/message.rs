@@ -38,9 +38,9 @@ impl Incoming {
         Self { kind, empty_fragments: 0, len: 0, unfinished: Unfinished::new(), begun: false }
     }
 
-    /// Takes a part: what is delivered now. `start` is where the part begins in the input; for a
-    /// piece of text, it moves behind the character that is completed. A message that is delivered whole goes through the inbox, unless it
-    /// is one part.
+    /// Takes a part, and returns what can be delivered now. `start` is where the part begins in the
+    /// input; it moves past the bytes that complete a character. A message that is delivered whole
+    /// goes through the inbox, unless it is one part.
     ///
     /// Text is validated here where it goes into the inbox. Text that is delivered from the input
     /// is validated by `WebSocket::deliver`, which makes the `&str`.

@@ -8,7 +8,7 @@
 //! | `FrameBoundary` | the end of a frame inside a message | a frame's first byte |
 //! | `Header` | a frame's first byte | the header's last byte |
 //! | `Payload` | the header's last byte | the payload's last byte |
-//! | `InvalidText` | an event that is a text piece, with invalid UTF-8 behind it | the next poll, which fails |
+//! | `InvalidText` | an event that is a text piece, with invalid UTF-8 after it | the next poll, which fails |
 //! | `PeerClosed` | the peer's Close frame | the end of the stream, the closing timeout |
 //! | `Ended` | an error, `reject`, the end of the stream, the closing timeout | never |
 //!
@@ -159,8 +159,8 @@ impl Receiver {
         !matches!(self.state, State::PeerClosed | State::Ended { .. })
     }
 
-    /// Whether nothing more is expected from the peer. A client still waits for the end of the stream
-    /// after the peer's Close frame; for a server, `close_is_end`.
+    /// Whether nothing more is expected from the peer. A client still waits for the end of the
+    /// stream after the peer's Close frame; for a server, `close_is_end`.
     pub(crate) const fn is_ended(&self, close_is_end: bool) -> bool {
         matches!(self.state, State::Ended { .. }) || close_is_end && matches!(self.state, State::PeerClosed)
     }
@@ -192,7 +192,7 @@ impl Receiver {
             State::Ended { end, .. } => {
                 let (found, next) = match *end {
                     End::Error(error) => (Found::Error(error), End::Close),
-                    End::Close => (Found::Dropped, End::Nothing),
+                    End::Close => (Found::ClosedWithoutFrame, End::Nothing),
                     End::Nothing => return None,
                 };
                 *end = next;
@@ -203,7 +203,7 @@ impl Receiver {
         Some(Found::Handshake(Outcome::Open(opened)))
     }
 
-    /// How many bytes are missing behind `input` from the frame that `input` begins with, or that
+    /// How many bytes are missing after `input` from the frame that `input` begins with, or that
     /// is in progress, as far as it is known. 0 if none are, if the frame breaks a rule, or while
     /// an event is pending. It decodes the header on copies: nothing changes.
     pub(crate) fn missing(&self, input: &[u8], rules: &Rules<'_>) -> u64 {

@@ -10,13 +10,13 @@
 //! | `RefusalPending` | a bad request | the same |
 //! | `Ended` | `close`; `transmit` of the last frame or response; any other end | never |
 //!
-//! No data frame can follow a Close frame. A data frame begins only in `Open` and `Fragmented`; a
-//! Close frame is sent or queued only by leaving them; and only `start` leads to `Open`, which the
-//! handshake calls once.
+//! No data frame can follow a Close frame. A data frame begins only in `Open` and `Fragmented`, and
+//! a Close frame is sent or queued only by leaving both for good: `Open` is reached only from
+//! `Fragmented`, and by `start`, which is called once, at the end of the handshake.
 //!
 //! A payload that the caller sends itself (`send_header`) and a pending Pong are beside the state.
-//! The payload must be finished in any state, and a Close frame waits for it. The end of the
-//! connection removes the Pong.
+//! The payload must be finished in any state, and a queued Close frame waits for it. The caller's
+//! `close` sends the Pong first; every other end removes it.
 
 use crate::data::{ControlPayload, Fragment, Kind};
 use crate::frame::{self, Header, MAX_CONTROL, Mask, Opcode};
@@ -30,7 +30,7 @@ pub(crate) struct Sender<R> {
     state: State,
     /// The number of payload bytes that the caller still sends of the frame whose header was sent
     /// last. Until it is 0, nothing else may be sent.
-    payload: u64,
+    payload_remaining: u64,
     /// The payload of a pending Pong. "If an endpoint receives a Ping frame and has not yet sent
     /// Pong frame(s) in response to previous Ping frame(s), the endpoint MAY elect to send a Pong
     /// frame for only the most recently processed Ping frame" (section 5.5.3): a new one replaces
@@ -59,7 +59,7 @@ impl<R> fmt::Debug for Sender<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sender")
             .field("state", &self.state)
-            .field("payload", &self.payload)
+            .field("payload_remaining", &self.payload_remaining)
             .field("pong", &self.pong)
             .finish_non_exhaustive()
     }
@@ -67,11 +67,11 @@ impl<R> fmt::Debug for Sender<R> {
 
 impl<R> Sender<R> {
     pub(crate) const fn connecting(role: R) -> Self {
-        Self { role, state: State::Connecting, payload: 0, pong: None }
+        Self { role, state: State::Connecting, payload_remaining: 0, pong: None }
     }
 
     pub(crate) const fn open(role: R) -> Self {
-        Self { role, state: State::Open, payload: 0, pong: None }
+        Self { role, state: State::Open, payload_remaining: 0, pong: None }
     }
 
     /// Opens it. `WebSocket` calls it once, at the end of the handshake.
@@ -88,8 +88,8 @@ impl<R> Sender<R> {
         matches!(self.state, State::Ended)
     }
 
-    /// Whether it is open between messages and no Pong is pending: `transmit` has nothing to do but
-    /// an idle Ping.
+    /// Whether nothing but an idle Ping can be pending, in the commonest state: open between
+    /// messages, without a Pong.
     #[inline]
     pub(crate) const fn has_nothing_pending(&self) -> bool {
         matches!(self.state, State::Open) && self.pong.is_none()
@@ -124,7 +124,7 @@ impl<R> Sender<R> {
 
     /// Notes that the caller has sent `len` bytes of payload.
     pub(crate) fn payload_sent(&mut self, len: u64) -> Result<(), SendError> {
-        self.payload = self.payload.checked_sub(len).ok_or(SendError::PayloadExceeded)?;
+        self.payload_remaining = self.payload_remaining.checked_sub(len).ok_or(SendError::PayloadExceeded)?;
         Ok(())
     }
 
@@ -132,7 +132,9 @@ impl<R> Sender<R> {
     /// state" (section 6.1), and the frame before must be complete.
     fn check_between_frames(&self) -> Result<(), SendError> {
         match self.state {
-            State::Open | State::Fragmented(_) if self.payload > 0 => Err(SendError::PayloadPending),
+            State::Open | State::Fragmented(_) if self.payload_remaining > 0 => {
+                Err(SendError::PayloadPending)
+            }
             State::Open | State::Fragmented(_) => Ok(()),
             _ => Err(SendError::NotOpen),
         }
@@ -142,7 +144,7 @@ impl<R> Sender<R> {
     #[inline]
     pub(crate) fn check_between_messages(&self) -> Result<(), SendError> {
         match self.state {
-            State::Open if self.payload == 0 => Ok(()),
+            State::Open if self.payload_remaining == 0 => Ok(()),
             _ => self.check_between_frames().and(Err(SendError::MessageUnfinished)),
         }
     }
@@ -153,7 +155,7 @@ impl<R: Role> Sender<R> {
         frame::size(len, !R::IS_SERVER)
     }
 
-    /// Checks that `size` bytes fit behind a pending Pong, which it appends.
+    /// Checks that `size` bytes fit after a pending Pong, which it appends.
     #[inline]
     fn reserve<B: Buffer + ?Sized>(&mut self, size: usize, outbox: &mut B) -> Result<(), OutboxFull> {
         let pong = self.pong.as_ref().map_or(0, |pong| Self::frame_size(pong.len()));
@@ -168,7 +170,7 @@ impl<R: Role> Sender<R> {
         Ok(())
     }
 
-    /// Appends a frame, whose payload comes in two parts, behind a pending Pong: both or neither.
+    /// Appends a frame, whose payload comes in two parts, after a pending Pong: both or neither.
     #[inline(never)]
     fn append<B: Buffer + ?Sized>(
         &mut self,
@@ -183,8 +185,9 @@ impl<R: Role> Sender<R> {
         Ok(())
     }
 
-    /// Appends what is pending, all of it or nothing: the last frame or response, or an idle Ping,
-    /// or a Pong. Nothing is appended inside a frame. Whether the idle Ping was sent.
+    /// Appends what is pending, all of it or nothing: a Pong, and after it a Close frame or an
+    /// idle Ping; or the response that refuses a request. Nothing is appended inside a frame.
+    /// Returns whether the idle Ping was sent.
     pub(crate) fn transmit<B: Buffer + ?Sized>(
         &mut self,
         idle_ping: bool,
@@ -192,7 +195,7 @@ impl<R: Role> Sender<R> {
     ) -> Result<bool, OutboxFull> {
         let code_bytes;
         let (opcode, payload) = match self.state {
-            _ if self.payload > 0 => return Ok(false),
+            _ if self.payload_remaining > 0 => return Ok(false),
             // `ANSWERS` keeps the response out of a client's code.
             State::RefusalPending(status) if R::ANSWERS => {
                 Reject::status(status).append(outbox)?;
@@ -251,7 +254,7 @@ impl<R: Role> Sender<R> {
         self.reserve(Header::size(len, !R::IS_SERVER), outbox)?;
         let mask = self.role.mask();
         Header { fin: true, opcode: kind.into(), len, key: R::key(&mask) }.append(outbox);
-        self.payload = len;
+        self.payload_remaining = len;
         Ok(mask)
     }
 

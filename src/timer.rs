@@ -11,22 +11,22 @@ pub(crate) enum Timer {
     /// It starts with the next `handle_timeout`, with the timeout of the connection's state.
     Armed,
     /// It runs until this deadline.
-    Running(WaitsFor, Duration),
+    Running(Phase, Duration),
 }
 
-/// What should happen before the deadline.
+/// The phase that the timer limits.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum WaitsFor {
-    /// The end of the opening handshake.
+pub(crate) enum Phase {
+    /// The opening handshake.
     Handshake,
-    /// Open: a sign of life, which is input, or payload that the transport takes. Otherwise an idle
-    /// Ping becomes pending.
-    Input,
-    /// Open, with an idle Ping pending: a sign of life.
-    TransmitOfPing,
-    /// Open, with an idle Ping sent: a sign of life.
-    Pong,
-    /// The end of the connection.
+    /// Open, until a sign of life: input, or payload that the transport takes. At the deadline an
+    /// idle Ping becomes pending.
+    Idle,
+    /// As `Idle`, with an idle Ping pending. At the deadline the connection fails.
+    PingPending,
+    /// As `Idle`, with an idle Ping sent. At the deadline the connection fails.
+    PingSent,
+    /// The closing handshake, and for a client the wait for the end of the stream.
     Closing,
 }
 
@@ -36,9 +36,9 @@ impl Timer {
         if timeout.is_never() { Self::Off } else { Self::Armed }
     }
 
-    pub(crate) fn start(timeout: Millis, now: Duration, waits_for: WaitsFor) -> Self {
+    pub(crate) fn start(timeout: Millis, now: Duration, phase: Phase) -> Self {
         match timeout.get() {
-            Some(timeout) => Self::Running(waits_for, now.saturating_add(timeout)),
+            Some(timeout) => Self::Running(phase, now.saturating_add(timeout)),
             None => Self::Off,
         }
     }
@@ -64,19 +64,19 @@ impl Timer {
     /// Notes that the peer is alive: on an open connection it begins anew.
     #[inline(always)]
     pub(crate) fn note_activity(&mut self) {
-        if let Self::Running(WaitsFor::Input | WaitsFor::TransmitOfPing | WaitsFor::Pong, _) = self {
+        if let Self::Running(Phase::Idle | Phase::PingPending | Phase::PingSent, _) = self {
             *self = Self::Armed;
         }
     }
 
     pub(crate) const fn is_ping_pending(self) -> bool {
-        matches!(self, Self::Running(WaitsFor::TransmitOfPing, _))
+        matches!(self, Self::Running(Phase::PingPending, _))
     }
 
     /// Notes that the pending idle Ping, if there is one, has been sent.
     pub(crate) fn note_ping_sent(&mut self) {
-        if let Self::Running(waits_for @ WaitsFor::TransmitOfPing, _) = self {
-            *waits_for = WaitsFor::Pong;
+        if let Self::Running(phase @ Phase::PingPending, _) = self {
+            *phase = Phase::PingSent;
         }
     }
 }

@@ -2,7 +2,7 @@
 //! 8.1, RFC 3629).
 //!
 //! The text is validated slice by slice. The only state is the character that one slice begins and
-//! the next one ends.
+//! a later one completes.
 
 /// An incomplete character at the end of a slice: at most three bytes, a prefix of valid UTF-8.
 #[derive(Clone, Copy, Debug)]

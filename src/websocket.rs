@@ -22,7 +22,7 @@ use crate::handshake::{
 use crate::receiver::{self, End, Receiver, Rules};
 use crate::role::{Client, Established, Role, Server};
 use crate::sender::Sender;
-use crate::timer::{Timer, WaitsFor};
+use crate::timer::{Phase, Timer};
 use crate::{
     AnswerError, Buffer, CloseCode, Config, ConnectError, Delivery, OutboxFull, ProtocolError, SendError,
     utf8,
@@ -248,7 +248,7 @@ impl<R: Role> WebSocket<R> {
         self.receive_any(input, inbox)
     }
 
-    /// Every event but that of the fast path.
+    /// What follows if the fast path has found nothing.
     #[inline(never)]
     fn receive_any<'i: 'e, 'b: 'e, 'e, B: Buffer + ?Sized>(
         &mut self,
@@ -302,7 +302,7 @@ impl<R: Role> WebSocket<R> {
         Some(found)
     }
 
-    /// Every event, that of the fast path too.
+    /// Finds any event, with the general decoder.
     #[inline(never)]
     fn poll_any<B: Buffer + ?Sized>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready> {
         match self.receiving {
@@ -311,7 +311,7 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    // Outlined like the next: benches/README.md, "Outlined functions".
+    // Outlined like the next for stack use: benches/README.md, "Outlined functions".
     #[inline(never)]
     fn poll_handshake<B: Buffer + ?Sized>(&mut self, input: &[u8], inbox: &mut B) -> Option<Ready> {
         let Receiving::Handshake(handshake) = &mut self.receiving else { return None };
@@ -346,8 +346,8 @@ impl<R: Role> WebSocket<R> {
         match found {
             Found::Ping => self.sender.queue_pong(receiver.control()),
             // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint
-            // MUST send a Close frame in response" (section 5.5.1). It echoes any code that a peer may
-            // send.
+            // MUST send a Close frame in response" (section 5.5.1). The response echoes the code, even 1010,
+            // which a server's `close` refuses.
             Found::PeerClosed(code) => {
                 self.sender.queue_close(code);
                 self.arm_closing();
@@ -357,14 +357,14 @@ impl<R: Role> WebSocket<R> {
         Some(Ready { consumed: at.end, start: at.start, found })
     }
 
-    /// How many bytes are missing behind `input` from the frame that `input` begins with, or that
+    /// How many bytes are missing after `input` from the frame that `input` begins with, or that
     /// is in progress. Asking is optional: before [`receive`](Self::receive) or
     /// [`poll`](Self::poll), by a caller with a large buffer.
     ///
     /// A message that is delivered whole, and does not lie whole in the input, costs a copy into
     /// the inbox. If the answer is
     /// not 0, and the buffer has that much capacity left, the caller may leave `input` as it
-    /// is, read that many bytes behind it, and receive then. (If the frame's header is not
+    /// is, read that many bytes after it, and receive then. (If the frame's header is not
     /// complete, the answer is the least that is missing: ask again after the read.) 0: the frame
     /// is complete, or breaks a rule, or another event is pending: there is nothing to wait for.
     ///
@@ -392,8 +392,8 @@ impl<R: Role> WebSocket<R> {
     /// The second half of [`receive`](Self::receive): the event that [`poll`](Self::poll) has found
     /// in `input`, whose first [`Ready::consumed`] bytes belong to it.
     ///
-    /// With another input or inbox than `poll` had, the result is meaningless or `None`, and invalid
-    /// text fails the connection; it never panics.
+    /// With another input or inbox than `poll` had, the result is meaningless or `None`, and
+    /// invalid text fails the connection; it never panics.
     #[inline]
     pub fn event<'e, B: Buffer + ?Sized>(
         &mut self,
@@ -459,7 +459,7 @@ impl<R: Role> WebSocket<R> {
     }
 
     /// Every event but a message.
-    // Each arm says `Some`: benches/README.md, "Outlined functions".
+    // Each arm says `Some` for stack use: benches/README.md, "Outlined functions".
     fn other_event<'e, B: Buffer + ?Sized>(&mut self, found: Found, inbox: &'e B) -> Option<Event<'e>> {
         let control = match &self.receiving {
             Receiving::Frames(receiver) => receiver.control(),
@@ -479,7 +479,7 @@ impl<R: Role> WebSocket<R> {
                 let (_, reason) = frame::parse_close(control).ok()?;
                 close_event(code, reason, true)
             }
-            Found::Dropped => close_event(CloseCode::ABNORMAL, "", false),
+            Found::ClosedWithoutFrame => close_event(CloseCode::ABNORMAL, "", false),
         }
     }
 
@@ -549,9 +549,9 @@ impl<R: Role> WebSocket<R> {
     /// Notes that the stream has ended: the peer sends nothing more. Call it after all input has
     /// been received.
     ///
-    /// A Close frame that is pending is discarded. Without one from the peer, an [`Error::EndOfStream`] and a [`Close`] with 1006
-    /// follow from the next [`receive`](Self::receive). After the peer's Close frame nothing
-    /// follows. Either way the connection is closed.
+    /// Pending output is discarded, and the connection is closed. If neither the peer's Close frame
+    /// nor an error came before, an [`Error::EndOfStream`] and a [`Close`] with 1006 follow from
+    /// the next [`receive`](Self::receive).
     #[doc(alias = "disconnect")]
     pub fn receive_eof(&mut self) {
         if let Receiving::Frames(receiver) = &self.receiving
@@ -590,23 +590,23 @@ impl<R: Role> WebSocket<R> {
         if !self.timer.is_due(now) {
             return;
         }
-        let (timeout, waits_for) = match self.timer {
+        let (timeout, phase) = match self.timer {
             Timer::Off => return,
             Timer::Armed => match self.state() {
-                State::Connecting => (handshake_timeout, WaitsFor::Handshake),
-                State::Open => (idle_ping, WaitsFor::Input),
-                State::Closing | State::Closed => (closing_timeout, WaitsFor::Closing),
+                State::Connecting => (handshake_timeout, Phase::Handshake),
+                State::Open => (idle_ping, Phase::Idle),
+                State::Closing | State::Closed => (closing_timeout, Phase::Closing),
             },
-            Timer::Running(WaitsFor::Handshake, _) => return self.fail_later(Error::HandshakeTimeout),
-            Timer::Running(WaitsFor::Closing, _) => return self.end(End::Close),
+            Timer::Running(Phase::Handshake, _) => return self.fail_later(Error::HandshakeTimeout),
+            Timer::Running(Phase::Closing, _) => return self.end(End::Close),
             // Without a Pong timeout, silence leads to further Pings.
-            _ if pong_timeout == Millis::NEVER => (idle_ping, WaitsFor::TransmitOfPing),
-            Timer::Running(WaitsFor::Input, _) => (pong_timeout, WaitsFor::TransmitOfPing),
-            Timer::Running(WaitsFor::TransmitOfPing | WaitsFor::Pong, _) => {
+            _ if pong_timeout == Millis::NEVER => (idle_ping, Phase::PingPending),
+            Timer::Running(Phase::Idle, _) => (pong_timeout, Phase::PingPending),
+            Timer::Running(Phase::PingPending | Phase::PingSent, _) => {
                 return self.fail_later(Error::PongTimeout);
             }
         };
-        self.timer = Timer::start(timeout, now, waits_for);
+        self.timer = Timer::start(timeout, now, phase);
     }
 
     /// Appends the output that is pending, all of it or nothing: a Pong, an idle Ping, a Close
@@ -636,7 +636,7 @@ impl<R: Role> WebSocket<R> {
         Ok(())
     }
 
-    /// Appends a message as one frame, behind a Pong if one is pending: both or nothing.
+    /// Appends a message as one frame, after a Pong if one is pending: both or nothing.
     ///
     /// # Errors
     /// [`SendError`]. Nothing has changed. If the outbox is full: [`transmit`](Self::transmit),

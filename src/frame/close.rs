@@ -30,7 +30,7 @@ impl CloseCode {
     pub const ABNORMAL: Self = Self(1006);
     /// The data of a message does not match its kind: text that is not UTF-8.
     pub const INVALID_DATA: Self = Self(1007);
-    /// A message violates the endpoint's policy. It serves when no other code fits.
+    /// A message violates the endpoint's policy. Use it when no other code fits.
     pub const POLICY_VIOLATION: Self = Self(1008);
     /// A message is too big.
     pub const TOO_BIG: Self = Self(1009);
