@@ -1,6 +1,6 @@
 //! The head of an HTTP/1.1 message (RFC 9112): its lines as they arrive, headers, lists and tokens.
 
-use super::{HeadError, HeaderName, Outcome, RequestError};
+use super::{HeadError, HeaderName, RequestError, RequestKey};
 use crate::{Buffer, Config};
 use core::{convert::Infallible, fmt};
 
@@ -30,6 +30,28 @@ impl HeadRules for Infallible {
     fn line(&mut self, _: &[u8], _: usize, _: bool, _: &Config) -> Result<Step, RequestError> {
         match *self {}
     }
+}
+
+/// Where the selected subprotocol lies in the head; empty if there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelectedRange {
+    pub(super) start: u16,
+    pub(super) len: u16,
+}
+
+impl SelectedRange {
+    pub(super) const NONE: Self = Self { start: 0, len: 0 };
+}
+
+/// The outcome of a complete head.
+#[derive(Clone, Copy, Debug)]
+pub enum Outcome {
+    /// Server: a request, which the caller must answer.
+    Request(RequestKey),
+    /// Client: the response completes the handshake.
+    Open(SelectedRange),
+    /// Client: a status other than 101.
+    Refused(u16),
 }
 
 /// What follows a line of a head.

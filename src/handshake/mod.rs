@@ -27,7 +27,7 @@ mod server;
 mod sha1;
 
 pub(crate) use client::ClientOpening;
-pub(crate) use head::HeadRules;
+pub(crate) use head::{HeadRules, Outcome, SelectedRange};
 pub(crate) use key::{KeyValue, accept_value, key_value};
 pub(crate) use server::{RequestKey, ServerOpening};
 
@@ -91,28 +91,6 @@ impl defmt::Format for Open<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
         defmt::write!(f, "Open {{ head: {}, .. }}", self.head);
     }
-}
-
-/// Where the selected subprotocol lies in the head; empty if there is none.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SelectedRange {
-    start: u16,
-    len: u16,
-}
-
-impl SelectedRange {
-    const NONE: Self = Self { start: 0, len: 0 };
-}
-
-/// The outcome of a complete head.
-#[derive(Clone, Copy, Debug)]
-pub enum Outcome {
-    /// Server: a request, which the caller must answer.
-    Request(RequestKey),
-    /// Client: the response completes the handshake.
-    Open(SelectedRange),
-    /// Client: a status other than 101.
-    Refused(u16),
 }
 
 /// The opening handshake of a connection, with the rules for the peer's head. The module's table
