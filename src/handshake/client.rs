@@ -364,9 +364,16 @@ impl HeadRules for ClientOpening {
 }
 
 /// The result of the negotiation in a response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Agreed<'h> {
     protocol: Option<&'h str>,
+}
+
+/// Hides the subprotocol, which may hold a secret.
+impl fmt::Debug for Agreed<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Agreed").finish_non_exhaustive()
+    }
 }
 
 impl<'h> Agreed<'h> {
