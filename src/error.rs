@@ -91,13 +91,13 @@ impl error::Error for ProtocolError {}
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct OutboxFull {
-    /// How many bytes of capacity the call needs.
+    /// How many bytes the outbox must have free for the call.
     pub needed: usize,
 }
 
 impl fmt::Display for OutboxFull {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the outbox needs capacity for {} bytes", self.needed)
+        write!(f, "the outbox needs {} free bytes", self.needed)
     }
 }
 

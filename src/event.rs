@@ -44,7 +44,8 @@ pub enum Event<'e> {
 /// The reason why a connection failed: the peer broke a rule, refused, was silent, or was gone.
 ///
 /// It comes as [`Event::Error`](crate::Event::Error), and `Event::Close` follows. It owns its data,
-/// so a function that runs a connection can return it.
+/// so a function that runs a connection can return it. A closing timeout and
+/// [`reject`](crate::WebSocket::reject) are not errors: [`Close::clean`] tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]

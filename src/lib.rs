@@ -17,7 +17,8 @@
 //! rest.
 //!
 //! Most WebSocket libraries own the connection: they read from it, write to it and wait for it.
-//! This one does not. A [`WebSocket`] is a plain value, client or server, that you use like this:
+//! This one does not. A [`WebSocket`] is a plain value, client or server (these pages also call it
+//! *the machine*), that you use like this:
 //!
 //! 1. Read bytes from your connection, and pass them to [`receive`](WebSocket::receive).
 //! 2. Match on the [`Event`]s that it returns: a request, a message, a Ping, an error, the close.
@@ -36,7 +37,7 @@
 //!
 //! ```no_run
 //! # use std::io::{Read, Write};
-//! use sansocket::{Config, Event, WebSocket, heapless};
+//! use sansocket::{Config, Event, State, WebSocket, heapless};
 //!
 //! # fn serve(mut stream: std::net::TcpStream) -> Result<(), Box<dyn std::error::Error>> {
 //! let mut ws = WebSocket::server(Config::default());
@@ -44,7 +45,8 @@
 //! let mut buffer = [0; 1024];
 //! // For a message that spans several reads. Its capacity limits the size of every message.
 //! let mut inbox = heapless::Vec::<u8, 4096>::new();
-//! // For the bytes to send: the largest message, its header, and the replies to one read.
+//! // For the bytes to send: the largest message and its header (4,100 bytes), and the replies to
+//! // one read.
 //! let mut outbox = heapless::Vec::<u8, 5280>::new();
 //! loop {
 //!     let n = stream.read(&mut buffer)?;
@@ -56,7 +58,9 @@
 //!         match event {
 //!             Event::Request(request) => ws.accept(request.accept(), &mut outbox)?,
 //!             Event::Open(_) => {}
-//!             Event::Message(message) => ws.send(message, &mut outbox)?,
+//!             // After a `close` of ours, messages still arrive, but none can be sent.
+//!             Event::Message(message) if ws.state() == State::Open => ws.send(message, &mut outbox)?,
+//!             Event::Message(_) => {}
 //!             Event::Piece(_) => {}                 // only with `Delivery::Pieces`
 //!             Event::Ping(_) | Event::Pong(_) => {} // the Pong for a Ping is already pending
 //!             // Client only: the response that refused the upgrade. `Error` follows.

@@ -34,6 +34,10 @@ use rand_core::CryptoRng;
 /// events out, bytes to send out ([`transmit`](Self::transmit), [`send`](Self::send) and the like).
 ///
 /// See the [crate's documentation](crate) for the loop, and for how a connection ends.
+///
+/// A clone goes on from the same state, for example to replay a run in two ways. Clone the inbox
+/// too, which holds the message in progress. Two clones of a client would use the same masking
+/// keys.
 #[derive(Clone)]
 pub struct WebSocket<R: Role> {
     config: Config,
@@ -217,9 +221,9 @@ impl<R: Role> WebSocket<R> {
         self.timer = Timer::armed(self.config.idle_ping);
     }
 
-    /// Takes bytes from the front of `input` up to the next event. The event borrows from the input
-    /// or from `inbox`. `None` once the input is used up: none of it needs to be kept or passed
-    /// in again.
+    /// Takes bytes from the front of `input`, and advances it, up to the next event. The event
+    /// borrows from the input or from `inbox`. `None` once the input is used up: none of it
+    /// needs to be kept or passed in again.
     ///
     /// The payload is unmasked in place. A message that lies whole in the input is borrowed from
     /// there. A message that spans several calls is collected in the inbox, which must stay the
@@ -231,7 +235,8 @@ impl<R: Role> WebSocket<R> {
     /// later input is discarded. The one case where `None` leaves input behind: while
     /// [`awaits_caller`](Self::awaits_caller), no input is taken.
     ///
-    /// Call [`transmit`](Self::transmit) after each event, and once more at the end of the input.
+    /// Call [`transmit`](Self::transmit) after each event, so that a Pong does not wait for the end
+    /// of the input, and once more at the end of the input.
     #[doc(alias = "onmessage")]
     #[doc(alias = "read")]
     #[inline(always)]

@@ -261,7 +261,7 @@ const RESPONSE_HEADERS: &[(HeaderName, &str)] = &[
 ];
 
 /// What a client remembers of its request, and the part of the response that it has read so far.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct ClientOpening {
     /// The key that was sent; `None` before that, or if the caller's key is malformed.
     pub(crate) key: Option<KeyValue>,
@@ -270,6 +270,15 @@ pub struct ClientOpening {
     status: u16,
     seen: HeaderSet,
     selected: SelectedRange,
+}
+
+/// Hides the key and the offered subprotocols, which may hold secrets.
+impl fmt::Debug for ClientOpening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("ClientOpening");
+        debug.field("status", &self.status).field("seen", &self.seen).field("selected", &self.selected);
+        debug.finish_non_exhaustive()
+    }
 }
 
 impl ClientOpening {

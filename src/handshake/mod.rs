@@ -6,18 +6,6 @@
 //! HTTP/3 have other handshakes (RFC 8441, RFC 9220); their connections start there too. A program
 //! that starts all its connections there saves the code for heads with
 //! [`Established`](crate::Established).
-//!
-//! The handshake is a state machine of its own. It ends in a receiver and a sender:
-//!
-//! | state | role | entered by | left by | next |
-//! |---|---|---|---|---|
-//! | awaits the caller | client | the constructor | `connect` | reading the head |
-//! | awaits the caller | server | a complete request | `accept` | receiver with [`Open`] pending, open sender |
-//! | | | | `reject` | both ended |
-//! | reading the head | server | the constructor | a complete request | awaits the caller |
-//! | reading the head | client | `connect` | a response with status 101 | receiver and sender open |
-//! | | | | a response with another status | both ended |
-//! | any | both | | an invalid head, the end of the stream, the timeout | both ended; a server refuses an invalid head first |
 
 mod client;
 mod error;
@@ -93,8 +81,19 @@ impl defmt::Format for Open<'_> {
     }
 }
 
-/// The opening handshake of a connection, with the rules for the peer's head. The module's table
-/// shows the transitions.
+/// The opening handshake of a connection, with the rules for the peer's head.
+///
+/// A state machine of its own, which ends in a receiver and a sender:
+///
+/// | state | role | entered by | left by | next |
+/// |---|---|---|---|---|
+/// | awaits the caller | client | the constructor | `connect` | reading the head |
+/// | awaits the caller | server | a complete request | `accept` | receiver with [`Open`] pending, open sender |
+/// | | | | `reject` | both ended |
+/// | reading the head | server | the constructor | a complete request | awaits the caller |
+/// | reading the head | client | `connect` | a response with status 101 | receiver and sender open |
+/// | | | | a response with another status | both ended |
+/// | any | both | | an invalid head, the end of the stream, the timeout | both ended; a server refuses an invalid head first |
 #[derive(Clone, Debug)]
 pub(crate) enum Handshake<H> {
     /// A client has not called `connect`, or a server has not answered a request; no input is
