@@ -168,19 +168,13 @@ impl<'a> Slice<'a> {
         Self { memory, len: 0 }
     }
 
-    /// Appends `bytes` and returns the copy. If they do not fit, it appends nothing and returns an
-    /// empty slice.
-    fn extend(&mut self, bytes: &[u8]) -> &mut [u8] {
-        let end = self.len.saturating_add(bytes.len());
-        match self.memory.get_mut(self.len..end) {
-            // Always true. It shows the compiler that `copy_from_slice` cannot panic.
-            Some(target) if target.len() == bytes.len() => {
-                target.copy_from_slice(bytes);
-                self.len = end;
-                target
-            }
-            _ => &mut [],
-        }
+    /// The next `len` bytes of the memory, which then belong to the contents; `None` if they are
+    /// more than remain.
+    fn extend(&mut self, len: usize) -> Option<&mut [u8]> {
+        let end = self.len.checked_add(len)?;
+        let target = self.memory.get_mut(self.len..end)?;
+        self.len = end;
+        Some(target)
     }
 }
 
@@ -192,7 +186,11 @@ impl Buffer for Slice<'_> {
         self.memory.len() - self.len
     }
     fn append(&mut self, bytes: &[u8]) {
-        self.extend(bytes);
+        match self.extend(bytes.len()) {
+            // Always true. It shows the compiler that `copy_from_slice` cannot panic.
+            Some(target) if target.len() == bytes.len() => target.copy_from_slice(bytes),
+            _ => {}
+        }
     }
     fn clear(&mut self) {
         self.len = 0;
@@ -201,7 +199,9 @@ impl Buffer for Slice<'_> {
         self.memory.len()
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
-        mask::xor(self.extend(bytes), key);
+        if let Some(target) = self.extend(bytes.len()) {
+            mask::copy(bytes, key, target);
+        }
     }
 }
 

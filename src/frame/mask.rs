@@ -180,6 +180,19 @@ fn widest(work: impl FnOnce()) {
     }
 }
 
+/// Masks `bytes` into `target`, which has their length, in one pass.
+#[inline]
+pub(crate) fn copy(bytes: &[u8], key: MaskingKey, target: &mut [u8]) {
+    let (words, tail) = bytes.as_chunks::<4>();
+    let (targets, target_tail) = target.as_chunks_mut::<4>();
+    for (target, word) in targets.iter_mut().zip(words) {
+        *target = xor_word(*word, key);
+    }
+    for ((target, byte), mask) in target_tail.iter_mut().zip(tail).zip(key) {
+        *target = byte ^ mask;
+    }
+}
+
 /// Appends `bytes`, masked, to `target`.
 #[cfg(feature = "alloc")]
 #[inline(never)]
@@ -255,6 +268,8 @@ mod tests {
             let mut masked = bytes[..len].to_vec();
             Mask::new(KEY).apply(&mut masked);
             assert_eq!(masked, byte_by_byte(&bytes[..len]), "{len}");
+            copy(&bytes[..len], KEY, &mut masked);
+            assert_eq!(masked, byte_by_byte(&bytes[..len]), "{len}, to other memory");
             #[cfg(feature = "alloc")]
             {
                 append(&bytes[..len], KEY, &mut masked);
