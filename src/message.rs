@@ -44,6 +44,8 @@ impl Incoming {
     ///
     /// Text is validated here where it goes into the inbox. Text that is delivered from the input
     /// is validated by `WebSocket::deliver`, which makes the `&str`.
+    // Inlined for stack use: benches/README.md, "Outlined functions".
+    #[inline(always)]
     pub(crate) fn take<B: Buffer + ?Sized>(
         &mut self,
         PayloadPart { payload, key, last }: PayloadPart<'_>,

@@ -308,7 +308,7 @@ impl<R: Role> WebSocket<R> {
     }
 
     /// Finds any event, with the general decoder.
-    #[inline(never)]
+    #[inline]
     fn poll_any<B: Buffer + ?Sized>(&mut self, input: &mut [u8], inbox: &mut B) -> Option<Ready> {
         match self.receiving {
             Receiving::Handshake(_) => self.poll_handshake(input, inbox),

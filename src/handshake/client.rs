@@ -311,7 +311,7 @@ impl ClientOpening {
                 return Ok(());
             }
             HeaderName::Upgrade => head::eq_ignore_case(value, b"websocket"),
-            HeaderName::SecWebSocketAccept => self.key.is_some_and(|key| value == accept_value(&key)),
+            HeaderName::SecWebSocketAccept => self.key.as_ref().is_some_and(|key| value == accept_value(key)),
             HeaderName::SecWebSocketProtocol => self.has_offered(value),
             _ => head::are_extensions(value),
         };

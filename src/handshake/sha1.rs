@@ -27,6 +27,8 @@ pub(super) fn with_sha1_smol(key: &[u8; 24]) -> [u8; 20] {
 }
 
 #[cfg(any(test, not(any(feature = "sha1_smol", feature = "simd"))))]
+// Outlined for stack use: benches/README.md, "Handshake key".
+#[inline(never)]
 pub(super) fn with_compact(key: &[u8; 24]) -> [u8; 20] {
     hash(key, compact::compress)
 }
