@@ -476,6 +476,18 @@ fn only_the_last_piece_of_a_message_can_be_empty() {
     }
 }
 
+/// Proves: T2.
+#[test]
+fn a_cut_character_can_follow_any_character() {
+    for before in ('\0'..='\u{FFF}').chain('\u{1_0000}'..='\u{1_00FF}') {
+        let text = format!("{before}é");
+        let (front, last) = text.as_bytes().split_at(text.len() - 1);
+        let mut peer = server(Config::default());
+        peer.receive(&[masked(0x01, front), masked(0x80, last)].concat());
+        assert_eq!(peer.seen, [Seen::Text(text)]);
+    }
+}
+
 #[test]
 fn no_empty_piece_comes_before_the_error_of_invalid_text() {
     let mut peer = server(Config::default().delivery(Delivery::Pieces));
