@@ -122,6 +122,16 @@ fn an_invalid_close_frame_fails_with_the_right_code() {
     }
 }
 
+/// Proves: L1.
+#[test]
+fn a_close_payload_of_one_byte_fails_at_its_length() {
+    let mut peer = server(Config::default());
+    peer.receive(&masked(0x88, &[3])[..2]);
+    let [Seen::Error(error), Seen::Close(1006, _, false)] = &peer.seen[..] else { panic!("{:?}", peer.seen) };
+    assert!(error.contains("Close"), "{error}");
+    assert_eq!(peer.take_sent(), unmasked(0x88, &close_body(1002, "")));
+}
+
 /// Proves: L3, X1, X2, X6.
 #[test]
 fn close_checks_its_arguments_and_an_error_changes_nothing() {

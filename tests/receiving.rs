@@ -442,6 +442,60 @@ fn a_smaller_inbox_in_the_middle_of_a_message_fails_with_1009() {
 }
 
 #[test]
+fn a_message_in_fragments_can_fill_the_inbox() {
+    for first in [0x01, 0x02] {
+        let stream = [masked(first, b"ab"), masked(0x80, b"cd")].concat();
+        let inboxes: [&mut dyn sansocket::Buffer; 2] =
+            [&mut heapless::Vec::<u8, 4>::new(), &mut FixedInbox::<4>::new()];
+        for inbox in inboxes {
+            let mut ws = WebSocket::<Server>::open(Config::default());
+            let mut bytes = stream.clone();
+            let Some(Event::Message(message)) = ws.receive(&mut &mut bytes[..], inbox) else { panic!() };
+            assert_eq!(message.as_bytes(), b"abcd");
+        }
+    }
+}
+
+#[test]
+fn only_the_last_piece_of_a_message_can_be_empty() {
+    let binary = [masked(0x02, b""), masked(0, b"\xC3\xA9"), masked(0, b""), masked(0x80, b"")].concat();
+    let text = [masked(0x01, b"\xC3"), masked(0, b""), masked(0, b"\xA9"), masked(0x80, b"")].concat();
+    for mut stream in [binary, text] {
+        let mut ws = WebSocket::<Server>::open(Config::default().delivery(Delivery::Pieces));
+        let (mut input, mut inbox, mut pieces) = (&mut stream[..], Vec::new(), Vec::new());
+        while let Some(event) = ws.receive(&mut input, &mut inbox) {
+            let Event::Piece(Piece { first, last, .. }) = event else { panic!("{event:?}") };
+            let content = match Seen::new(&event) {
+                Seen::TextPieces(text, _) => text.into_bytes(),
+                Seen::BinaryPieces(bytes, _) => bytes,
+                other => panic!("{other:?}"),
+            };
+            pieces.push((content, first, last));
+        }
+        assert_eq!(pieces, [("é".into(), true, false), (vec![], false, true)]);
+    }
+}
+
+/// Proves: T2.
+#[test]
+fn a_cut_character_can_follow_any_character() {
+    for before in ('\0'..='\u{FFF}').chain('\u{1_0000}'..='\u{1_00FF}') {
+        let text = format!("{before}é");
+        let (front, last) = text.as_bytes().split_at(text.len() - 1);
+        let mut peer = server(Config::default());
+        peer.receive(&[masked(0x01, front), masked(0x80, last)].concat());
+        assert_eq!(peer.seen, [Seen::Text(text)]);
+    }
+}
+
+#[test]
+fn no_empty_piece_comes_before_the_error_of_invalid_text() {
+    let mut peer = server(Config::default().delivery(Delivery::Pieces));
+    peer.receive(&masked(0x81, b"\xFF"));
+    assert!(matches!(peer.seen[..], [Seen::Error(_), Seen::Close(..)]), "{:?}", peer.seen);
+}
+
+#[test]
 fn event_with_another_input_never_panics() {
     for bytes in
         [masked(0x81, "é and more".as_bytes()), masked(0x82, b"abc"), masked(0x89, b"p"), masked(0x88, b"")]
@@ -511,6 +565,19 @@ fn taking_an_event_twice_does_not_end_the_connection_twice() {
     assert!(matches!(ws.event(ready, &mut stream, &mut inbox), Some(Event::Error(_))));
     assert_eq!(ws.event(ready, &mut stream, &mut inbox), None);
     assert!(matches!(ws.receive(&mut &mut [][..], &mut inbox), Some(Event::Close(_))));
+}
+
+#[test]
+fn invalid_text_that_is_taken_after_the_close_is_not_reported() {
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+    let mut text = masked(0x81, b"\xFF");
+    let mut close = masked(0x88, b"");
+    let ready = ws.poll(&mut text, &mut inbox).unwrap();
+    assert!(ws.receive(&mut &mut close[..], &mut inbox).is_some());
+    assert_eq!(ws.event(ready, &mut text, &mut inbox), None);
+    ws.transmit(&mut outbox).unwrap();
+    assert_eq!(outbox, [0x88, 0], "the reply to the Close");
 }
 
 #[test]

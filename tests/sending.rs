@@ -112,6 +112,15 @@ fn a_received_piece_can_be_sent_as_a_fragment() {
 }
 
 #[test]
+fn a_connection_is_open_between_the_fragments_of_a_message() {
+    let mut peer = client(Config::default());
+    peer.ws.send_piece(Fragment::new("a", false), &mut peer.outbox).unwrap();
+    assert_eq!(peer.ws.state(), State::Open);
+    peer.ws.send_piece(Fragment::new("b", true), &mut peer.outbox).unwrap();
+    assert_eq!(peer.ws.state(), State::Open);
+}
+
+#[test]
 fn a_payload_can_be_sent_without_copying_it() {
     let mut peer = server(Config::default());
     peer.ws.send_header(Kind::Binary, 70_000, &mut peer.outbox).unwrap();
@@ -196,6 +205,35 @@ fn a_full_outbox_reports_the_needed_capacity_and_changes_nothing() {
     // No message was begun, so a message of another kind can be sent.
     peer.ws.send(&[1], &mut peer.outbox).unwrap();
     assert_eq!(peer.take_sent(), unmasked(0x82, &[1]));
+}
+
+#[test]
+fn an_outbox_of_the_needed_capacity_is_enough_and_is_filled() {
+    fn check<R: sansocket::Role>(new: impl Fn() -> WebSocket<R>) {
+        type Call<R> = fn(&mut WebSocket<R>, &mut sansocket::Slice<'_>) -> Result<(), SendError>;
+        let calls: [Call<R>; 5] = [
+            |ws, outbox| ws.send("abc", outbox),
+            |ws, outbox| ws.send_piece(Fragment::new("abcd", false), outbox),
+            |ws, outbox| ws.send_header(Kind::Binary, 200, outbox).map(|_| ()),
+            |ws, outbox| ws.ping(b"pi", outbox),
+            |ws, outbox| ws.close_without_code(outbox),
+        ];
+        for call in calls {
+            let Err(SendError::OutboxFull(full)) = call(&mut new(), &mut sansocket::Slice::new(&mut []))
+            else {
+                panic!()
+            };
+            let mut memory = vec![0; full.needed];
+            let (mut ws, mut outbox) = (new(), sansocket::Slice::new(&mut memory[..full.needed - 1]));
+            assert_eq!(call(&mut ws, &mut outbox), Err(full.into()));
+            assert_eq!(sansocket::Buffer::bytes(&outbox), b"");
+            let mut outbox = sansocket::Slice::new(&mut memory);
+            assert_eq!(call(&mut ws, &mut outbox), Ok(()));
+            assert_eq!(sansocket::Buffer::remaining(&outbox), 0);
+        }
+    }
+    check(|| WebSocket::<Server>::open(Config::default()));
+    check(|| WebSocket::<TestClient>::open(Config::default(), rng()));
 }
 
 /// Proves: P1, P9.

@@ -207,6 +207,14 @@ fn exactly_one_version_13_is_required_and_426_names_it() {
 
 /// Proves: R4.
 #[test]
+fn a_missing_version_is_refused_before_a_missing_key() {
+    let head = String::from_utf8(request_with("Sec-WebSocket-Key", "")).unwrap();
+    refused(head.as_bytes(), 400, "Sec-WebSocket-Key");
+    refused(head.replace("Sec-WebSocket-Version: 13\r\n", "").as_bytes(), 426, "Sec-WebSocket-Version");
+}
+
+/// Proves: R4.
+#[test]
 fn a_get_without_upgrade_gets_426() {
     let response = refused(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 426, "Upgrade header");
     assert_eq!(header(&response, "Upgrade"), Some("websocket"));
@@ -573,6 +581,13 @@ fn plain_requests_let_one_port_serve_pages_too() {
     refused_by(config, b"GET /page HTTP/0.9\r\n\r\n", 400, "older than 1.1");
     refused_by(config, b"POST /page HTTP/1.1\r\nHost: a\r\n\r\n", 405, "not GET");
     refused_by(config, b"GET /page HTTP/1.1\r\n\r\n", 400, "no Host");
+}
+
+#[test]
+fn plain_requests_do_not_excuse_an_upgrade_without_a_key_or_version() {
+    let config = Config::default().plain_requests(true);
+    refused_by(config, &request_with("Sec-WebSocket-Key", ""), 400, "Sec-WebSocket-Key");
+    refused_by(config, &request_with("Sec-WebSocket-Version", ""), 426, "Sec-WebSocket-Version");
 }
 
 /// Proves: L24.
