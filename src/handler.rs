@@ -153,7 +153,7 @@ impl Responder<'_> {
 
     /// Notes a failure, so that a request whose rejection failed is not accepted.
     fn note(&mut self, answered: Result<(), AnswerError>) -> Result<(), AnswerError> {
-        if answered.is_err_and(|error| error != AnswerError::NoRequest) {
+        if answered.is_err() {
             self.answer = Answer::Failed;
         }
         answered

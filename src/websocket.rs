@@ -559,13 +559,8 @@ impl<R: Role> WebSocket<R> {
     /// the next [`receive`](Self::receive).
     #[doc(alias = "disconnect")]
     pub fn receive_eof(&mut self) {
-        if let Receiving::Frames(receiver) = &self.receiving
-            && !receiver.is_receiving()
-        {
-            self.end(End::Nothing);
-        } else {
-            self.fail_later(Error::EndOfStream);
-        }
+        // After the peer's Close frame, or an earlier end, the receiver reports no error.
+        self.fail_later(Error::EndOfStream);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next, on the scale of its `now`.
