@@ -6,8 +6,8 @@ use core::str::Utf8Error;
 
 /// Memory that the caller owns and the machine appends to: an inbox or an outbox.
 ///
-/// - An inbox collects the head of the opening handshake, and each message that spans several
-///   reads.
+/// - An inbox collects the head of the opening handshake, and each message that does not lie whole
+///   and in one frame in the input.
 /// - An outbox takes the bytes to send. The caller sends them and clears it.
 ///
 /// Implemented for [`heapless::Vec<u8, N>`](heapless::Vec), [`Slice`] and [`FixedInbox`]; with the

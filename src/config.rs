@@ -7,9 +7,9 @@ use core::time::Duration;
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 #[non_exhaustive]
 pub enum Delivery {
-    /// Whole messages, as [`Event::Message`](crate::Event::Message). A message in one frame that
-    /// lies whole in one slice of input points into that slice; any other is collected in the inbox
-    /// and points into it.
+    /// Whole messages, as [`Event::Message`](crate::Event::Message). A message in one frame, whose
+    /// payload lies whole in one slice of input, points into that slice. Any other is collected in
+    /// the inbox and points into it.
     #[default]
     Whole,
     /// Messages in pieces, as [`Event::Piece`](crate::Event::Piece): each points into the input,
@@ -156,9 +156,9 @@ impl Config {
         Self { handshake_timeout: Millis::new(timeout), ..self }
     }
 
-    /// Sets after how long without a byte from the peer, or payload that
-    /// [`payload_sent`](crate::WebSocket::payload_sent) reports, a Ping is sent on an open
-    /// connection (RFC 6455 section 5.5.2). `None`: never.
+    /// Sets the silence after which a Ping is sent on an open connection (RFC 6455 section 5.5.2):
+    /// no byte from the peer, and no payload that
+    /// [`payload_sent`](crate::WebSocket::payload_sent) reports. `None`: no Ping is sent.
     #[must_use]
     #[doc(alias = "ping interval")]
     #[doc(alias = "heartbeat")]
@@ -180,9 +180,9 @@ impl Config {
         Self { pong_timeout: Millis::new(timeout), ..self }
     }
 
-    /// Sets how long the closing handshake may take, and for a client also the end of the stream
-    /// after it (RFC 6455 sections 7.1.1 and 7.1.2). Then the connection is closed. `None`: for
-    /// ever.
+    /// Sets how long the closing handshake may take, and for a client how long the end of the
+    /// stream may take after it (RFC 6455 sections 7.1.1 and 7.1.2). Then the connection is closed.
+    /// `None`: for ever.
     #[must_use]
     #[doc(alias = "close timeout")]
     pub const fn closing_timeout(self, timeout: Option<Duration>) -> Self {

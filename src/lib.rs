@@ -103,19 +103,20 @@
 //!
 //! # What `receive` takes
 //!
-//! The input can be cut anywhere, even after every byte: the events are the same. `receive` uses up
-//! all of the input before it returns `None`, so the next read can overwrite the buffer.
+//! The input can be cut anywhere, even after every byte: the events are the same (only pieces of
+//! messages are cut with it). `receive` uses up all of the input before it returns `None`, so the
+//! next read can overwrite the buffer.
 //!
-//! There is one exception. While a request waits for its answer
-//! ([`awaits_caller`](WebSocket::awaits_caller)), `receive` takes nothing and returns `None`. The
-//! loop above answers in the match arm, so it never sees this. A server that answers later keeps
-//! `request.accept()`, which borrows nothing, and the rest of `input`, and passes that rest to
-//! `receive` after the answer.
+//! There is one exception. While it is the caller's turn, because a request waits for its answer or
+//! a client has not connected ([`awaits_caller`](WebSocket::awaits_caller)), `receive` takes
+//! nothing and returns `None`. The loop above answers in the match arm, so it never sees this. A
+//! server that answers later keeps `request.accept()`, which borrows nothing, and the rest of
+//! `input`, and passes that rest to `receive` after the answer.
 //!
 //! # Borrowing
 //!
-//! A message that lies whole in the input is unmasked there, and the event points into the input.
-//! Only a message that spans several inputs is copied to the inbox; then the event points there.
+//! A message in one frame that lies whole in the input is unmasked there, and the event points into
+//! the input. Any other message is collected in the inbox, and the event points there.
 //!
 //! No event borrows the `WebSocket`, so you can reply inside the match arm. An event cannot be kept
 //! past the next `receive`:
@@ -188,7 +189,7 @@
 //!
 //! Every call appends all of its output or nothing. If the outbox is full, the call returns an
 //! [`Err`] with the number of bytes that it needs, and changes nothing: flush the outbox and call
-//! again. Only the latest Pong is kept pending, and `send` appends it ahead of its message.
+//! again. Only the latest Pong is kept pending. Every call that appends a frame appends it first.
 //!
 //! # Time
 //!

@@ -8,11 +8,11 @@
 //! | `FrameBoundary` | the end of a frame inside a message | a frame's first byte |
 //! | `Header` | a frame's first byte | the header's last byte |
 //! | `Payload` | the header's last byte | the payload's last byte |
-//! | `InvalidText` | an event that is a text piece, with invalid UTF-8 after it | the next poll, which fails |
+//! | `InvalidText` | the delivery of a text piece that ends at invalid bytes | the next poll, which fails |
 //! | `PeerClosed` | the peer's Close frame | the end of the stream, the closing timeout |
 //! | `Ended` | an error, `reject`, the end of the stream, the closing timeout | never |
 //!
-//! Every state but `Ended` is also left by `end`, for `Ended` (`Opened` takes its event along).
+//! `end` moves every other state to `Ended`. A pending `Event::Open` is kept.
 //!
 //! The receiver knows nothing of the sender. `WebSocket` passes on what a received frame asks of
 //! it: a Pong, or a Close frame.

@@ -11,8 +11,8 @@
 //! | `Ended` | `close`; `transmit` of the last frame or response; any other end | never |
 //!
 //! No data frame can follow a Close frame. A data frame begins only in `Open` and `Fragmented`, and
-//! a Close frame is sent or queued only by leaving both for good: `Open` is reached only from
-//! `Fragmented`, and by `start`, which is called once, at the end of the handshake.
+//! a Close frame is sent or queued only by leaving both for good: `Open` is entered again only from
+//! `Fragmented`, and from `Connecting` by `start`, which is called once.
 //!
 //! A payload that the caller sends itself (`send_header`) and a pending Pong are beside the state.
 //! The payload must be finished in any state, and a queued Close frame waits for it. The caller's
@@ -155,7 +155,7 @@ impl<R: Role> Sender<R> {
         frame::size(len, !R::IS_SERVER)
     }
 
-    /// Checks that `size` bytes fit after a pending Pong, which it appends.
+    /// Appends a pending Pong, if it and `size` more bytes fit.
     #[inline]
     fn reserve<B: Buffer + ?Sized>(&mut self, size: usize, outbox: &mut B) -> Result<(), OutboxFull> {
         let pong = self.pong.as_ref().map_or(0, |pong| Self::frame_size(pong.len()));
@@ -185,7 +185,7 @@ impl<R: Role> Sender<R> {
         Ok(())
     }
 
-    /// Appends what is pending, all of it or nothing: a Pong, and after it a Close frame or an
+    /// Appends what is pending, all of it or nothing: a Close frame; or a Pong, and after it an
     /// idle Ping; or the response that refuses a request. Nothing is appended inside a frame.
     /// Returns whether the idle Ping was sent.
     pub(crate) fn transmit<B: Buffer + ?Sized>(

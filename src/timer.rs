@@ -22,9 +22,10 @@ pub(crate) enum Phase {
     /// Open, until a sign of life: input, or payload that the transport takes. At the deadline an
     /// idle Ping becomes pending.
     Idle,
-    /// As `Idle`, with an idle Ping pending. At the deadline the connection fails.
+    /// As `Idle`, with an idle Ping pending. At the deadline the connection fails; without a Pong
+    /// timeout, another Ping becomes pending.
     PingPending,
-    /// As `Idle`, with an idle Ping sent. At the deadline the connection fails.
+    /// As `PingPending`, with the Ping sent.
     PingSent,
     /// The closing handshake, and for a client the wait for the end of the stream.
     Closing,

@@ -225,11 +225,11 @@ impl<R: Role> WebSocket<R> {
     /// borrows from the input or from `inbox`. `None` once the input is used up: none of it
     /// needs to be kept or passed in again.
     ///
-    /// The payload is unmasked in place. A message that lies whole in the input is borrowed from
-    /// there. A message that spans several calls is collected in the inbox, which must stay the
-    /// same from call to call, and which the machine clears when it needs to. After a message
-    /// the caller may pass another inbox, for example to free the memory of a large one. It may
-    /// also stop between two events, and pass in the rest later.
+    /// The payload is unmasked in place. A message in one frame that lies whole in the input is
+    /// borrowed from there. Any other is collected in the inbox, which must stay the same from call
+    /// to call, and which the machine clears when it needs to. After a message the caller may pass
+    /// another inbox, for example to free the memory of a large one. It may also stop between two
+    /// events, and pass in the rest later.
     ///
     /// It cannot fail: an error of the peer is an [`Event::Error`], then an [`Event::Close`], and
     /// later input is discarded. The one case where `None` leaves input behind: while
@@ -366,12 +366,11 @@ impl<R: Role> WebSocket<R> {
     /// is in progress. Asking is optional: before [`receive`](Self::receive) or
     /// [`poll`](Self::poll), by a caller with a large buffer.
     ///
-    /// A message that is delivered whole, and does not lie whole in the input, costs a copy into
-    /// the inbox. If the answer is
-    /// not 0, and the buffer has that much capacity left, the caller may leave `input` as it
-    /// is, read that many bytes after it, and receive then. (If the frame's header is not
-    /// complete, the answer is the least that is missing: ask again after the read.) 0: the frame
-    /// is complete, or breaks a rule, or another event is pending: there is nothing to wait for.
+    /// A frame that is cut by the end of the input costs a copy into the inbox, if messages are
+    /// delivered whole. If the answer is not 0, and the buffer has that much capacity left, the
+    /// caller may leave `input` as it is, read that many bytes after it, and receive then. (If the
+    /// frame's header is not complete, the answer is the least that is missing: ask again after the
+    /// read.) 0: nothing is known to be missing, there is nothing to wait for.
     ///
     /// The answer is what the peer has declared. Compare it with the capacity; never allocate by
     /// it.
@@ -554,9 +553,9 @@ impl<R: Role> WebSocket<R> {
     /// Notes that the stream has ended: the peer sends nothing more. Call it after all input has
     /// been received.
     ///
-    /// Pending output is discarded, and the connection is closed. If neither the peer's Close frame
-    /// nor an error came before, an [`Error::EndOfStream`] and a [`Close`] with 1006 follow from
-    /// the next [`receive`](Self::receive).
+    /// Pending output is discarded, and the connection is closed. If it had not ended before, by
+    /// the peer's Close frame for example, an [`Error::EndOfStream`] and a [`Close`] with 1006
+    /// follow from the next [`receive`](Self::receive).
     #[doc(alias = "disconnect")]
     pub fn receive_eof(&mut self) {
         // After the peer's Close frame, or an earlier end, the receiver reports no error.
@@ -579,10 +578,10 @@ impl<R: Role> WebSocket<R> {
     /// the peer shows no sign of life, and bytes that have been read but not received do not count.
     /// So a loop that reads, receives, and then calls this is right. A loop may also call it only
     /// after a read that brought nothing; but while [`state`](Self::state) is not `Open` it must
-    /// call it whatever arrives, because the handshakes have to end in time. Received bytes, and
-    /// payload that [`payload_sent`](Self::payload_sent) reports, arm the timer anew:
-    /// [`poll_timeout`](Self::poll_timeout) then says "at once". A program that never calls this
-    /// has no timeouts.
+    /// call it whatever arrives, because the handshakes have to end in time. On an open connection,
+    /// received bytes and payload that [`payload_sent`](Self::payload_sent) reports arm the timer
+    /// anew: [`poll_timeout`](Self::poll_timeout) then says "at once". A program that never calls
+    /// this has no timeouts.
     #[doc(alias = "ping interval")]
     #[doc(alias = "keepalive")]
     pub fn handle_timeout(&mut self, now: Duration) {
