@@ -12,8 +12,8 @@ use defmt_semihosting as _;
 use rng::Rng;
 use sansocket::handshake::HeaderName;
 use sansocket::{
-    AnswerError, CloseCode, Config, Connect, ConnectError, Delivery, Error, Event, HeadError,
-    Kind, OutboxFull, ProtocolError, RequestError, ResponseError, SendError, Server, State, WebSocket,
+    AnswerError, CloseCode, Config, Connect, ConnectError, Delivery, Error, Event, HeadError, Kind,
+    OutboxFull, ProtocolError, RequestError, ResponseError, SendError, Server, State, WebSocket,
 };
 use semihosting::process::exit;
 
