@@ -47,9 +47,10 @@ pub trait Buffer {
             return;
         }
         for part in bytes.chunks(64) {
-            if let Ok(mut masked) = heapless::Vec::<u8, 64>::from_slice(part) {
-                mask::xor(&mut masked, key);
-                self.append(&masked);
+            let mut masked = [0; 64];
+            if let Some(masked) = masked.get_mut(..part.len()) {
+                mask::copy(part, key, masked);
+                self.append(masked);
             }
         }
     }

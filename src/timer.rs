@@ -38,10 +38,7 @@ impl Timer {
     }
 
     pub(crate) fn start(timeout: Millis, now: Duration, phase: Phase) -> Self {
-        match timeout.get() {
-            Some(timeout) => Self::Running(phase, now.saturating_add(timeout)),
-            None => Self::Off,
-        }
+        timeout.get().map_or(Self::Off, |timeout| Self::Running(phase, now.saturating_add(timeout)))
     }
 
     /// When it acts: `ZERO` for at once.

@@ -141,6 +141,7 @@ impl Check<'_> {
         let connect = Connect::new("a.example", "/").protocols(self.offered);
         let agreed = handshake::check_response(open.headers(), CLIENT_KEY, &connect).unwrap();
         assert_eq!(agreed.protocol(), open.protocol());
+        assert!(!format!("{agreed:?}").is_empty(), "Debug does not panic");
     }
 
     /// The stream has the fault that the error names.

@@ -28,7 +28,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let connect = connect.headers(&headers);
 
     let mut client = Peer::new(WebSocket::<TestClient>::client(Config::default(), rng()), inbox(2));
-    if let Err(error) = client.ws.connect(connect, &mut client.outbox) {
+    assert!(!format!("{connect:?}").is_empty(), "Debug does not panic");
+    let connected = client.ws.connect(connect, &mut client.outbox);
+    assert!(!format!("{:?}", client.ws).is_empty(), "Debug does not panic");
+    if let Err(error) = connected {
         assert!(client.outbox.is_empty());
         let unique =
             protocols.iter().enumerate().all(|(at, one)| is_token(one) && !protocols[..at].contains(one));
