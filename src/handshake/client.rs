@@ -361,9 +361,9 @@ impl HeadRules for ClientOpening {
             ([], status) => return Ok(Step::Done(Outcome::Refused(status))),
             (_, status) => match head::parse_header(line) {
                 Ok((name, value, offset)) if status == 101 => self.header(name, value, start + offset)?,
-                // "A user agent that receives an obs-fold in a response message [...] MUST replace" it (RFC
-                // 9112 section 5.2): the header loses its folded lines, and the caller still
-                // gets the status of a refusal.
+                // "A user agent that receives an obs-fold in a response message [...] MUST replace" it
+                // (RFC 9112 section 5.2): the header loses its folded lines, and the caller still gets
+                // the status of a refusal.
                 Err(HeadError::Folded) if status != 101 => {}
                 header => _ = header?,
             },
