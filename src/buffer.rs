@@ -55,6 +55,20 @@ pub trait Buffer {
         }
     }
 
+    /// The bytes in it, to be changed in place.
+    ///
+    /// The machine moves bytes with this and [`truncate`](Self::truncate) where a head is longer
+    /// than the inbox: it removes headers that it does not need. The defaults of the two can do
+    /// neither; then a whole head must fit.
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut []
+    }
+
+    /// Keeps the first `len` bytes, and removes all others. The default does nothing.
+    fn truncate(&mut self, len: usize) {
+        let _ = len;
+    }
+
     /// Appends `text`. If it is longer than [`remaining`](Self::remaining), it appends nothing.
     fn append_text(&mut self, text: &str) {
         self.append(text.as_bytes());
@@ -91,6 +105,12 @@ impl<B: Buffer + ?Sized> Buffer for &mut B {
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
         (**self).append_masked(bytes, key);
     }
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        (**self).bytes_mut()
+    }
+    fn truncate(&mut self, len: usize) {
+        (**self).truncate(len);
+    }
     fn append_text(&mut self, text: &str) {
         (**self).append_text(text);
     }
@@ -122,6 +142,12 @@ impl<const N: usize> Buffer for heapless::Vec<u8, N> {
             mask::xor(self.get_mut(start..).unwrap_or_default(), key);
         }
     }
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self
+    }
+    fn truncate(&mut self, len: usize) {
+        self.truncate(len);
+    }
 }
 
 #[cfg(feature = "alloc")]
@@ -144,6 +170,12 @@ impl Buffer for alloc::vec::Vec<u8> {
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
         mask::append(bytes, key, self);
+    }
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self
+    }
+    fn truncate(&mut self, len: usize) {
+        self.truncate(len);
     }
 }
 
@@ -204,6 +236,12 @@ impl Buffer for Slice<'_> {
             mask::copy(bytes, key, target);
         }
     }
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.memory.get_mut(..self.len).unwrap_or_default()
+    }
+    fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
 }
 
 /// An inbox on the heap that stores text as text. A text message that spans several reads is then
@@ -256,7 +294,7 @@ impl<T: Text> Default for TextInbox<T> {
 impl<T: Text> TextInbox<T> {
     /// Its content as bytes, or the text if it cannot become bytes without being moved.
     #[inline]
-    fn bytes_mut(&mut self) -> Result<&mut T::Bytes, &mut T> {
+    fn content_mut(&mut self) -> Result<&mut T::Bytes, &mut T> {
         if let Content::Text(text) = &mut self.0
             && let Some(bytes) = T::into_bytes(text)
         {
@@ -280,7 +318,7 @@ impl<T: Text> Buffer for TextInbox<T> {
         T::MAX_LEN - self.bytes().len()
     }
     fn append(&mut self, bytes: &[u8]) {
-        match self.bytes_mut() {
+        match self.content_mut() {
             Ok(content) => content.append(bytes),
             Err(text) => append(core::str::from_utf8(bytes).unwrap_or_default(), text),
         }
@@ -295,8 +333,20 @@ impl<T: Text> Buffer for TextInbox<T> {
         T::MAX_LEN
     }
     fn append_masked(&mut self, bytes: &[u8], key: [u8; 4]) {
-        if let Ok(content) = self.bytes_mut() {
+        if let Ok(content) = self.content_mut() {
             content.append_masked(bytes, key);
+        }
+    }
+    /// Of text, nothing: it must stay UTF-8.
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        match &mut self.0 {
+            Content::Bytes(bytes) => bytes.bytes_mut(),
+            Content::Text(_) => &mut [],
+        }
+    }
+    fn truncate(&mut self, len: usize) {
+        if let Content::Bytes(bytes) = &mut self.0 {
+            bytes.truncate(len);
         }
     }
     fn append_text(&mut self, text: &str) {

@@ -3,7 +3,7 @@
 use crate::data::{CloseReason, ControlPayload, Kind, Message, Piece};
 use crate::error::ProtocolError;
 use crate::frame::CloseCode;
-use crate::handshake::{Open, Outcome, Request, RequestError, Response, ResponseError};
+use crate::handshake::{BadRequest, Open, Outcome, Request, RequestError, Response, ResponseError};
 use core::{error, fmt};
 
 /// What has happened on a connection. It borrows the input or the inbox, never the machine.
@@ -16,11 +16,15 @@ pub enum Event<'e> {
     /// [`reject`](crate::WebSocket::reject). Until then, no input is taken.
     #[doc(alias = "upgrade")]
     Request(Request<'e>),
+    /// Server: a request that the machine refuses, as far as it was received, for the log.
+    /// [`Event::Error`] is next, and says why.
+    BadRequest(BadRequest<'e>),
     /// The opening handshake is complete. Messages can be sent.
     #[doc(alias = "onopen")]
     Open(Open<'e>),
     /// Client: the server answered the opening handshake with another status than 101, for example
-    /// a redirect or a 401. [`Event::Error`] is next.
+    /// a redirect or a 401. [`Event::Error`] is next. The input that is left begins with the
+    /// response's body, which the machine does not read: see [`Response`].
     Refused(Response<'e>),
     /// A whole message.
     #[doc(alias = "onmessage")]

@@ -2,7 +2,7 @@
 
 use crate::data::{ControlPayload, Fragment, Message, Piece};
 use crate::event::{Close, Error, Event};
-use crate::handshake::{Accept, Open, Reject, Request, Response};
+use crate::handshake::{Accept, BadRequest, Open, Reject, Request, Response};
 use crate::role::Role;
 use crate::{AnswerError, Buffer, CloseCode, OutboxFull, SendError, State, WebSocket};
 use core::fmt;
@@ -40,6 +40,8 @@ pub trait Handler {
     /// - with status 426 if it is not an upgrade;
     /// - else it is accepted, without a subprotocol.
     fn on_request(&mut self, request: Request<'_>, sender: &mut Responder<'_>) {}
+    /// Server: the machine refuses a request. `on_error` is next.
+    fn on_bad_request(&mut self, request: BadRequest<'_>) {}
     /// The opening handshake is complete: messages can be sent.
     fn on_open(&mut self, open: Open<'_>, sender: &mut Responder<'_>) {}
     /// A whole message was received.
@@ -204,6 +206,7 @@ impl<R: Role> WebSocket<R> {
                     Answer::NotFailed => sender.machine.reject(Reject::status(426)),
                 };
             }
+            Event::BadRequest(request) => handler.on_bad_request(request),
             Event::Open(open) => handler.on_open(open, &mut sender),
             Event::Refused(response) => handler.on_refused(response),
             Event::Message(message) => handler.on_message(message, &mut sender),
@@ -271,6 +274,9 @@ macro_rules! forward {
         impl<$($generics)+> Handler for $type {
             fn on_request(&mut $self, request: Request<'_>, sender: &mut Responder<'_>) {
                 $($handler.on_request(request, sender);)+
+            }
+            fn on_bad_request(&mut $self, request: BadRequest<'_>) {
+                $($handler.on_bad_request(request);)+
             }
             fn on_open(&mut $self, open: Open<'_>, sender: &mut Responder<'_>) {
                 $($handler.on_open(open, sender);)+

@@ -306,7 +306,7 @@ pub use error::{OutboxFull, ProtocolError, SendError};
 pub use event::{Close, Error, Event, Ready, State};
 pub use frame::CloseCode;
 pub use handler::{Handler, Responder};
-pub use handshake::{Accept, Connect, Open, Reject, Request, Response};
+pub use handshake::{Accept, BadRequest, Connect, Open, Reject, Request, Response};
 pub use handshake::{AnswerError, ConnectError, HeadError, RequestError, ResponseError};
 pub use role::{Client, Established, Role, Server};
 pub use websocket::WebSocket;

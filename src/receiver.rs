@@ -74,6 +74,8 @@ struct Payload {
 /// The events that are still to be reported after the end.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
+    /// A client: the response with this status, then an error and a Close.
+    Refused(u16),
     /// This error, then a Close.
     Error(Error),
     Close,
@@ -191,6 +193,9 @@ impl Receiver {
             State::Ended { opened: opened @ Some(_), .. } => opened.take()?,
             State::Ended { end, .. } => {
                 let (found, next) = match *end {
+                    End::Refused(status) => {
+                        (Found::Handshake(Outcome::Refused(status)), End::Error(Error::Refused(status)))
+                    }
                     End::Error(error) => (Found::Error(error), End::Close),
                     End::Close => (Found::ClosedWithoutFrame, End::Nothing),
                     End::Nothing => return None,

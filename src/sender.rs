@@ -198,7 +198,7 @@ impl<R: Role> Sender<R> {
             _ if self.payload_remaining > 0 => return Ok(false),
             // `ANSWERS` keeps the response out of a client's code.
             State::RefusalPending(status) if R::ANSWERS => {
-                Reject::status(status).append(outbox)?;
+                Reject::status(status).append(false, outbox)?;
                 self.state = State::Ended;
                 return Ok(false);
             }

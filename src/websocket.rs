@@ -17,7 +17,7 @@ use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Pi
 use crate::event::{Close, Data, Error, Event, Found, Ready, State};
 use crate::frame::{self, Opcode};
 use crate::handshake::{
-    self, Accept, Connect, Handshake, Open, Outcome, Reject, Request, Response, ServerOpening,
+    Accept, BadRequest, Connect, Handshake, Open, Outcome, Reject, Request, RequestForm, Response, ServerOpening,
 };
 use crate::receiver::{self, End, Receiver, Rules};
 use crate::role::{Client, Established, Role, Server};
@@ -109,7 +109,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
     /// `Sec-WebSocket-Key`.
     #[must_use]
     pub const fn client(config: Config, rng: G) -> Self {
-        Self::connecting(Client { rng }, config, Handshake::AwaitsCaller { key: None }, Timer::Off)
+        Self::connecting(Client { rng }, config, Handshake::AwaitsConnect, Timer::Off)
     }
 
     /// A client's end of a connection whose opening handshake other software has done: an HTTP/1.1
@@ -137,12 +137,8 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
         if !self.awaits_caller() {
             return Err(ConnectError::AlreadySent);
         }
-        let mut opening = connect.check()?;
-        let mut random = [0; 16];
-        self.sender.role.rng.fill_bytes(&mut random);
-        let key = handshake::key_value(&random);
-        connect.append(&key, &opening, outbox)?;
-        opening.key = Some(key);
+        connect.check()?;
+        let opening = connect.append(&mut self.sender.role.rng, outbox)?;
         self.receiving = Receiving::Handshake(Handshake::head(opening));
         self.timer = Timer::armed(self.config.handshake_timeout);
         Ok(())
@@ -186,13 +182,11 @@ impl<R: Role> WebSocket<R> {
         accept: Accept<'_>,
         outbox: &mut B,
     ) -> Result<(), AnswerError> {
-        match self.receiving {
-            Receiving::Handshake(Handshake::AwaitsCaller { key }) if R::ANSWERS => match key {
-                Some(key) if key == accept.key() => {}
-                Some(_) => return Err(AnswerError::OtherRequest),
-                None => return Err(AnswerError::NotAnUpgrade),
-            },
-            _ => return Err(AnswerError::NoRequest),
+        match self.request() {
+            Some(RequestForm::Upgrade(key)) if *key == accept.key() => {}
+            Some(RequestForm::Upgrade(_)) => return Err(AnswerError::OtherRequest),
+            Some(RequestForm::Get | RequestForm::Head) => return Err(AnswerError::NotAnUpgrade),
+            None => return Err(AnswerError::NoRequest),
         }
         accept.check()?;
         accept.append(outbox)?;
@@ -205,11 +199,9 @@ impl<R: Role> WebSocket<R> {
         reject: Reject<'_>,
         outbox: &mut B,
     ) -> Result<(), AnswerError> {
-        if !R::ANSWERS || !self.awaits_caller() {
-            return Err(AnswerError::NoRequest);
-        }
+        let is_head = matches!(self.request().ok_or(AnswerError::NoRequest)?, RequestForm::Head);
         reject.check()?;
-        reject.append(outbox)?;
+        reject.append(is_head, outbox)?;
         self.end(End::Close);
         Ok(())
     }
@@ -322,13 +314,21 @@ impl<R: Role> WebSocket<R> {
         let Receiving::Handshake(handshake) = &mut self.receiving else { return None };
         let (outcome, consumed) = match handshake.read(input, inbox, &self.config) {
             Ok(read) => read?,
+            Err(error) if R::ANSWERS => {
+                self.fail_later(error.into());
+                (Outcome::BadRequest, 0)
+            }
             Err(error) => return self.fail_now(error.into(), 0),
         };
         match outcome {
             // The time that the caller takes for its answer is not the peer's.
-            Outcome::Request(_) => self.timer = Timer::Off,
+            Outcome::Request => self.timer = Timer::Off,
+            Outcome::BadRequest => {}
             Outcome::Open(_) => self.start(Receiver::open()),
-            Outcome::Refused(status) => self.fail_later(Error::Refused(status)),
+            Outcome::Refused(status) => {
+                let error = Error::Refused(status);
+                self.fail(error, End::Error(error));
+            }
         }
         Some(Ready { consumed, start: 0, found: Found::Handshake(outcome) })
     }
@@ -473,10 +473,14 @@ impl<R: Role> WebSocket<R> {
             Found::Data(_) => None,
             Found::Ping => control_event(Opcode::Ping, control),
             Found::Pong => control_event(Opcode::Pong, control),
-            Found::Handshake(Outcome::Request(key)) => Some(Event::Request(Request::new(inbox.bytes(), key))),
-            Found::Handshake(Outcome::Open(selected)) => {
-                Some(Event::Open(Open::new(inbox.bytes(), selected)))
+            Found::Handshake(Outcome::Request) => {
+                Some(Event::Request(Request::new(inbox.bytes(), *self.request()?)))
             }
+            Found::Handshake(Outcome::BadRequest) => Some(Event::BadRequest(BadRequest::new(inbox.bytes()))),
+            Found::Handshake(Outcome::Open(selected)) if R::IS_SERVER => {
+                Some(Event::Open(Open::accepted(inbox.bytes(), selected)))
+            }
+            Found::Handshake(Outcome::Open(_)) => Some(Event::Open(Open::of_response(inbox.bytes()))),
             Found::Handshake(Outcome::Refused(_)) => Some(Event::Refused(Response::new(inbox.bytes()))),
             Found::Error(error) => Some(Event::Error(error)),
             Found::PeerClosed(code) => {
@@ -484,6 +488,14 @@ impl<R: Role> WebSocket<R> {
                 close_event(code, reason, true)
             }
             Found::ClosedWithoutFrame => close_event(CloseCode::ABNORMAL, "", false),
+        }
+    }
+
+    /// A server: the request that awaits its answer.
+    fn request(&self) -> Option<&RequestForm> {
+        match &self.receiving {
+            Receiving::Handshake(handshake) if R::ANSWERS => handshake.request(),
+            _ => None,
         }
     }
 
@@ -525,9 +537,14 @@ impl<R: Role> WebSocket<R> {
         self.arm_closing();
     }
 
-    /// Fails the connection with an Error that the next poll reports.
+    /// Fails the connection with an Error that the next poll reports. A client reports a response
+    /// that is being read instead, if its status is known.
     fn fail_later(&mut self, error: Error) {
-        self.fail(error, End::Error(error));
+        let refusal = match &self.receiving {
+            Receiving::Handshake(handshake) => handshake.refusal(),
+            Receiving::Frames(_) => None,
+        };
+        self.fail(error, refusal.map_or(End::Error(error), End::Refused));
     }
 
     /// Ends the connection at once, without an Error.
@@ -786,7 +803,10 @@ impl<R: Role> WebSocket<R> {
     /// [`connect`](WebSocket::connect). Until then, no input is taken.
     #[must_use]
     pub const fn awaits_caller(&self) -> bool {
-        matches!(self.receiving, Receiving::Handshake(Handshake::AwaitsCaller { .. }))
+        match &self.receiving {
+            Receiving::Handshake(handshake) => handshake.awaits_caller(),
+            Receiving::Frames(_) => false,
+        }
     }
 }
 

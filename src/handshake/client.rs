@@ -4,10 +4,11 @@
 use super::head::{self, Head, HeadRules, HeaderSet, Step};
 use super::{
     HeaderName, Headers, KeyValue, Outcome, SelectedRange, ShownHeaders, accept_value, append, are_allowed,
-    checked_value,
+    checked_value, key_value, size,
 };
-use crate::{Buffer, Config, ConnectError, HeadError, OutboxFull, ResponseError};
+use crate::{Buffer, Config, ConnectError, OutboxFull, ResponseError};
 use core::fmt;
+use rand_core::CryptoRng;
 
 /// A client's request: host, path, subprotocols and additional headers.
 ///
@@ -94,12 +95,25 @@ impl<'a> Connect<'a> {
         Self { headers, ..self }
     }
 
-    /// The host to connect to: a name, an IPv4 address, or an IPv6 address without its brackets, as
-    /// a resolver takes it.
+    /// The host to connect to: a name, an IPv4 address, or an IPv6 address without brackets and
+    /// [zone](Self::zone).
     #[must_use]
     pub fn host(&self) -> &'a str {
         let host = self.host_and_port().map_or(self.authority, |(host, _)| host);
-        host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+        match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(address) => address.split_once('%').map_or(address, |(address, _)| address),
+            None => host,
+        }
+    }
+
+    /// The zone of a link-local IPv6 address: `eth0` in `ws://[fe80::1%25eth0]/` (RFC 6874).
+    ///
+    /// The request does not name it, since it means something on this machine only. The connection
+    /// needs it: resolve `fe80::1%eth0`, or set the `scope_id` of the socket's address.
+    #[must_use]
+    pub fn zone(&self) -> Option<&'a str> {
+        let (_, zone) = self.authority.strip_prefix('[')?.split_once(']')?.0.split_once('%')?;
+        Some(zone.strip_prefix("25").unwrap_or(zone))
     }
 
     /// The port to connect to: if none is given, 443 for `wss` and 80 for `ws`.
@@ -108,8 +122,9 @@ impl<'a> Connect<'a> {
         self.host_and_port().and_then(|(_, port)| port).unwrap_or(default_port(self.secure))
     }
 
-    /// The value of the `Host` header: the host, in brackets if it is an IPv6 address, and a port
-    /// other than the scheme's.
+    /// Host and port as they were given: the host, in brackets if it is an IPv6 address, and a port
+    /// other than the scheme's. That is the value of the `Host` header, but for a
+    /// [zone](Self::zone).
     #[must_use]
     pub const fn authority(&self) -> &'a str {
         self.authority
@@ -120,6 +135,17 @@ impl<'a> Connect<'a> {
     #[must_use]
     pub const fn is_secure(&self) -> bool {
         self.secure
+    }
+
+    /// The value of the `Host` header in two parts, between which a zone is left out: "MUST"
+    /// (RFC 9110 section 7.2 asks for the URI's authority, which RFC 6874 section 4 leaves without).
+    fn host_value(&self) -> (&'a [u8], &'a [u8]) {
+        let (address, rest) = head::split(self.authority.as_bytes(), b'%');
+        if self.authority.starts_with('[') && !rest.is_empty() {
+            (address, rest.get(head::split(rest, b']').0.len()..).unwrap_or_default())
+        } else {
+            (self.authority.as_bytes(), &[])
+        }
     }
 
     /// The host, with the brackets of an IPv6 address, and the port if one is given.
@@ -142,48 +168,67 @@ impl<'a> Connect<'a> {
         if valid { Ok(()) } else { Err(ConnectError::InvalidPath) }
     }
 
-    /// Checks the request, and returns what the client must remember until the response.
-    pub(crate) fn check(&self) -> Result<ClientOpening, ConnectError> {
+    pub(crate) fn check(&self) -> Result<(), ConnectError> {
         head::host_and_port(self.authority.as_bytes()).ok_or(ConnectError::InvalidHost)?;
         self.check_path()?;
         if !are_allowed(self.headers, "Host") {
             return Err(ConnectError::InvalidHeader);
         }
-        let mut opening = ClientOpening::new();
-        for &protocol in self.offered() {
-            if !head::is_token(protocol.as_bytes()) || opening.has_offered(protocol.as_bytes()) {
+        let offered = self.offered();
+        for (at, protocol) in offered.iter().enumerate() {
+            if !head::is_token(protocol.as_bytes()) || offered.iter().take(at).any(|one| one == protocol) {
                 return Err(ConnectError::InvalidProtocol);
             }
-            for part in [protocol.as_bytes(), b", "] {
-                opening.offer.extend_from_slice(part).map_err(|_| ConnectError::OfferTooLong)?;
-            }
         }
-        Ok(opening)
+        if offered.len() > Offered::MAX { Err(ConnectError::TooManyProtocols) } else { Ok(()) }
     }
 
-    /// Appends the request (section 4.1, "The requirements for this handshake"); `opening` is the
-    /// result of [`check`](Self::check).
-    pub(crate) fn append<B: Buffer + ?Sized>(
+    /// Appends the request (section 4.1, "The requirements for this handshake"), and returns what
+    /// the client must remember until the response.
+    pub(crate) fn append<R: CryptoRng, B: Buffer + ?Sized>(
         &self,
-        key: &KeyValue,
-        opening: &ClientOpening,
+        rng: &mut R,
         outbox: &mut B,
-    ) -> Result<(), OutboxFull> {
-        let protocols = opening.offer.strip_suffix(b", ");
+    ) -> Result<ClientOpening, OutboxFull> {
+        let (host, rest) = self.host_value();
         let front: [&[u8]; _] = [
-            if self.path.starts_with('/') { b"GET ".as_slice() } else { b"GET /" },
+            if self.path.starts_with('/') { b"GET " } else { b"GET /" },
             self.path.as_bytes(),
             b" HTTP/1.1\r\nHost: ",
-            self.authority.as_bytes(),
+            host,
+            rest,
             b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ",
-            key,
-            b"\r\n",
-            b"Sec-WebSocket-Protocol: ",
-            protocols.unwrap_or_default(),
-            b"\r\n",
         ];
-        let without = if protocols.is_none() { 3 } else { 0 };
-        append(front.get(..front.len() - without).unwrap_or_default(), self.headers, b"", outbox)
+        let offered = self.offered();
+        // The key, and for each subprotocol what comes before it.
+        let mut needed = size(&front, self.headers, &[0; 24 + 2]);
+        let mut separator: &[u8] = b"Sec-WebSocket-Protocol: ";
+        for protocol in offered {
+            needed = needed.saturating_add(separator.len()).saturating_add(protocol.len());
+            separator = b", ";
+        }
+        if !offered.is_empty() {
+            needed = needed.saturating_add(2);
+        }
+        if outbox.remaining() < needed {
+            return Err(OutboxFull { needed });
+        }
+        let mut random = [0; 16];
+        rng.fill_bytes(&mut random);
+        let key = key_value(&random);
+        for part in front {
+            outbox.append(part);
+        }
+        outbox.append(&key);
+        outbox.append(b"\r\n");
+        separator = b"Sec-WebSocket-Protocol: ";
+        for protocol in offered {
+            outbox.append(separator);
+            outbox.append(protocol.as_bytes());
+            separator = b", ";
+        }
+        append(if offered.is_empty() { &[] } else { &[b"\r\n"] }, self.headers, &[], outbox)?;
+        Ok(ClientOpening::new(key, Offered::new(offered, rng)))
     }
 }
 
@@ -201,8 +246,17 @@ const fn default_port(secure: bool) -> u16 {
     if secure { 443 } else { 80 }
 }
 
-/// A server's response to an opening handshake, borrowed from the inbox: status and headers. The
-/// body is not read.
+/// A server's response to an opening handshake with another status than 101, borrowed from the
+/// inbox: status and headers.
+///
+/// It is read leniently, because it only has to be reported: lines may end in LF alone (RFC 9112
+/// section 2.2), a header that cannot be read is left out, and the head may be cut short.
+///
+/// The machine does not read the body. It begins at the front of the input that
+/// [`receive`](crate::WebSocket::receive) has left when it returns
+/// [`Event::Refused`](crate::Event::Refused), and goes on in what the transport delivers next. Its
+/// end is that of any response (RFC 9112 section 6.3): `Content-Length`, chunks, or the end of the
+/// stream. The next `receive` discards it.
 ///
 /// `Debug` and `defmt::Format` show only the values of headers that hold no secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -212,7 +266,7 @@ pub struct Response<'r> {
 }
 
 impl<'r> Response<'r> {
-    pub(crate) const fn new(head: &'r [u8]) -> Self {
+    pub(crate) fn new(head: &'r [u8]) -> Self {
         Self { head: Head::new(head) }
     }
 
@@ -229,9 +283,17 @@ impl<'r> Response<'r> {
         self.head.values(name).next()
     }
 
-    /// The names and values of all headers.
+    /// The names and values of all headers that could be read.
     pub fn headers(&self) -> impl Iterator<Item = (&'r str, &'r [u8])> + use<'r> {
         self.head.headers()
+    }
+
+    /// Whether the head was received to its end, and all of it is here. `false`: headers are
+    /// missing, because they did not fit into the inbox, or because the head is longer than
+    /// [`Config::max_head`](crate::Config::max_head), or was cut short.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.head.is_complete()
     }
 }
 
@@ -260,47 +322,70 @@ const RESPONSE_HEADERS: &[(HeaderName, &str)] = &[
     HeaderName::SecWebSocketExtensions.named(),
 ];
 
-/// What a client remembers of its request, and the part of the response that it has read so far.
+/// The subprotocols that a client has offered, as digests of fixed size, because names may have any
+/// length.
+///
+/// A digest is the name's bytes as a polynomial modulo 2^31 - 1, at a random point that no peer
+/// knows. Names that differ in one byte never have the same digest. For any other name that a
+/// server may choose, the probability is the longer one's length by 2^31.
 #[derive(Clone)]
-pub struct ClientOpening {
-    /// The key that was sent; `None` before that, or if the caller's key is malformed.
-    pub(crate) key: Option<KeyValue>,
-    /// The subprotocols that were offered, each followed by a comma and a space.
-    offer: heapless::Vec<u8, 125, u8>,
-    status: u16,
-    seen: HeaderSet,
-    selected: SelectedRange,
+struct Offered {
+    point: u32,
+    digests: heapless::Vec<u32, { Self::MAX }, u8>,
 }
 
-/// Hides the key and the offered subprotocols, which may hold secrets.
-impl fmt::Debug for ClientOpening {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut debug = f.debug_struct("ClientOpening");
-        debug.field("status", &self.status).field("seen", &self.seen).field("selected", &self.selected);
-        debug.finish_non_exhaustive()
-    }
-}
+impl Offered {
+    const MAX: usize = 32;
 
-impl ClientOpening {
-    pub(crate) const fn new() -> Self {
-        Self {
-            key: None,
-            offer: heapless::Vec::new(),
-            status: 0,
-            seen: HeaderSet::EMPTY,
-            selected: SelectedRange::NONE,
+    /// At most [`MAX`](Self::MAX) names are kept.
+    fn new<R: CryptoRng>(names: &[&str], rng: &mut R) -> Self {
+        let mut offered = Self { point: 0, digests: heapless::Vec::new() };
+        if !names.is_empty() {
+            // From 1 to 2^30.
+            offered.point = (rng.next_u32() >> 2) + 1;
         }
+        for name in names {
+            let digest = offered.digest(name.as_bytes());
+            let _ = offered.digests.push(digest);
+        }
+        offered
     }
 
-    fn has_offered(&self, protocol: &[u8]) -> bool {
-        head::list(&self.offer).any(|offered| offered == protocol)
+    fn contains(&self, name: &[u8]) -> bool {
+        self.digests.contains(&self.digest(name))
     }
 
-    /// Checks a header of a response with status 101 (section 4.1 points 2 to 6 of the checks). Its
-    /// value begins at `start` in the head.
+    fn digest(&self, name: &[u8]) -> u32 {
+        const PRIME: u64 = (1 << 31) - 1;
+        name.iter().fold(0, |digest, byte| {
+            let mut digest = u64::from(digest) * u64::from(self.point) + u64::from(*byte);
+            // 2^31 is 1 modulo the prime.
+            for _ in 0..2 {
+                digest = (digest & PRIME) + (digest >> 31);
+            }
+            digest as u32
+        })
+    }
+}
+
+/// The rules for a response with status 101, and the headers that it has had so far.
+#[derive(Clone)]
+struct Checks {
+    /// The key that was sent.
+    key: KeyValue,
+    seen: HeaderSet,
+}
+
+impl Checks {
+    /// Checks a header (section 4.1 points 2 to 6 of the checks).
     // Outlined for registers: benches/README.md, "Outlined functions".
     #[inline(never)]
-    fn header(&mut self, name: &[u8], value: &[u8], start: usize) -> Result<(), ResponseError> {
+    fn header(
+        &mut self,
+        name: &[u8],
+        value: &[u8],
+        is_offered: impl FnOnce(&[u8]) -> bool,
+    ) -> Result<(), ResponseError> {
         let Some(header) = HeaderName::find(name, RESPONSE_HEADERS) else { return Ok(()) };
         let valid = match header {
             // All headers of this name form one list: one of them must name the token.
@@ -311,22 +396,23 @@ impl ClientOpening {
                 return Ok(());
             }
             HeaderName::Upgrade => head::eq_ignore_case(value, b"websocket"),
-            HeaderName::SecWebSocketAccept => self.key.as_ref().is_some_and(|key| value == accept_value(key)),
-            HeaderName::SecWebSocketProtocol => self.has_offered(value),
-            _ => head::are_extensions(value),
+            HeaderName::SecWebSocketAccept => value == accept_value(&self.key),
+            HeaderName::SecWebSocketProtocol => is_offered(value),
+            // None is ever offered: `finish` refuses any.
+            _ => true,
         };
         if !self.seen.insert(header) {
             return Err(ResponseError::Duplicate(header));
         }
-        if header == HeaderName::SecWebSocketProtocol {
-            self.selected = SelectedRange { start: start as u16, len: value.len() as u16 };
-            return if valid { Ok(()) } else { Err(ResponseError::Unoffered(header)) };
+        match header {
+            _ if valid => Ok(()),
+            HeaderName::SecWebSocketProtocol => Err(ResponseError::Unoffered(header)),
+            _ => Err(ResponseError::Invalid(header)),
         }
-        if valid { Ok(()) } else { Err(ResponseError::Invalid(header)) }
     }
 
-    /// Checks that the complete head of a response with status 101 has all required headers.
-    fn finish(&self) -> Result<SelectedRange, ResponseError> {
+    /// Checks that the complete head has all required headers.
+    fn finish(&self) -> Result<(), ResponseError> {
         const REQUIRED: &[HeaderName] =
             &[HeaderName::Upgrade, HeaderName::Connection, HeaderName::SecWebSocketAccept];
         if let Some(header) = self.seen.first_missing(REQUIRED) {
@@ -336,39 +422,85 @@ impl ClientOpening {
             // The machine never offers one.
             return Err(ResponseError::Unoffered(HeaderName::SecWebSocketExtensions));
         }
-        Ok(self.selected)
+        Ok(())
+    }
+}
+
+/// What a client remembers of its request, and the part of the response that it has read so far.
+#[derive(Clone)]
+pub struct ClientOpening {
+    checks: Checks,
+    offered: Offered,
+    /// The status of the head that is being read; 0 until its first line is complete.
+    status: u16,
+}
+
+/// Hides the key and the offered subprotocols, which may hold secrets.
+impl fmt::Debug for ClientOpening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("ClientOpening");
+        debug.field("status", &self.status).field("seen", &self.checks.seen).finish_non_exhaustive()
+    }
+}
+
+impl ClientOpening {
+    const fn new(key: KeyValue, offered: Offered) -> Self {
+        Self { checks: Checks { key, seen: HeaderSet::EMPTY }, offered, status: 0 }
     }
 }
 
 impl HeadRules for ClientOpening {
+    const READS_REQUEST: bool = false;
     type Error = ResponseError;
 
     // For speed on 64-bit only: benches/README.md, "Heads".
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn line(&mut self, line: &[u8], start: usize, is_first: bool, _: &Config) -> Result<Step, ResponseError> {
-        match (line, self.status) {
-            _ if is_first => {
-                let (version, status) = status_line(line).ok_or(ResponseError::InvalidStatusLine)?;
-                self.status = status;
-                if status == 101 && version < 11 {
+    fn line(&mut self, line: &[u8], is_first: bool, _: &Config) -> Result<Step, ResponseError> {
+        let text = head::without_line_end(line);
+        if is_first {
+            let (version, status) = status_line(text).ok_or(ResponseError::InvalidStatusLine)?;
+            if status == 101 {
+                // It was read leniently.
+                head::check_line(line)?;
+                if version < 11 {
                     return Err(ResponseError::HttpTooOld);
                 }
             }
-            ([], 101) => return Ok(Step::Done(Outcome::Open(self.finish()?))),
+            self.status = status;
+            return Ok(Step::NextLine);
+        }
+        match (text, self.status) {
+            ([], 101) => {
+                self.checks.finish()?;
+                return Ok(Step::Done(Outcome::Open(SelectedRange::NONE)));
+            }
             // "A client MUST be able to parse one or more 1xx responses received prior to a final response"
             // (RFC 9110 section 15.2)
-            ([], 100..200) => return Ok(Step::NextHead),
+            ([], 100..200) => {
+                self.status = 0;
+                return Ok(Step::NextHead);
+            }
             ([], status) => return Ok(Step::Done(Outcome::Refused(status))),
-            (_, status) => match head::parse_header(line) {
-                Ok((name, value, offset)) if status == 101 => self.header(name, value, start + offset)?,
-                // "A user agent that receives an obs-fold in a response message [...] MUST replace" it
-                // (RFC 9112 section 5.2): the header loses its folded lines, and the caller still gets
-                // the status of a refusal.
-                Err(HeadError::Folded) if status != 101 => {}
-                header => _ = header?,
-            },
+            (_, 101) => {
+                let (name, value) = head::parse_header(text)?;
+                self.checks.header(name, value, |protocol| self.offered.contains(protocol))?;
+            }
+            // The application reads the headers of a refusal.
+            _ => {}
         }
         Ok(Step::NextLine)
+    }
+
+    fn has_rules_for(&self, name: &[u8]) -> bool {
+        HeaderName::find(name, RESPONSE_HEADERS).is_some()
+    }
+
+    fn is_lenient(&self) -> bool {
+        self.status != 101
+    }
+
+    fn refusal(&self) -> Option<u16> {
+        if self.status < 200 { None } else { Some(self.status) }
     }
 }
 
@@ -401,25 +533,24 @@ impl<'h> Agreed<'h> {
 /// The connection then starts with [`WebSocket::<Client<_>>::open`](crate::WebSocket::open).
 ///
 /// # Errors
-/// The first rule that the headers break. (If the machine could not have sent `connect`, no
-/// subprotocol counts as offered.)
+/// [`InvalidKey`](ResponseError::InvalidKey) if `key` is not the value of a `Sec-WebSocket-Key`;
+/// else the first rule that the headers break.
 pub fn check_response<'h>(
     headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
     key: &str,
     connect: &Connect<'_>,
 ) -> Result<Agreed<'h>, ResponseError> {
-    let mut opening = connect.check().unwrap_or(ClientOpening::new());
-    // No value answers a key of another length.
-    opening.key = key.as_bytes().try_into().ok();
+    let key = key.as_bytes().try_into().map_err(|_| ResponseError::InvalidKey)?;
+    let mut checks = Checks { key, seen: HeaderSet::EMPTY };
     let mut protocol = None;
     for (name, value) in headers {
         let value = checked_value(value)?;
-        opening.header(name.as_bytes(), value, 0)?;
-        if name.eq_ignore_ascii_case(HeaderName::SecWebSocketProtocol.as_str()) {
+        checks.header(name.as_bytes(), value, |selected| {
             protocol = head::token(value);
-        }
+            connect.offered().iter().any(|offered| offered.as_bytes() == selected)
+        })?;
     }
-    opening.finish()?;
+    checks.finish()?;
     Ok(Agreed { protocol })
 }
 
@@ -427,10 +558,29 @@ pub fn check_response<'h>(
 mod tests {
     use super::*;
 
+    /// Yields zeros.
+    struct Zero;
+
+    impl rand_core::TryRng for Zero {
+        type Error = core::convert::Infallible;
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            Ok(0)
+        }
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            Ok(0)
+        }
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+            bytes.fill(0);
+            Ok(())
+        }
+    }
+
+    impl rand_core::TryCryptoRng for Zero {}
+
     fn written(connect: &Connect<'_>) -> std::string::String {
-        let opening = connect.check().unwrap();
+        connect.check().unwrap();
         let mut outbox = heapless::Vec::<u8, 1024>::new();
-        connect.append(&crate::handshake::key_value(&[0; 16]), &opening, &mut outbox).unwrap();
+        connect.append(&mut Zero, &mut outbox).unwrap();
         std::string::String::from_utf8(outbox.to_vec()).unwrap()
     }
 
@@ -457,6 +607,11 @@ mod tests {
             ("ws://a:80/b", "a", 80, false, "GET /b HTTP/1.1\r\nHost: a\r\n"),
             ("wss://a:80/b?c", "a", 80, true, "GET /b?c HTTP/1.1\r\nHost: a:80\r\n"),
             ("ws://[::1]:9001?q", "::1", 9001, false, "GET /?q HTTP/1.1\r\nHost: [::1]:9001\r\n"),
+            ("ws://[fe80::1%25eth0]:81/a%25b", "fe80::1", 81, false, "GET /a%25b HTTP/1.1\r\nHost: [fe80::1]:81\r\n"),
+            ("wss://[fe80::1%25wlan0.1]", "fe80::1", 443, true, "GET / HTTP/1.1\r\nHost: [fe80::1]\r\n"),
+            ("ws://[FE80::a%2]/", "FE80::a", 80, false, "GET / HTTP/1.1\r\nHost: [FE80::a]\r\n"),
+            ("ws://[::ffff:192.0.2.1]/", "::ffff:192.0.2.1", 80, false, "GET / HTTP/1.1\r\nHost: [::ffff:192.0.2.1]\r\n"),
+            ("ws://a%25b/", "a%25b", 80, false, "GET / HTTP/1.1\r\nHost: a%25b\r\n"),
         ] {
             let connect = Connect::from_uri(uri).unwrap();
             assert_eq!((connect.host(), connect.port(), connect.is_secure()), (host, port, secure), "{uri}");
@@ -473,6 +628,16 @@ mod tests {
             ("ws:///b", ConnectError::InvalidHost),
             ("ws://a:x", ConnectError::InvalidHost),
             ("ws://é", ConnectError::InvalidHost),
+            ("ws://[fe80::1%]", ConnectError::InvalidHost),
+            ("ws://[fe80::1%25]", ConnectError::InvalidHost),
+            ("ws://[%25eth0]", ConnectError::InvalidHost),
+            ("ws://[fe80::1%25a b]", ConnectError::InvalidHost),
+            ("ws://[a.example]", ConnectError::InvalidHost),
+            ("ws://[192.0.2.1]", ConnectError::InvalidHost),
+            ("ws://[v1.a]", ConnectError::InvalidHost),
+            ("ws://[1:2]", ConnectError::InvalidHost),
+            ("ws://[::1::]", ConnectError::InvalidHost),
+            ("ws://[12345::]", ConnectError::InvalidHost),
             ("ws://a/é", ConnectError::InvalidPath),
             ("ws://a/ b", ConnectError::InvalidPath),
             ("ws://a/\r\nX: y", ConnectError::InvalidPath),
@@ -483,15 +648,57 @@ mod tests {
 
     /// Proves: C14.
     #[test]
-    fn offered_subprotocols_are_unique_tokens_that_fit() {
-        let check = |offer: &[&str]| Connect::new("a", "/").protocols(offer).check().map(|_| ());
+    fn offered_subprotocols_are_unique_tokens_of_any_length() {
+        let check = |offer: &[&str]| Connect::new("a", "/").protocols(offer).check();
         assert_eq!(check(&["a", "b", "aa"]), Ok(()));
         for invalid in ["", "a b", "a,b", "é", "a\r\nb", "a;b"] {
             assert_eq!(check(&[invalid]), Err(ConnectError::InvalidProtocol), "{invalid:?}");
         }
-        assert_eq!(check(&["a", "a"]), Err(ConnectError::InvalidProtocol));
-        assert_eq!(check(&[&"x".repeat(123)]), Ok(()));
-        assert_eq!(check(&[&"x".repeat(124)]), Err(ConnectError::OfferTooLong));
+        assert_eq!(check(&["a", "b", "a"]), Err(ConnectError::InvalidProtocol));
+        assert_eq!(check(&[&"x".repeat(100_000)]), Ok(()));
+        let names: std::vec::Vec<_> = (0..33).map(|name| std::format!("v{name}")).collect();
+        let names: std::vec::Vec<_> = names.iter().map(|name| &name[..]).collect();
+        assert_eq!(check(&names[..32]), Ok(()));
+        assert_eq!(check(&names), Err(ConnectError::TooManyProtocols));
+    }
+
+    /// Proves: D6.
+    #[test]
+    fn a_digest_tells_names_apart() {
+        let offered = Offered::new(&["chat", "v2.example"], &mut Zero);
+        for name in ["chat", "v2.example"] {
+            assert!(offered.contains(name.as_bytes()));
+            for at in 0..name.len() {
+                for byte in 0..=255 {
+                    let mut other = name.as_bytes().to_vec();
+                    other[at] = byte;
+                    assert_eq!(offered.contains(&other), other == name.as_bytes());
+                }
+            }
+        }
+        let long = "header-".repeat(1000);
+        let mut offered = Offered::new(&[&long], &mut Zero);
+        for point in [1, 2, 12_345, 1 << 30] {
+            offered.point = point;
+            offered.digests[0] = offered.digest(long.as_bytes());
+            assert!(offered.contains(long.as_bytes()));
+            assert!(!offered.contains(&long.as_bytes()[1..]));
+            assert!(!offered.contains(long.to_uppercase().as_bytes()));
+        }
+        assert!(!Offered::new(&[], &mut Zero).contains(b""));
+    }
+
+    #[test]
+    fn a_zone_is_kept_for_the_connection() {
+        for (uri, zone) in [
+            ("ws://[fe80::1%25eth0]:81/", Some("eth0")),
+            ("ws://[fe80::1%eth0]/", Some("eth0")),
+            ("ws://[fe80::1%2]/", Some("2")),
+            ("ws://[fe80::1]/%25a", None),
+            ("ws://a%25b/", None),
+        ] {
+            assert_eq!(Connect::from_uri(uri).unwrap().zone(), zone, "{uri}");
+        }
     }
 
     /// Proves: D9.
@@ -530,5 +737,9 @@ mod tests {
         assert_eq!(check(&valid[..3], &["a", "b"]), Ok(None));
         assert_eq!(check(valid, &["a"]), Err(ResponseError::Unoffered(HeaderName::SecWebSocketProtocol)));
         assert_eq!(check(&valid[..2], &[]), Err(ResponseError::Missing(HeaderName::SecWebSocketAccept)));
+        for key in ["", "dGhlIHNhbXBsZSBub25jZQ=", "dGhlIHNhbXBsZSBub25jZQ==="] {
+            let verdict = check_response(valid.iter().copied(), key, &Connect::new("a", "/").protocol("b"));
+            assert_eq!(verdict, Err(ResponseError::InvalidKey));
+        }
     }
 }

@@ -72,6 +72,10 @@ pub enum HeaderName {
     SecWebSocketProtocol,
     /// `Sec-WebSocket-Extensions`
     SecWebSocketExtensions,
+    /// `Content-Length`
+    ContentLength,
+    /// `Transfer-Encoding`
+    TransferEncoding,
 }
 
 impl HeaderName {
@@ -88,6 +92,8 @@ impl HeaderName {
             Self::SecWebSocketVersion => "Sec-WebSocket-Version",
             Self::SecWebSocketProtocol => "Sec-WebSocket-Protocol",
             Self::SecWebSocketExtensions => "Sec-WebSocket-Extensions",
+            Self::ContentLength => "Content-Length",
+            Self::TransferEncoding => "Transfer-Encoding",
         }
     }
 
@@ -226,6 +232,9 @@ pub enum ResponseError {
     /// The server selected a subprotocol (`Sec-WebSocket-Protocol`) or an extension
     /// (`Sec-WebSocket-Extensions`) that was not offered.
     Unoffered(HeaderName),
+    /// The caller's fault: the key that was given to
+    /// [`check_response`](crate::handshake::check_response) does not have 24 characters.
+    InvalidKey,
 }
 
 impl fmt::Display for ResponseError {
@@ -241,6 +250,7 @@ impl fmt::Display for ResponseError {
                 "the server chose an extension that was not offered"
             }
             Self::Unoffered(_) => "the server chose a subprotocol that was not offered",
+            Self::InvalidKey => "the given key is not a Sec-WebSocket-Key",
         })
     }
 }
@@ -317,9 +327,8 @@ pub enum ConnectError {
     InvalidPath,
     /// A subprotocol is not a token, or is offered twice (section 4.1).
     InvalidProtocol,
-    /// The offered subprotocols, joined with a comma and a space, are longer than the 123 bytes
-    /// that the machine can store.
-    OfferTooLong,
+    /// More than 32 subprotocols are offered. (Their names may have any length.)
+    TooManyProtocols,
     /// A header name is not a token or belongs to the machine, or a value holds a control
     /// character.
     InvalidHeader,
@@ -334,7 +343,7 @@ impl fmt::Display for ConnectError {
             Self::InvalidHost => "the host is malformed",
             Self::InvalidPath => "the path is malformed",
             Self::InvalidProtocol => "a subprotocol is not a token, or is offered twice",
-            Self::OfferTooLong => "the offered subprotocols are longer than 123 bytes",
+            Self::TooManyProtocols => "more than 32 subprotocols are offered",
             Self::InvalidHeader => "a header is not allowed here",
         })
     }

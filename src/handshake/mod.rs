@@ -17,12 +17,12 @@ mod sha1;
 pub(crate) use client::ClientOpening;
 pub(crate) use head::{HeadRules, Outcome, SelectedRange};
 pub(crate) use key::{KeyValue, accept_value, key_value};
-pub(crate) use server::{RequestKey, ServerOpening};
+pub(crate) use server::{RequestForm, ServerOpening};
 
 pub use client::{Agreed, Connect, Response, check_response};
 pub use error::{AnswerError, ConnectError, HeadError, HeaderName, RequestError, ResponseError};
 pub use key::AcceptValue;
-pub use server::{Accept, Reject, Request, check_request};
+pub use server::{Accept, BadRequest, Reject, Request, check_request};
 
 use crate::{Buffer, Config, OutboxFull};
 use core::fmt;
@@ -41,10 +41,18 @@ pub struct Open<'o> {
 }
 
 impl<'o> Open<'o> {
-    pub(crate) fn new(head: &'o [u8], selected: SelectedRange) -> Self {
+    /// That of a server, which has selected this subprotocol in the request.
+    pub(crate) fn accepted(head: &'o [u8], selected: SelectedRange) -> Self {
         let (start, len) = (usize::from(selected.start), usize::from(selected.len));
         let protocol = head.get(start..start + len).and_then(head::token);
         Self { head: Head::new(head), protocol }
+    }
+
+    /// That of a client, from the response.
+    pub(crate) fn of_response(head: &'o [u8]) -> Self {
+        let head = Head::new(head);
+        let protocol = head.checked_value(HeaderName::SecWebSocketProtocol).and_then(head::token);
+        Self { head, protocol }
     }
 
     /// The subprotocol that the server has selected, if any.
@@ -65,6 +73,12 @@ impl<'o> Open<'o> {
     /// The names and values of all headers in the peer's head.
     pub fn headers(&self) -> impl Iterator<Item = (&'o str, &'o [u8])> + use<'o> {
         self.head.headers()
+    }
+
+    /// Whether all headers are here. `false`: some did not fit into the inbox, and are missing.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.head.is_complete()
     }
 }
 
@@ -92,20 +106,20 @@ impl defmt::Format for Open<'_> {
 /// | | | | `reject` | both ended |
 /// | reading the head | server | the constructor | a complete request | awaits the caller |
 /// | reading the head | client | `connect` | a response with status 101 | receiver and sender open |
-/// | | | | a response with another status | both ended |
+/// | | | | a response with another status, complete or cut short | both ended |
 /// | any | both | | an invalid head, the end of the stream, the timeout | both ended; a server refuses an invalid head first |
 #[derive(Clone, Debug)]
 pub(crate) enum Handshake<H> {
-    /// A client has not called `connect`, or a server has not answered a request; no input is
-    /// taken. A server's `key` is the request's; `None` if the request asks for no upgrade.
-    AwaitsCaller { key: Option<KeyValue> },
-    /// The peer's head is being read.
-    Head { reader: Reader, rules: H },
+    /// A client has not called `connect`; no input is taken.
+    AwaitsConnect,
+    /// The peer's head is being read. Or it is complete, and a server has not answered the request;
+    /// no input is taken.
+    Head { reader: Reader, rules: H, awaits_answer: bool },
 }
 
 impl<H: HeadRules> Handshake<H> {
     pub(crate) const fn head(rules: H) -> Self {
-        Self::Head { reader: Reader::new(), rules }
+        Self::Head { reader: Reader::new(), rules, awaits_answer: false }
     }
 
     /// Takes bytes from the front of `input` until the head is complete: its outcome, and how many
@@ -116,13 +130,47 @@ impl<H: HeadRules> Handshake<H> {
         inbox: &mut B,
         config: &Config,
     ) -> Result<Option<(Outcome, usize)>, H::Error> {
-        let Self::Head { reader, rules } = self else { return Ok(None) };
+        let Self::Head { reader, rules, awaits_answer: awaits_answer @ false } = self else { return Ok(None) };
         let read = reader.read(input, inbox, rules, config)?;
-        if let Some((Outcome::Request(key), _)) = read {
-            *self = Self::AwaitsCaller { key: key.value(inbox.bytes()) };
-        }
+        *awaits_answer = matches!(read, Some((Outcome::Request, _)));
         Ok(read)
     }
+
+    /// Whether it is the caller's turn.
+    pub(crate) const fn awaits_caller(&self) -> bool {
+        matches!(self, Self::AwaitsConnect | Self::Head { awaits_answer: true, .. })
+    }
+
+    /// A server: the request that awaits its answer.
+    pub(crate) fn request(&self) -> Option<&RequestForm> {
+        match self {
+            Self::Head { rules, awaits_answer: true, .. } => rules.request(),
+            _ => None,
+        }
+    }
+
+    /// A client: the status other than 101 of the response that is being read.
+    pub(crate) fn refusal(&self) -> Option<u16> {
+        match self {
+            Self::Head { rules, .. } => rules.refusal(),
+            Self::AwaitsConnect => None,
+        }
+    }
+}
+
+/// The size of what [`append`] appends.
+#[inline(never)]
+fn size(front: &[&[u8]], headers: Headers<'_>, body: &[u8]) -> usize {
+    let mut size = body.len().saturating_add(2);
+    for part in front {
+        size = size.saturating_add(part.len());
+    }
+    for (name, value) in headers {
+        for len in [name.len(), value.len(), 4] {
+            size = size.saturating_add(len);
+        }
+    }
+    size
 }
 
 /// Appends a complete head and body, or nothing: the lines in `front`, the caller's headers, the
@@ -133,15 +181,7 @@ fn append<B: Buffer + ?Sized>(
     body: &[u8],
     outbox: &mut B,
 ) -> Result<(), OutboxFull> {
-    let mut needed = body.len().saturating_add(2);
-    for part in front {
-        needed = needed.saturating_add(part.len());
-    }
-    for (name, value) in headers {
-        for len in [name.len(), value.len(), 4] {
-            needed = needed.saturating_add(len);
-        }
-    }
+    let needed = size(front, headers, body);
     if outbox.remaining() < needed {
         return Err(OutboxFull { needed });
     }
@@ -231,7 +271,7 @@ mod tests {
         let response = "HTTP/1.1 401 Unauthorized\r\nServer: example.com\r\nSet-Cookie: secret\r\n\r\n";
         let headers = [("Server", "example.com"), ("Set-Cookie", "secret"), ("Authorization", "secret")];
         let start = request.find("secret\r\nSec-WebSocket-Key").unwrap() as u16;
-        let open = Open::new(request.as_bytes(), SelectedRange { start, len: 6 });
+        let open = Open::accepted(request.as_bytes(), SelectedRange { start, len: 6 });
         assert_eq!(open.protocol(), Some("secret"));
         let mut head = request.replace("Sec-WebSocket-Protocol: secret\r\n", "");
         head = head.replace("Key: secret", "Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13");
@@ -280,8 +320,9 @@ mod tests {
         let mut handshake = Handshake::head(ServerOpening::new());
         let mut inbox = heapless::Vec::<u8, 1024>::new();
         match handshake.read(head.as_bytes(), &mut inbox, &Config::default()) {
-            Ok(Some((Outcome::Request(key), _))) => Request::new(head.as_bytes(), key),
+            Ok(Some((Outcome::Request, _))) => {}
             other => panic!("{other:?}"),
         }
+        Request::new(head.as_bytes(), *handshake.request().unwrap())
     }
 }

@@ -19,36 +19,52 @@ use core::{fmt, mem};
 /// `Debug` and `defmt::Format` show no query, and only the values of headers that hold no secrets.
 /// `Display` shows host and target with the query.
 #[doc(alias = "upgrade")]
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Request<'r> {
     head: Head<'r>,
-    key: RequestKey,
+    form: RequestForm,
 }
 
-/// Where the value of `Sec-WebSocket-Key` begins in the head; `None` in a request that asks for no
-/// upgrade.
+/// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "defmt", derive(defmt::Format))]
-pub struct RequestKey(Option<u16>);
+pub enum RequestForm {
+    /// A WebSocket, with this value of `Sec-WebSocket-Key`.
+    Upgrade(KeyValue),
+    Get,
+    /// The head of the response to a GET.
+    Head,
+}
 
-impl RequestKey {
-    /// The key's value, in the request's head.
-    pub(crate) fn value(self, head: &[u8]) -> Option<KeyValue> {
-        head.get(usize::from(self.0?)..)?.first_chunk().copied()
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request").field("head", &self.head).finish_non_exhaustive()
+    }
+}
+
+#[cfg(feature = "defmt")]
+impl defmt::Format for Request<'_> {
+    fn format(&self, f: defmt::Formatter<'_>) {
+        defmt::write!(f, "Request {{ head: {}, .. }}", self.head);
     }
 }
 
 impl<'r> Request<'r> {
-    pub(crate) const fn new(head: &'r [u8], key: RequestKey) -> Self {
-        Self { head: Head::new(head), key }
+    pub(crate) fn new(head: &'r [u8], form: RequestForm) -> Self {
+        Self { head: Head::new(head), form }
     }
 
     /// Whether the request asks for a WebSocket; false only with
     /// [`Config::plain_requests`](crate::Config::plain_requests).
     #[must_use]
     pub const fn is_upgrade(&self) -> bool {
-        self.key.0.is_some()
+        matches!(self.form, RequestForm::Upgrade(_))
+    }
+
+    /// The method: `GET`, or with [`Config::plain_requests`](crate::Config::plain_requests) also
+    /// `HEAD`.
+    #[must_use]
+    pub const fn method(&self) -> &'static str {
+        if matches!(self.form, RequestForm::Head) { "HEAD" } else { "GET" }
     }
 
     /// The path and the query, as in `/chat?room=1`.
@@ -90,6 +106,13 @@ impl<'r> Request<'r> {
         self.head.headers()
     }
 
+    /// Whether all headers are here. `false`: some did not fit into the inbox, and are missing. The
+    /// headers of the opening handshake, `Host` and `Origin` are never among them.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.head.is_complete()
+    }
+
     /// The subprotocols that the client offers, in its order of preference.
     #[doc(alias = "subprotocols")]
     #[doc(alias = "Sec-WebSocket-Protocol")]
@@ -109,7 +132,7 @@ impl<'r> Request<'r> {
     /// [`WebSocket::accept`](crate::WebSocket::accept) of the same connection takes it, now or
     /// later.
     pub fn accept(&self) -> Accept<'static> {
-        Accept::new(self.key.value(self.head.bytes()).unwrap_or_default())
+        Accept::new(self.form)
     }
 
     /// Returns the acceptance of this request with the first of `preferred` that the client offers
@@ -129,9 +152,68 @@ impl<'r> Request<'r> {
 
     /// The authority, if the target is in absolute form, and the path and query.
     fn split_target(&self) -> (Option<&'r str>, &'r str) {
-        let (_, target) = head::split(self.head.first_line(), b' ');
-        let (target, _) = head::split(target, b' ');
-        split_target(core::str::from_utf8(target).unwrap_or_default())
+        split_target(request_target(self.head.first_line()))
+    }
+}
+
+/// The target in a request line; empty if it is not UTF-8.
+fn request_target(line: &[u8]) -> &str {
+    let (_, target) = head::split(line, b' ');
+    core::str::from_utf8(head::split(target, b' ').0).unwrap_or_default()
+}
+
+/// A request that the machine refuses, borrowed from the inbox: what it has received up to the
+/// fault, for the log. Nothing in it is checked, and it cannot be answered.
+///
+/// `Debug` and `defmt::Format` show no query, and only the values of headers that hold no secrets.
+/// `Display` shows the first line, with the query, and escapes what is not visible ASCII.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct BadRequest<'r> {
+    head: Head<'r>,
+}
+
+impl<'r> BadRequest<'r> {
+    pub(crate) fn new(head: &'r [u8]) -> Self {
+        Self { head: Head::new(head) }
+    }
+
+    /// The first line, or as much of it as was received.
+    #[must_use]
+    pub fn first_line(&self) -> &'r [u8] {
+        self.head.first_line()
+    }
+
+    /// The method; empty if it is not UTF-8.
+    #[must_use]
+    pub fn method(&self) -> &'r str {
+        core::str::from_utf8(head::split(self.first_line(), b' ').0).unwrap_or_default()
+    }
+
+    /// The target as it was sent; empty if there is none, or if it is not UTF-8.
+    #[doc(alias = "path")]
+    #[doc(alias = "uri")]
+    #[must_use]
+    pub fn target(&self) -> &'r str {
+        request_target(self.first_line())
+    }
+
+    /// The value of the first header with this name, without the white space around it. Names are
+    /// compared without case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&'r [u8]> {
+        self.head.values(name).next()
+    }
+
+    /// The names and values of all headers that were received and can be read.
+    pub fn headers(&self) -> impl Iterator<Item = (&'r str, &'r [u8])> + use<'r> {
+        self.head.headers()
+    }
+}
+
+impl fmt::Display for BadRequest<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.first_line().escape_ascii().fmt(f)
     }
 }
 
@@ -144,14 +226,15 @@ impl fmt::Display for Request<'_> {
 
 /// The authority of a target, if it is in absolute form, and its path and query.
 fn split_target(target: &str) -> (Option<&str>, &str) {
-    match split_absolute(target.as_bytes()) {
-        Some((scheme, authority)) => {
-            let (front, path) =
-                target.split_at_checked(scheme.len() + 3 + authority.len()).unwrap_or_default();
-            (front.get(scheme.len() + 3..), if path.is_empty() { "/" } else { path })
-        }
-        None => (None, target),
+    let (scheme, rest) = head::split(target.as_bytes(), b':');
+    if target.starts_with('/') || rest.is_empty() {
+        return (None, target);
     }
+    // One slash: `head::insert_path`.
+    let start = scheme.len() + if rest.starts_with(b"//") { 3 } else { 2 };
+    let authority = head::split(target.as_bytes().get(start..).unwrap_or_default(), b'/').0;
+    let (front, path) = target.split_at_checked(start + authority.len()).unwrap_or_default();
+    (front.get(start..), path)
 }
 
 /// The scheme and the authority of a target in absolute form (RFC 9112 section 3.2.2).
@@ -178,7 +261,9 @@ pub struct Accept<'a> {
 }
 
 impl<'a> Accept<'a> {
-    const fn new(key: KeyValue) -> Self {
+    /// A form other than an upgrade is not accepted later.
+    const fn new(form: RequestForm) -> Self {
+        let key = if let RequestForm::Upgrade(key) = form { key } else { [0; _] };
         Self { key, protocol: None, selected: SelectedRange::NONE, headers: &[] }
     }
 
@@ -278,8 +363,8 @@ impl<'a> Reject<'a> {
         Ok(())
     }
 
-    /// Appends the response.
-    pub(crate) fn append<B: Buffer + ?Sized>(&self, outbox: &mut B) -> Result<(), OutboxFull> {
+    /// Appends the response, to a HEAD without the body.
+    pub(crate) fn append<B: Buffer + ?Sized>(&self, is_head: bool, outbox: &mut B) -> Result<(), OutboxFull> {
         let (mut status, mut len) = ([0; 20], [0; 20]);
         let status = head::write_decimal(self.status.into(), &mut status);
         let len = head::write_decimal(self.body.len(), &mut len);
@@ -303,7 +388,9 @@ impl<'a> Reject<'a> {
         // RFC 9110 section 8.6: a 204 has no length, and a 304 would give the length of another response.
         let without = if matches!(self.status, 204 | 304) { 3 } else { 0 };
         let front = front.get(..front.len() - without).unwrap_or_default();
-        append(front, self.headers, self.body, outbox)
+        // "The server MUST NOT send content in the response" to a HEAD (RFC 9110 section 9.3.2).
+        let body = if is_head { &[] } else { self.body };
+        append(front, self.headers, body, outbox)
     }
 }
 
@@ -335,6 +422,8 @@ const REQUEST_HEADERS: &[(HeaderName, &str)] = &[
     HeaderName::SecWebSocketVersion.named(),
     HeaderName::SecWebSocketProtocol.named(),
     HeaderName::SecWebSocketExtensions.named(),
+    HeaderName::ContentLength.named(),
+    HeaderName::TransferEncoding.named(),
 ];
 
 /// The part of a request that a server has read so far.
@@ -345,16 +434,17 @@ pub struct ServerOpening {
     /// The request is HTTP/1.0, which has no upgrade.
     is_old: bool,
     seen: HeaderSet,
-    key: RequestKey,
+    /// What the request can ask for, by what was read so far.
+    form: RequestForm,
 }
 
 impl ServerOpening {
     pub(crate) const fn new() -> Self {
-        Self { skipped_blank: false, is_old: false, seen: HeaderSet::EMPTY, key: RequestKey(None) }
+        Self { skipped_blank: false, is_old: false, seen: HeaderSet::EMPTY, form: RequestForm::Get }
     }
 
     /// Checks the request line (section 4.2.1 point 1, RFC 9112 section 3).
-    fn request_line(&mut self, line: &[u8], plain_requests: bool) -> Result<(), RequestError> {
+    fn request_line(&mut self, line: &[u8], plain_requests: bool) -> Result<Step, RequestError> {
         let (method, rest) = head::split(line, b' ');
         let (target, version) = head::split(rest, b' ');
         let version = head::http_version(version).ok_or(RequestError::InvalidRequestLine)?;
@@ -365,34 +455,42 @@ impl ServerOpening {
         if self.is_old && !(plain_requests && version == 10) {
             return Err(RequestError::HttpTooOld);
         }
-        if method != b"GET" {
+        if plain_requests && method == b"HEAD" {
+            self.form = RequestForm::Head;
+        } else if method != b"GET" {
             return Err(RequestError::MethodNotAllowed);
         }
-        let valid = head::is_all(target, head::TARGET)
-            && match split_absolute(target) {
-                None => target.starts_with(b"/"),
-                Some((scheme, authority)) => {
-                    SCHEMES.iter().any(|known| head::eq_ignore_case(known, scheme))
-                        && head::host_and_port(authority).is_some()
-                }
-            };
-        if valid { Ok(()) } else { Err(RequestError::InvalidTarget) }
+        if !head::is_all(target, head::TARGET) {
+            return Err(RequestError::InvalidTarget);
+        }
+        match split_absolute(target) {
+            None if target.starts_with(b"/") => Ok(Step::NextLine),
+            Some((scheme, authority))
+                if SCHEMES.iter().any(|known| head::eq_ignore_case(known, scheme))
+                    && head::host_and_port(authority).is_some() =>
+            {
+                let (start, path) = (scheme.len() + 3, scheme.len() + 3 + authority.len());
+                let has_path = target.get(path) == Some(&b'/');
+                // With the second slash of "://".
+                let authority = method.len() + start..method.len() + 1 + path;
+                Ok(if has_path { Step::NextLine } else { Step::NoPath(authority) })
+            }
+            _ => Err(RequestError::InvalidTarget),
+        }
     }
 
-    /// Checks a header whose value begins at `start` in the head (section 4.2.1 points 2 to 10).
+    /// Checks a header (section 4.2.1 points 2 to 10).
     // Outlined for registers: benches/README.md, "Outlined functions".
     #[inline(never)]
-    fn header(&mut self, name: &[u8], value: &[u8], start: usize) -> Result<(), RequestError> {
-        let Some(header) = HeaderName::find(name, REQUEST_HEADERS) else {
-            let has_body = head::eq_ignore_case(name, b"Content-Length") && !is_zero(value)
-                || head::eq_ignore_case(name, b"Transfer-Encoding");
-            return if has_body { Err(RequestError::Body) } else { Ok(()) };
-        };
+    fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), RequestError> {
+        let Some(header) = HeaderName::find(name, REQUEST_HEADERS) else { return Ok(()) };
         // Whether it may come only once, and whether its value is valid.
         let (once, valid) = match header {
             // All headers of this name form one list: one of them must name the token.
             HeaderName::Upgrade if !head::contains_token(value, "websocket") => return Ok(()),
             HeaderName::Connection if !head::contains_token(value, "upgrade") => return Ok(()),
+            HeaderName::ContentLength if is_zero(value) => return Ok(()),
+            HeaderName::ContentLength | HeaderName::TransferEncoding => return Err(RequestError::Body),
             HeaderName::Host => (true, head::host_and_port(value).is_some()),
             HeaderName::Origin => (true, true),
             HeaderName::SecWebSocketKey => (true, is_key(value)),
@@ -407,14 +505,16 @@ impl ServerOpening {
         if !self.seen.insert(header) && once {
             return Err(RequestError::Duplicate(header));
         }
-        if header == HeaderName::SecWebSocketKey {
-            self.key = RequestKey(Some(start as u16));
+        if let (HeaderName::SecWebSocketKey, RequestForm::Get, Some(key)) =
+            (header, self.form, value.first_chunk())
+        {
+            self.form = RequestForm::Upgrade(*key);
         }
         if valid { Ok(()) } else { Err(RequestError::Invalid(header)) }
     }
 
     /// Checks that the complete head has all required headers.
-    fn finish(&self, plain_requests: bool) -> Result<RequestKey, RequestError> {
+    fn finish(&mut self, plain_requests: bool) -> Result<(), RequestError> {
         const REQUIRED: &[HeaderName] = &[
             HeaderName::Upgrade,
             HeaderName::Connection,
@@ -424,16 +524,21 @@ impl ServerOpening {
         if !self.is_old && !self.seen.contains(HeaderName::Host) {
             return Err(RequestError::Missing(HeaderName::Host));
         }
-        match self.seen.first_missing(REQUIRED) {
-            _ if plain_requests && self.is_old => Ok(RequestKey(None)),
-            Some(HeaderName::Upgrade | HeaderName::Connection) if plain_requests => Ok(RequestKey(None)),
-            Some(header) => Err(RequestError::Missing(header)),
-            None => Ok(self.key),
+        let is_plain = match self.seen.first_missing(REQUIRED) {
+            _ if self.is_old || self.form == RequestForm::Head => true,
+            Some(HeaderName::Upgrade | HeaderName::Connection) if plain_requests => true,
+            Some(header) => return Err(RequestError::Missing(header)),
+            None => false,
+        };
+        if is_plain && self.form != RequestForm::Head {
+            self.form = RequestForm::Get;
         }
+        Ok(())
     }
 }
 
 impl HeadRules for ServerOpening {
+    const READS_REQUEST: bool = true;
     type Error = RequestError;
 
     // For speed on 64-bit only: benches/README.md, "Heads".
@@ -441,22 +546,33 @@ impl HeadRules for ServerOpening {
     fn line(
         &mut self,
         line: &[u8],
-        start: usize,
         is_first: bool,
         config: &Config,
     ) -> Result<Step, RequestError> {
+        let line = head::without_line_end(line);
         match line {
             // "a server SHOULD ignore at least one empty line received prior to the request-line" (RFC 9112
             // section 2.2)
             [] if is_first && !mem::replace(&mut self.skipped_blank, true) => return Ok(Step::NextHead),
-            _ if is_first => self.request_line(line, config.plain_requests)?,
-            [] => return Ok(Step::Done(Outcome::Request(self.finish(config.plain_requests)?))),
+            _ if is_first => return self.request_line(line, config.plain_requests),
+            [] => {
+                self.finish(config.plain_requests)?;
+                return Ok(Step::Done(Outcome::Request));
+            }
             _ => {
-                let (name, value, offset) = head::parse_header(line)?;
-                self.header(name, value, start + offset)?;
+                let (name, value) = head::parse_header(line)?;
+                self.header(name, value)?;
             }
         }
         Ok(Step::NextLine)
+    }
+
+    fn has_rules_for(&self, name: &[u8]) -> bool {
+        HeaderName::find(name, REQUEST_HEADERS).is_some()
+    }
+
+    fn request(&self) -> Option<&RequestForm> {
+        Some(&self.form)
     }
 
     fn head_error(error: HeadError, is_first: bool) -> RequestError {
@@ -496,18 +612,11 @@ pub fn check_request<'h>(
     headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
 ) -> Result<Accept<'static>, RequestError> {
     let mut opening = ServerOpening::new();
-    let mut key = KeyValue::default();
     for (name, value) in headers {
-        let value = checked_value(value)?;
-        opening.header(name.as_bytes(), value, 0)?;
-        if name.eq_ignore_ascii_case(HeaderName::SecWebSocketKey.as_str())
-            && let Some(value) = value.first_chunk()
-        {
-            key = *value;
-        }
+        opening.header(name.as_bytes(), checked_value(value)?)?;
     }
     opening.finish(false)?;
-    Ok(Accept::new(key))
+    Ok(Accept::new(opening.form))
 }
 
 #[cfg(test)]
@@ -537,8 +646,10 @@ mod tests {
     fn a_target_in_absolute_form_is_split() {
         assert_eq!(split_target("/a?b=c://d"), (None, "/a?b=c://d"));
         assert_eq!(split_target("http://a.example:8/b?c"), (Some("a.example:8"), "/b?c"));
-        assert_eq!(split_target("ws://a"), (Some("a"), "/"));
-        assert_eq!(split_target("ws://a?b"), (Some("a"), "?b"));
+        assert_eq!(split_target("ws://a/?b"), (Some("a"), "/?b"));
+        let mut line = *b"GET ws://a:8?b HTTP/1.1";
+        head::insert_path(8..12, &mut line);
+        assert_eq!(split_target(request_target(&line)), (Some("a:8"), "/?b"));
     }
 
     #[test]

@@ -29,7 +29,7 @@ pub fn run<R: Role, const PIECES: bool>(
                 // The configuration selects one of the two.
                 Event::Message(message) if !PIECES => consume(ws.send(message, outbox)),
                 Event::Piece(piece) if PIECES => consume(ws.send_piece(&piece, outbox)),
-                Event::Message(_) | Event::Piece(_) | Event::Refused(_) => {}
+                Event::Message(_) | Event::Piece(_) | Event::BadRequest(_) | Event::Refused(_) => {}
                 Event::Ping(payload) | Event::Pong(payload) => consume(payload),
                 Event::Error(error) => consume((error.close_code(), error.status())),
                 Event::Close(close) => consume((close.code, close.reason, close.clean)),
