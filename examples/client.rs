@@ -333,7 +333,7 @@ fn print(event: &Event<'_>) -> io::Result<()> {
         Event::Error(error) => writeln!(out, "error: {error}"),
         Event::Close(close) => writeln!(out, "close: {close}"),
         // Its status is in the error that follows.
-        Event::Refused(_) => Ok(()),
+        Event::BadRequest(_) | Event::Refused(_) => Ok(()),
         // Only servers get requests, and pieces need `Delivery::Pieces`.
         Event::Request(_) | Event::Piece(_) => Ok(()),
     }?;

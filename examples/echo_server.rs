@@ -104,7 +104,7 @@ fn converse<I: Buffer + Default, O: Buffer>(
                 Event::Piece(piece) if open => out.put(|outbox| ws.send_piece(&piece, outbox))?,
                 Event::Error(error) => eprintln!("{peer}: {error}"),
                 Event::Close(close) => eprintln!("{peer}: closed: {close}"),
-                Event::Open(_) | Event::Refused(_) | Event::Message(_) => {}
+                Event::Open(_) | Event::BadRequest(_) | Event::Refused(_) | Event::Message(_) => {}
                 Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
             }
             out.put(|outbox| ws.transmit(outbox))?;

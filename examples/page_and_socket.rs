@@ -54,7 +54,12 @@ fn serve(mut stream: &TcpStream) -> Result<()> {
                 Event::Error(error) => eprintln!("{error}"),
                 // Follows a plain response too, with code 1006: there was no WebSocket.
                 Event::Close(_) => {}
-                Event::Open(_) | Event::Refused(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
+                Event::Open(_)
+                | Event::BadRequest(_)
+                | Event::Refused(_)
+                | Event::Piece(_)
+                | Event::Ping(_)
+                | Event::Pong(_) => {}
             }
             ws.transmit(&mut outbox)?;
             stream.write_all(&outbox)?;

@@ -71,7 +71,12 @@ async fn serve(stream: TcpStream, config: Config) -> Result<()> {
             },
             Event::Error(error) => eprintln!("{peer}: {error}"),
             Event::Close(close) => eprintln!("{peer}: closed: {close}"),
-            Event::Open(_) | Event::Refused(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
+            Event::Open(_)
+            | Event::BadRequest(_)
+            | Event::Refused(_)
+            | Event::Piece(_)
+            | Event::Ping(_)
+            | Event::Pong(_) => {}
         }
     }
     connection.error.map_or(Ok(()), |error| Err(error.into()))

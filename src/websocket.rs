@@ -17,7 +17,8 @@ use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Pi
 use crate::event::{Close, Data, Error, Event, Found, Ready, State};
 use crate::frame::{self, Opcode};
 use crate::handshake::{
-    Accept, BadRequest, Connect, Handshake, Open, Outcome, Reject, Request, RequestForm, Response, ServerOpening,
+    Accept, BadRequest, Connect, Handshake, Open, Outcome, Reject, Request, RequestForm, Response,
+    ServerOpening,
 };
 use crate::receiver::{self, End, Receiver, Rules};
 use crate::role::{Client, Established, Role, Server};

@@ -480,7 +480,9 @@ impl Seen {
         match event {
             Event::Request(_) => assert!(!self.opened, "a request comes first"),
             Event::Open(_) => assert!(!mem::replace(&mut self.opened, true), "Open comes once"),
-            Event::Refused(_) => assert!(!mem::replace(&mut self.refused, true), "a refusal comes once"),
+            Event::BadRequest(_) | Event::Refused(_) => {
+                assert!(!mem::replace(&mut self.refused, true), "a refusal comes once");
+            }
             Event::Message(message) => {
                 assert_eq!(plan.delivery, Delivery::Whole);
                 self.message::<P>(*message, sent, plan);

@@ -31,7 +31,7 @@ fn refused(head: &[u8], status: u16, because: &str) -> String {
 #[track_caller]
 fn refused_by(config: Config, head: &[u8], status: u16, because: &str) -> String {
     let (seen, response) = answer(config, head);
-    let [Seen::Error(error), Seen::Close(1006, reason, false)] = &seen[..] else {
+    let [Seen::BadRequest(_), Seen::Error(error), Seen::Close(1006, reason, false)] = &seen[..] else {
         panic!("{seen:?}\n{}", head.escape_ascii())
     };
     assert_eq!(reason, "");
@@ -113,12 +113,12 @@ fn another_method_gets_405_with_allow() {
 /// Proves: S3.
 #[test]
 fn exactly_one_valid_host_is_required() {
-    for host in ["a", "a:80", "a.example:65535", "127.0.0.1", "[::1]:9001", "a%20b", "a:"] {
+    for host in ["a", "a:80", "a.example:65535", "127.0.0.1", "[::1]:9001", "[fe80::1%25eth0]", "a%20b", "a:"] {
         accepted(&String::from_utf8(request_with("Host", &format!("Host: {host}\r\n"))).unwrap());
     }
     refused(&request_with("Host", ""), 400, "no Host");
     refused(request("Host: b\r\n").as_bytes(), 400, "more than one Host");
-    for host in ["", "a b", "a/b", "u@a", "a, b", "a:b", "a:65536", "\u{e9}"] {
+    for host in ["", "a b", "a/b", "u@a", "a, b", "a:b", "a:65536", "[a]", "[1:2]:80", "\u{e9}"] {
         refused(&request_with("Host", &format!("Host: {host}\r\n")), 400, "Host header is malformed");
     }
 }
@@ -366,10 +366,12 @@ fn the_head_is_limited_in_bytes_and_headers() {
     refused_by(config, format!("GET /{} HTTP/1.1\r\n", "x".repeat(300)).as_bytes(), 414, "target");
     assert!(answer(config, request("A: 1\r\nB: 2\r\nC: 3\r\n").as_bytes()).1.starts_with("HTTP/1.1 101"));
     refused_by(config, request("A: 1\r\nB: 2\r\nC: 3\r\nD: 4\r\n").as_bytes(), 431, "too many headers");
-    // The capacity of the inbox limits the head too.
+    // The headers of the handshake must fit into the inbox.
     let mut ws = WebSocket::server(Config::default());
     let mut inbox = heapless::Vec::<u8, 64>::new();
     let mut head = request("").into_bytes();
+    let event = ws.receive(&mut &mut head[..], &mut inbox);
+    assert!(matches!(event, Some(Event::BadRequest(_))));
     let event = ws.receive(&mut &mut head[..], &mut inbox);
     assert!(matches!(event, Some(Event::Error(error)) if error.status() == Some(431)));
 }
@@ -502,7 +504,7 @@ fn a_rejection_has_the_headers_that_its_status_needs() {
 fn a_refused_request_closes_the_connection_once_the_response_is_transmitted() {
     let mut peer = new_server(Config::default());
     peer.receive_with(b"GET / HTTP/1.1\r\n\r\n", |ws, event, _| {
-        let pending = matches!(event, Event::Error(_));
+        let pending = matches!(event, Event::BadRequest(_) | Event::Error(_));
         assert_eq!(ws.is_closed(), !pending, "closed once the refusal is transmitted");
     });
     assert!(is_closed(&peer));
@@ -581,6 +583,36 @@ fn plain_requests_let_one_port_serve_pages_too() {
     refused_by(config, b"GET /page HTTP/0.9\r\n\r\n", 400, "older than 1.1");
     refused_by(config, b"POST /page HTTP/1.1\r\nHost: a\r\n\r\n", 405, "not GET");
     refused_by(config, b"GET /page HTTP/1.1\r\n\r\n", 400, "no Host");
+    refused_by(config, b"HEAD /page HTTP/1.1\r\n\r\n", 400, "no Host");
+}
+
+/// The answer to a HEAD is that of a GET without the body (RFC 9110 section 9.3.2).
+#[test]
+fn plain_requests_include_head() {
+    let config = Config::default().plain_requests(true);
+    for (head, is_head) in [
+        ("HEAD /page HTTP/1.1\r\nHost: a\r\n\r\n", true),
+        ("HEAD /page HTTP/1.0\r\n\r\n", true),
+        (&request("").replace("GET /chat", "HEAD /page"), true),
+        ("GET /page HTTP/1.1\r\nHost: a\r\n\r\n", false),
+    ] {
+        let mut peer = new_server(config);
+        peer.receive_with(head.as_bytes(), |ws, event, outbox| {
+            let Event::Request(request) = event else { return };
+            assert_eq!((request.method(), request.target()), (&head[..head.find(' ').unwrap()], "/page"));
+            assert!(!request.is_upgrade());
+            assert_eq!(ws.accept(request.accept(), outbox), Err(AnswerError::NotAnUpgrade));
+            ws.reject(Reject::status(200).body(b"body"), outbox).unwrap();
+        });
+        let response = String::from_utf8(peer.take_sent()).unwrap();
+        let body = if is_head { "" } else { "body" };
+        assert!(response.ends_with(&format!("Content-Length: 4\r\n\r\n{body}")), "{response}");
+        assert!(peer.ws.is_closed());
+    }
+    for method in ["head", "HEADS", "OPTIONS", "POST"] {
+        let request = format!("{method} /page HTTP/1.1\r\nHost: a\r\n\r\n");
+        refused_by(config, request.as_bytes(), 405, "not GET");
+    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ pub async fn talk(
                     Event::Pong(payload) => log.event("pong", &String::from_utf8_lossy(payload)),
                     Event::Error(error) => log.event("error", &error.to_string()),
                     Event::Close(close) => log.event("close", &close.to_string()),
-                    Event::Request(_) | Event::Refused(_) | Event::Piece(_) => {}
+                    Event::Request(_) | Event::BadRequest(_) | Event::Refused(_) | Event::Piece(_) => {}
                 }
                 log.state(reply.ws.state());
                 if let Event::Message(message) = event && reply.ws.state() == State::Open {

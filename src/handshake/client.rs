@@ -607,10 +607,22 @@ mod tests {
             ("ws://a:80/b", "a", 80, false, "GET /b HTTP/1.1\r\nHost: a\r\n"),
             ("wss://a:80/b?c", "a", 80, true, "GET /b?c HTTP/1.1\r\nHost: a:80\r\n"),
             ("ws://[::1]:9001?q", "::1", 9001, false, "GET /?q HTTP/1.1\r\nHost: [::1]:9001\r\n"),
-            ("ws://[fe80::1%25eth0]:81/a%25b", "fe80::1", 81, false, "GET /a%25b HTTP/1.1\r\nHost: [fe80::1]:81\r\n"),
+            (
+                "ws://[fe80::1%25eth0]:81/a%25b",
+                "fe80::1",
+                81,
+                false,
+                "GET /a%25b HTTP/1.1\r\nHost: [fe80::1]:81\r\n",
+            ),
             ("wss://[fe80::1%25wlan0.1]", "fe80::1", 443, true, "GET / HTTP/1.1\r\nHost: [fe80::1]\r\n"),
             ("ws://[FE80::a%2]/", "FE80::a", 80, false, "GET / HTTP/1.1\r\nHost: [FE80::a]\r\n"),
-            ("ws://[::ffff:192.0.2.1]/", "::ffff:192.0.2.1", 80, false, "GET / HTTP/1.1\r\nHost: [::ffff:192.0.2.1]\r\n"),
+            (
+                "ws://[::ffff:192.0.2.1]/",
+                "::ffff:192.0.2.1",
+                80,
+                false,
+                "GET / HTTP/1.1\r\nHost: [::ffff:192.0.2.1]\r\n",
+            ),
             ("ws://a%25b/", "a%25b", 80, false, "GET / HTTP/1.1\r\nHost: a%25b\r\n"),
         ] {
             let connect = Connect::from_uri(uri).unwrap();

@@ -156,7 +156,9 @@ impl Reader {
             };
             if let Err(error) = complete {
                 return match rules.refusal() {
-                    Some(status) if error == HeadError::TooLong => Ok(Some((Outcome::Refused(status), taken))),
+                    Some(status) if error == HeadError::TooLong => {
+                        Ok(Some((Outcome::Refused(status), taken)))
+                    }
                     _ => Err(H::head_error(error, is_first)),
                 };
             }

@@ -130,7 +130,9 @@ impl<H: HeadRules> Handshake<H> {
         inbox: &mut B,
         config: &Config,
     ) -> Result<Option<(Outcome, usize)>, H::Error> {
-        let Self::Head { reader, rules, awaits_answer: awaits_answer @ false } = self else { return Ok(None) };
+        let Self::Head { reader, rules, awaits_answer: awaits_answer @ false } = self else {
+            return Ok(None);
+        };
         let read = reader.read(input, inbox, rules, config)?;
         *awaits_answer = matches!(read, Some((Outcome::Request, _)));
         Ok(read)

@@ -543,12 +543,7 @@ impl HeadRules for ServerOpening {
 
     // For speed on 64-bit only: benches/README.md, "Heads".
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn line(
-        &mut self,
-        line: &[u8],
-        is_first: bool,
-        config: &Config,
-    ) -> Result<Step, RequestError> {
+    fn line(&mut self, line: &[u8], is_first: bool, config: &Config) -> Result<Step, RequestError> {
         let line = head::without_line_end(line);
         match line {
             // "a server SHOULD ignore at least one empty line received prior to the request-line" (RFC 9112

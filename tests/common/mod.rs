@@ -21,6 +21,8 @@ pub enum Seen {
     BinaryPieces(Vec<u8>, bool),
     Ping(Vec<u8>),
     Pong(Vec<u8>),
+    /// The first line.
+    BadRequest(String),
     Error(String),
     Close(u16, String, bool),
 }
@@ -30,6 +32,7 @@ impl Seen {
         match event {
             Event::Request(request) => Self::Request(request.target().into()),
             Event::Open(open) => Self::Open(open.protocol().map(Into::into)),
+            Event::BadRequest(request) => Self::BadRequest(request.to_string()),
             Event::Refused(response) => Self::Refused(response.status()),
             Event::Message(Message::Text(text)) => Self::Text((*text).into()),
             Event::Message(Message::Binary(bytes)) => Self::Binary((*bytes).into()),

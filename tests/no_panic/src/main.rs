@@ -125,8 +125,11 @@ fn drive<R: Role>(
     while let Some(event) = ws.receive(&mut input, inbox) {
         match &event {
             Event::Request(request) => answer(ws, request, outbox),
+            Event::BadRequest(request) => {
+                black_box((request.method(), request.target(), request.header(Opaque.text())));
+            }
             Event::Refused(response) => {
-                black_box((response.status(), response.header(Opaque.text())));
+                black_box((response.status(), response.header(Opaque.text()), response.is_complete()));
             }
             Event::Open(open) => {
                 let _ = black_box((open.protocol(), open.header(Opaque.text())));

@@ -130,7 +130,7 @@ impl Connection {
                 Event::Error(error) => defmt::warn!("{}", error),
                 Event::Close(close) => defmt::info!("{}", close),
                 // The machine answers a Ping, and messages arrive in pieces.
-                Event::Open(_) | Event::Refused(_) | Event::Message(_) => {}
+                Event::Open(_) | Event::BadRequest(_) | Event::Refused(_) | Event::Message(_) => {}
                 Event::Ping(_) | Event::Pong(_) => {}
             }
             // A frame that does not fit stays pending.

@@ -125,7 +125,7 @@ fn take(ws: &mut WebSocket<Server>, mut input: &mut [u8], inbox: &mut Inbox, out
                 let _ = ws.send_piece(&piece, outbox);
             }
             Event::Error(error) => println!("{error}"),
-            Event::Open(_) | Event::Refused(_) | Event::Message(_) => {}
+            Event::Open(_) | Event::BadRequest(_) | Event::Refused(_) | Event::Message(_) => {}
             Event::Ping(_) | Event::Pong(_) | Event::Close(_) => {}
         }
         let _: Result<(), OutboxFull> = ws.transmit(outbox);

@@ -146,7 +146,7 @@ fn events(config: Config, open: bool, stream: &[u8]) {
                 }
             }
             // The match makes sure that a new event is added here.
-            Event::Open(_) | Event::Refused(_) | Event::Message(_) | Event::Piece(_) => {}
+            Event::Open(_) | Event::BadRequest(_) | Event::Refused(_) | Event::Message(_) | Event::Piece(_) => {}
             Event::Ping(_) | Event::Pong(_) | Event::Error(_) | Event::Close(_) => {}
         }
         show(event);
