@@ -46,9 +46,10 @@ pub enum Delivery {
 /// | [`closing_timeout`](Self::closing_timeout) | 5 s |
 ///
 /// A head (with the interim responses before it), and a message that is delivered whole, must also
-/// fit into the inbox: the inbox's [`max_len`](crate::Buffer::max_len) is a limit too. Timeouts
-/// work only if [`handle_timeout`](crate::WebSocket::handle_timeout) is called. They are stored in
-/// whole milliseconds, rounded up, and are at most 49 days.
+/// fit into the inbox: the inbox's [`max_len`](crate::Buffer::max_len) is a limit too.
+///
+/// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) has no timeouts.
+/// They are stored in whole milliseconds, rounded up: from 1 ms, also for zero, to 49 days.
 #[doc(alias = "settings")]
 #[doc(alias = "options")]
 #[doc(alias = "limits")]
@@ -150,15 +151,23 @@ impl Config {
 
     /// Sets how long the peer's part of the opening handshake may take. Then the connection fails
     /// with [`Error::HandshakeTimeout`](crate::Error::HandshakeTimeout). `None`: for ever.
+    ///
+    /// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) has no such
+    /// limit.
     #[must_use]
     #[doc(alias = "connect timeout")]
     pub const fn handshake_timeout(self, timeout: Option<Duration>) -> Self {
         Self { handshake_timeout: Millis::new(timeout), ..self }
     }
 
-    /// Sets the silence after which a Ping is sent on an open connection (RFC 6455 section 5.5.2):
-    /// no byte from the peer, and no payload that
-    /// [`payload_sent`](crate::WebSocket::payload_sent) reports. `None`: no Ping is sent.
+    /// Sets the silence of the peer after which a Ping is sent on an open connection (RFC 6455
+    /// section 5.5.2). `None`: no Ping is sent.
+    ///
+    /// The silence ends with each byte from the peer, received or
+    /// [waiting](crate::WebSocket::missing) for the rest of its frame. It also ends when the
+    /// transport takes output and more is left, if the caller
+    /// [reports](crate::WebSocket::output_sent) it. A program that never calls
+    /// [`handle_timeout`](crate::WebSocket::handle_timeout) sends no such Pings.
     #[must_use]
     #[doc(alias = "ping interval")]
     #[doc(alias = "heartbeat")]
@@ -167,12 +176,22 @@ impl Config {
         Self { idle_ping: Millis::new(timeout), ..self }
     }
 
-    /// Sets how long the peer may stay silent after an idle Ping is due. Then the connection fails
-    /// with [`Error::PongTimeout`](crate::Error::PongTimeout). `None`: for ever; idle Pings are
-    /// repeated.
+    /// Sets how long the peer may stay silent after an idle Ping. Then the connection fails with
+    /// [`Error::PongTimeout`](crate::Error::PongTimeout). `None`: for ever; the Ping is repeated
+    /// after each [`idle_ping`](Self::idle_ping).
     ///
-    /// Any byte from the peer ends the silence, not only a Pong, which may wait behind a large
-    /// message. So does payload that [`payload_sent`](crate::WebSocket::payload_sent) reports.
+    /// The time runs from the moment when the Ping is due. If the caller
+    /// [reports](crate::WebSocket::output_sent) its output, the time runs from the moment when the
+    /// Ping has left the outbox, and starts anew while output moves. Any byte from the peer ends
+    /// the silence, not only a Pong, which may wait behind a large message.
+    ///
+    /// Bytes that have left the outbox have not reached the peer. A Ping waits in the kernel's send
+    /// buffer behind all that was sent before it: 400 KB at 10 KB/s take 40 s. If a peer can be
+    /// that slow, set a longer timeout, or limit the bytes that the kernel holds
+    /// (`TCP_NOTSENT_LOWAT`, a small `SO_SNDBUF`).
+    ///
+    /// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) does not
+    /// notice a dead peer.
     #[must_use]
     #[doc(alias = "idle timeout")]
     #[doc(alias = "heartbeat")]
@@ -183,6 +202,9 @@ impl Config {
     /// Sets how long the closing handshake may take, and for a client how long the end of the
     /// stream may take after it (RFC 6455 sections 7.1.1 and 7.1.2). Then the connection is closed.
     /// `None`: for ever.
+    ///
+    /// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) has no such
+    /// limit.
     #[must_use]
     #[doc(alias = "close timeout")]
     pub const fn closing_timeout(self, timeout: Option<Duration>) -> Self {
@@ -203,8 +225,8 @@ pub(crate) struct Millis(u32);
 impl Millis {
     pub(crate) const NEVER: Self = Self(u32::MAX);
 
-    /// Rounds up to whole milliseconds, so that only zero becomes zero. A longer timeout than fits
-    /// becomes the longest.
+    /// Rounds up to whole milliseconds, zero too: a timeout of zero would have passed before
+    /// anything can happen. A longer timeout than fits becomes the longest.
     const fn new(timeout: Option<Duration>) -> Self {
         match timeout {
             None => Self::NEVER,
@@ -212,7 +234,11 @@ impl Millis {
                 // 64 bits, not `as_millis`: benches/README.md, "Library code that is avoided".
                 let fraction = timeout.subsec_nanos().div_ceil(1_000_000) as u64;
                 let millis = timeout.as_secs().saturating_mul(1000).saturating_add(fraction);
-                Self(if millis < u32::MAX as u64 { millis as u32 } else { u32::MAX - 1 })
+                Self(match millis {
+                    0 => 1,
+                    1..0xFFFF_FFFF => millis as u32,
+                    _ => u32::MAX - 1,
+                })
             }
         }
     }
@@ -236,7 +262,7 @@ mod tests {
     fn a_timeout_is_stored_in_milliseconds_and_does_not_wrap() {
         let stored = |timeout| Millis::new(timeout).get();
         assert_eq!(stored(None), None);
-        assert_eq!(stored(Some(Duration::ZERO)), Some(Duration::ZERO));
+        assert_eq!(stored(Some(Duration::ZERO)), Some(Duration::from_millis(1)));
         assert_eq!(stored(Some(Duration::from_micros(1_500))), Some(Duration::from_millis(2)));
         assert_eq!(stored(Some(Duration::from_nanos(1))), Some(Duration::from_millis(1)));
         assert_eq!(stored(Some(Duration::MAX)), Some(Duration::from_millis(u64::from(u32::MAX) - 1)));

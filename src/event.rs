@@ -62,8 +62,8 @@ pub enum Error {
     Refused(u16),
     /// The opening handshake was not completed in time.
     HandshakeTimeout,
-    /// The peer has sent nothing since an idle Ping was due, and taken no payload that
-    /// [`payload_sent`](crate::WebSocket::payload_sent) reports, for as long as a Pong may take.
+    /// The peer has sent nothing since an idle Ping was due, for as long as
+    /// [`Config::pong_timeout`](crate::Config::pong_timeout) says.
     PongTimeout,
     /// The stream ended without a Close frame from the peer (section 7.1.5: 1006).
     EndOfStream,

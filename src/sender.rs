@@ -122,10 +122,10 @@ impl<R> Sender<R> {
         self.state = State::Ended;
     }
 
-    /// Notes that the caller has sent `len` bytes of payload.
-    pub(crate) fn payload_sent(&mut self, len: u64) -> Result<(), SendError> {
+    /// Notes that the caller has sent `len` bytes of payload; returns how many remain.
+    pub(crate) fn payload_sent(&mut self, len: u64) -> Result<u64, SendError> {
         self.payload_remaining = self.payload_remaining.checked_sub(len).ok_or(SendError::PayloadExceeded)?;
-        Ok(())
+        Ok(self.payload_remaining)
     }
 
     /// Whether a frame may begin: "an endpoint MUST ensure the WebSocket connection is in an OPEN
