@@ -1,5 +1,6 @@
 //! The limits, timeouts and options of a connection, each with a default.
 
+use core::fmt;
 use core::time::Duration;
 
 /// How received messages are delivered.
@@ -40,6 +41,7 @@ pub enum Delivery {
 /// | [`max_empty_fragments`](Self::max_empty_fragments) | 1,024 |
 /// | [`delivery`](Self::delivery) | [`Delivery::Whole`] |
 /// | [`plain_requests`](Self::plain_requests) | `false` |
+/// | [`answer_pings`](Self::answer_pings) | `true` |
 /// | [`handshake_timeout`](Self::handshake_timeout) | 10 s |
 /// | [`idle_ping`](Self::idle_ping) | 30 s |
 /// | [`pong_timeout`](Self::pong_timeout) | 20 s |
@@ -47,6 +49,8 @@ pub enum Delivery {
 ///
 /// A head (with the interim responses before it), and a message that is delivered whole, must also
 /// fit into the inbox: the inbox's [`max_len`](crate::Buffer::max_len) is a limit too.
+///
+/// All of it can be changed at any time, with [`set_config`](crate::WebSocket::set_config).
 ///
 /// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) has no timeouts.
 /// They are stored in whole milliseconds, rounded up: from 1 ms, also for zero, to 49 days.
@@ -64,8 +68,8 @@ pub struct Config {
     pub(crate) max_head: u16,
     pub(crate) max_headers: u16,
     pub(crate) max_empty_fragments: u16,
-    pub(crate) delivery: Delivery,
     pub(crate) plain_requests: bool,
+    pub(crate) options: Options,
 }
 
 impl Config {
@@ -82,8 +86,8 @@ impl Config {
             max_head: 8 << 10,
             max_headers: 100,
             max_empty_fragments: 1024,
-            delivery: Delivery::Whole,
             plain_requests: false,
+            options: Options(0),
         }
     }
 
@@ -134,7 +138,8 @@ impl Config {
     #[must_use]
     #[doc(alias = "streaming")]
     pub const fn delivery(self, delivery: Delivery) -> Self {
-        Self { delivery, ..self }
+        let pieces = matches!(delivery, Delivery::Pieces);
+        Self { options: self.options.with(Options::PIECES, pieces), ..self }
     }
 
     /// Server: sets whether a GET without an upgrade, HTTP/1.0 included, is delivered as a
@@ -147,6 +152,16 @@ impl Config {
     #[doc(alias = "http")]
     pub const fn plain_requests(self, deliver: bool) -> Self {
         Self { plain_requests: deliver, ..self }
+    }
+
+    /// Sets whether each Ping is answered with a Pong (RFC 6455 section 5.5.2).
+    ///
+    /// If not, the caller answers [`Event::Ping`](crate::Event::Ping) itself, with
+    /// [`pong`](crate::WebSocket::pong). A proxy does so with the Pong of the other end.
+    #[must_use]
+    #[doc(alias = "auto_pong")]
+    pub const fn answer_pings(self, answer: bool) -> Self {
+        Self { options: self.options.with(Options::NO_PONGS, !answer), ..self }
     }
 
     /// Sets how long the peer's part of the opening handshake may take. Then the connection fails
@@ -215,6 +230,37 @@ impl Config {
 impl Default for Config {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// The options that the receiving half reads. One byte for both: with another one, each connection
+/// would take 8 bytes more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Options(u8);
+
+impl Options {
+    const PIECES: u8 = 1;
+    const NO_PONGS: u8 = 2;
+
+    const fn with(self, option: u8, set: bool) -> Self {
+        Self(if set { self.0 | option } else { self.0 & !option })
+    }
+
+    pub(crate) const fn delivery(self) -> Delivery {
+        if self.0 & Self::PIECES == 0 { Delivery::Whole } else { Delivery::Pieces }
+    }
+
+    pub(crate) const fn answer_pings(self) -> bool {
+        self.0 & Self::NO_PONGS == 0
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("delivery", &self.delivery())
+            .field("answer_pings", &self.answer_pings())
+            .finish()
     }
 }
 

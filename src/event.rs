@@ -27,7 +27,8 @@ pub enum Event<'e> {
     Message(Message<'e>),
     /// A part of a message, with [`Delivery::Pieces`](crate::Delivery::Pieces).
     Piece(Piece<'e>),
-    /// A Ping. Its Pong is pending already.
+    /// A Ping. Its Pong is pending already, unless
+    /// [`Config::answer_pings`](crate::Config::answer_pings) is off.
     Ping(ControlPayload),
     /// A Pong, solicited or not.
     Pong(ControlPayload),

@@ -46,7 +46,8 @@ pub trait Handler {
     fn on_message(&mut self, message: Message<'_>, sender: &mut Responder<'_>) {}
     /// A part of a message was received, with [`Delivery::Pieces`](crate::Delivery::Pieces).
     fn on_piece(&mut self, piece: &Piece<'_>, sender: &mut Responder<'_>) {}
-    /// A Ping was received. Its Pong is already pending.
+    /// A Ping was received. Its Pong is already pending, unless
+    /// [`Config::answer_pings`](crate::Config::answer_pings) is off.
     fn on_ping(&mut self, payload: &ControlPayload, sender: &mut Responder<'_>) {}
     /// A Pong was received.
     fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Responder<'_>) {}
@@ -103,6 +104,14 @@ impl Responder<'_> {
     /// [`SendError`]; nothing has changed.
     pub fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.machine.ping(payload)
+    }
+
+    /// [`WebSocket::pong`].
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing has changed.
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.machine.pong(payload)
     }
 
     /// [`WebSocket::close`].
@@ -222,6 +231,7 @@ trait Machine {
     fn send(&mut self, message: Message<'_>) -> Result<(), SendError>;
     fn send_piece(&mut self, fragment: Fragment<'_>) -> Result<(), SendError>;
     fn ping(&mut self, payload: &[u8]) -> Result<(), SendError>;
+    fn pong(&mut self, payload: &[u8]) -> Result<(), SendError>;
     fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError>;
     fn accept(&mut self, accept: Accept<'_>) -> Result<(), AnswerError>;
     fn reject(&mut self, reject: Reject<'_>) -> Result<(), AnswerError>;
@@ -243,6 +253,9 @@ impl<R: Role, B: Buffer + ?Sized> Machine for Connection<'_, R, B> {
     }
     fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.ws.ping(payload, self.outbox)
+    }
+    fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.ws.pong(payload, self.outbox)
     }
     fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.ws.close(code, reason, self.outbox)

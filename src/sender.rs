@@ -279,7 +279,8 @@ impl<R: Role> Sender<R> {
         Ok(())
     }
 
-    /// Appends the caller's Ping or Close frame. After a Close frame, nothing but Pongs is sent.
+    /// Appends the caller's Ping, Pong or Close frame. After a Close frame, nothing but Pongs is
+    /// sent.
     pub(crate) fn send_control<B: Buffer + ?Sized>(
         &mut self,
         opcode: Opcode,
@@ -287,7 +288,10 @@ impl<R: Role> Sender<R> {
         rest: &[u8],
         outbox: &mut B,
     ) -> Result<(), SendError> {
-        self.check_between_frames()?;
+        // Our own Close frame was a frame: no payload is pending after it.
+        if !(opcode == Opcode::Pong && self.is_ended()) {
+            self.check_between_frames()?;
+        }
         if lead.len() + rest.len() > MAX_CONTROL {
             return Err(SendError::TooLong);
         }

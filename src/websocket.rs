@@ -298,7 +298,7 @@ impl<R: Role> WebSocket<R> {
         inbox: &B,
     ) -> Option<(Kind, Range<usize>)> {
         let Receiving::Frames(receiver) = &self.receiving else { return None };
-        if !receiver.is_at_boundary() || self.config.delivery != Delivery::Whole {
+        if !receiver.is_at_boundary() || self.config.options.delivery() != Delivery::Whole {
             return None;
         }
         let rules = Rules::new(R::IS_SERVER, &self.config, inbox);
@@ -349,7 +349,7 @@ impl<R: Role> WebSocket<R> {
             Err(error) => return self.fail_now(error.into(), at.end),
         };
         match found {
-            Found::Ping => self.sender.queue_pong(receiver.control()),
+            Found::Ping if self.config.options.answer_pings() => self.sender.queue_pong(receiver.control()),
             // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint
             // MUST send a Close frame in response" (section 5.5.1). The response echoes the code, even 1010,
             // which a server's `close` refuses.
@@ -553,6 +553,31 @@ impl<R: Role> WebSocket<R> {
         self.timer = Timer::armed(if self.is_closed() { Phase::Off } else { Phase::Closing });
     }
 
+    /// The configuration that is in effect.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Replaces the configuration. It can be called in any state, for example to allow larger
+    /// messages after a login.
+    ///
+    /// The limits are in effect from the next frame header on, or the rest of a head. A message in
+    /// progress counts with all its frames: if the new limit is lower than its length, it fails
+    /// with its next header. It keeps the delivery that it began with. The timeout that is running
+    /// starts anew, with its new length.
+    ///
+    /// ```
+    /// # use sansocket::{Config, Server, WebSocket};
+    /// # let mut ws = WebSocket::<Server>::open(Config::default().max_message(4096));
+    /// ws.set_config(ws.config().max_message(1 << 20));
+    /// ```
+    #[doc(alias = "settings")]
+    pub const fn set_config(&mut self, config: Config) {
+        self.config = config;
+        self.timer.restart();
+    }
+
     /// Notes that the stream has ended: the peer sends nothing more. Call it after all input has
     /// been received.
     ///
@@ -747,6 +772,39 @@ impl<R: Role> WebSocket<R> {
     /// [`SendError`]. Nothing has changed.
     pub fn ping<B: Buffer + ?Sized>(&mut self, payload: &[u8], outbox: &mut B) -> Result<(), SendError> {
         self.sender.send_control(Opcode::Ping, &[], payload, outbox)
+    }
+
+    /// Appends a Pong with up to 125 bytes of payload (RFC 6455 section 5.5.3): one that answers no
+    /// Ping, or the answer to an [`Event::Ping`] if [`Config::answer_pings`] is off.
+    ///
+    /// It is possible while the connection is open, and after our own Close frame until the peer's
+    /// arrives (section 5.5.2). A proxy forwards Pings and Pongs from one end to the other:
+    ///
+    /// ```
+    /// # use sansocket::{Buffer, Event, Role, SendError, WebSocket};
+    /// // With `Config::answer_pings(false)` and `Config::idle_ping(None)` for both connections.
+    /// fn forward<R: Role, B: Buffer>(
+    ///     event: Event<'_>,
+    ///     to: &mut WebSocket<R>,
+    ///     outbox: &mut B,
+    /// ) -> Result<(), SendError> {
+    ///     match event {
+    ///         Event::Message(message) => to.send(message, outbox),
+    ///         Event::Piece(piece) => to.send_piece(&piece, outbox),
+    ///         Event::Ping(payload) => to.ping(&payload, outbox),
+    ///         Event::Pong(payload) => to.pong(&payload, outbox),
+    ///         _ => Ok(()), // the handshakes and the close are each connection's own
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError`]. Nothing has changed.
+    pub fn pong<B: Buffer + ?Sized>(&mut self, payload: &[u8], outbox: &mut B) -> Result<(), SendError> {
+        if self.receiver().is_none() {
+            return Err(SendError::NotOpen);
+        }
+        self.sender.send_control(Opcode::Pong, &[], payload, outbox)
     }
 
     /// Starts the closing handshake: appends a Close frame with a code and a reason of up to 123
