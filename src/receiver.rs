@@ -99,7 +99,7 @@ impl<'c> Rules<'c> {
     /// input. So the cuts of the stream do not matter.
     #[inline]
     fn is_message_too_big(&self, len: u64, delivery: Delivery) -> bool {
-        len > self.config.max_message || delivery == Delivery::Whole && len > self.capacity
+        delivery == Delivery::Whole && len > self.capacity || len > self.config.max_message
     }
 }
 

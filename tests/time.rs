@@ -723,6 +723,7 @@ enum Step {
     Sent(usize, usize),
     Transmit,
     Payload(u64),
+    Set(Config),
     Close,
     End,
 }
@@ -772,6 +773,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => (0..3_usize, 0..3_usize).prop_map(|(sent, left)| Step::Sent(sent, left)),
         2 => Just(Step::Transmit),
         1 => (0..5_u64).prop_map(Step::Payload),
+        2 => any_config().prop_map(Step::Set),
         1 => Just(Step::Close),
         1 => Just(Step::End),
     ]
@@ -817,6 +819,7 @@ proptest! {
                         announced -= len;
                     }
                 }
+                Step::Set(config) => peer.ws.set_config(config),
                 Step::Close => _ = peer.ws.close_without_code(&mut peer.outbox),
                 Step::End => peer.ws.receive_eof(),
             }
@@ -825,4 +828,89 @@ proptest! {
         }
         prop_assert!(announced < 10);
     }
+}
+
+/// A connection in each phase of the timer whose timeout `set` changes: it runs until the returned
+/// deadline, in seconds, with the timeout that was configured.
+fn running(config: Config) -> [(Peer<Server>, u64, fn(Config, Option<Duration>) -> Config); 4] {
+    let mut idle = server(config);
+    idle.ws.handle_timeout(seconds(100));
+    let mut pong = server(config.idle_ping(Some(seconds(1))));
+    pong.ws.handle_timeout(seconds(99));
+    pong.ws.handle_timeout(seconds(100));
+    let mut closing = server(config);
+    closing.ws.close_without_code(&mut closing.outbox).unwrap();
+    closing.take_sent();
+    closing.ws.handle_timeout(seconds(100));
+    let mut handshake = new_server(config);
+    handshake.ws.handle_timeout(seconds(100));
+    [
+        (idle, 130, Config::idle_ping),
+        (pong, 120, Config::pong_timeout),
+        (closing, 105, Config::closing_timeout),
+        (handshake, 110, Config::handshake_timeout),
+    ]
+}
+
+#[test]
+fn a_changed_timeout_starts_anew() {
+    for index in 0..4 {
+        for timeout in [1, 3, 5, 50, 500] {
+            let (mut peer, deadline, set) = running(config()).into_iter().nth(index).unwrap();
+            assert_eq!(peer.ws.poll_timeout(), Some(seconds(deadline)));
+            peer.ws.set_config(set(*peer.ws.config(), Some(seconds(timeout))));
+            assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO));
+            assert_eq!(next(&mut peer, 102), 102 + timeout);
+            peer.ws.handle_timeout(seconds(102 + timeout) - Duration::from_nanos(1));
+            assert_eq!(peer.ws.poll_timeout(), Some(seconds(102 + timeout)));
+            peer.ws.handle_timeout(seconds(102 + timeout));
+            peer.receive(b"");
+            match index {
+                0 => assert_eq!(peer.take_sent(), [0x89, 0]),
+                _ => assert!(is_closed(&peer)),
+            }
+        }
+        // Never, and again a time.
+        let (mut peer, _, set) = running(config()).into_iter().nth(index).unwrap();
+        let never = set(peer.ws.config().idle_ping(None), None);
+        peer.ws.set_config(never);
+        assert_eq!(peer.ws.poll_timeout(), None);
+        peer.ws.handle_timeout(seconds(100_000));
+        peer.receive(b"");
+        let state = peer.ws.state();
+        peer.ws.set_config(set(never, Some(seconds(4))));
+        assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO));
+        assert_eq!(next(&mut peer, 7), 11);
+        assert_eq!(peer.ws.state(), state);
+        peer.ws.handle_timeout(seconds(11));
+        assert_eq!(is_closed(&peer), index > 0);
+    }
+    // A timeout of another phase changes nothing but the start.
+    for index in 0..4 {
+        let (mut peer, deadline, _) = running(config()).into_iter().nth(index).unwrap();
+        for (other, (_, _, set)) in running(config()).into_iter().enumerate() {
+            if other != index {
+                peer.ws.set_config(set(*peer.ws.config(), Some(seconds(77))));
+            }
+        }
+        assert_eq!(next(&mut peer, 101), deadline + 1);
+    }
+}
+
+#[test]
+fn a_changed_timeout_waits_for_its_phase() {
+    // While the caller answers a request, and after the end, no timer runs.
+    let (mut peer, accept) = requested(config(), &request(""));
+    peer.ws.set_config(config().handshake_timeout(Some(seconds(1))).idle_ping(Some(seconds(3))));
+    assert_eq!(peer.ws.poll_timeout(), None);
+    peer.ws.accept(accept, &mut peer.outbox).unwrap();
+    assert_eq!(next(&mut peer, 1), 4);
+    peer.eof();
+    peer.ws.set_config(config());
+    assert_eq!(peer.ws.poll_timeout(), None);
+    let mut peer = Peer::new(WebSocket::client(config(), rng()));
+    peer.ws.set_config(config().handshake_timeout(Some(seconds(1))));
+    assert_eq!(peer.ws.poll_timeout(), None);
+    peer.ws.connect(sansocket::Connect::new("a", "/"), &mut peer.outbox).unwrap();
+    assert_eq!(next(&mut peer, 1), 2);
 }
