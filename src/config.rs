@@ -1,5 +1,6 @@
 //! The limits, timeouts and options of a connection, each with a default.
 
+use core::fmt;
 use core::time::Duration;
 
 /// How received messages are delivered.
@@ -40,15 +41,19 @@ pub enum Delivery {
 /// | [`max_empty_fragments`](Self::max_empty_fragments) | 1,024 |
 /// | [`delivery`](Self::delivery) | [`Delivery::Whole`] |
 /// | [`plain_requests`](Self::plain_requests) | `false` |
+/// | [`answer_pings`](Self::answer_pings) | `true` |
 /// | [`handshake_timeout`](Self::handshake_timeout) | 10 s |
 /// | [`idle_ping`](Self::idle_ping) | 30 s |
 /// | [`pong_timeout`](Self::pong_timeout) | 20 s |
 /// | [`closing_timeout`](Self::closing_timeout) | 5 s |
 ///
 /// A head (with the interim responses before it), and a message that is delivered whole, must also
-/// fit into the inbox: the inbox's [`max_len`](crate::Buffer::max_len) is a limit too. Timeouts
-/// work only if [`handle_timeout`](crate::WebSocket::handle_timeout) is called. They are stored in
-/// whole milliseconds, rounded up, and are at most 49 days.
+/// fit into the inbox: the inbox's [`max_len`](crate::Buffer::max_len) is a limit too.
+///
+/// All of it can be changed at any time, with [`set_config`](crate::WebSocket::set_config).
+///
+/// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) has no timeouts.
+/// They are stored in whole milliseconds, rounded up: from 1 ms, also for zero, to 49 days.
 #[doc(alias = "settings")]
 #[doc(alias = "options")]
 #[doc(alias = "limits")]
@@ -63,8 +68,8 @@ pub struct Config {
     pub(crate) max_head: u16,
     pub(crate) max_headers: u16,
     pub(crate) max_empty_fragments: u16,
-    pub(crate) delivery: Delivery,
     pub(crate) plain_requests: bool,
+    pub(crate) options: Options,
 }
 
 impl Config {
@@ -81,8 +86,8 @@ impl Config {
             max_head: 8 << 10,
             max_headers: 100,
             max_empty_fragments: 1024,
-            delivery: Delivery::Whole,
             plain_requests: false,
+            options: Options(0),
         }
     }
 
@@ -133,7 +138,8 @@ impl Config {
     #[must_use]
     #[doc(alias = "streaming")]
     pub const fn delivery(self, delivery: Delivery) -> Self {
-        Self { delivery, ..self }
+        let pieces = matches!(delivery, Delivery::Pieces);
+        Self { options: self.options.with(Options::PIECES, pieces), ..self }
     }
 
     /// Server: sets whether a GET without an upgrade, HTTP/1.0 included, is delivered as a
@@ -148,17 +154,35 @@ impl Config {
         Self { plain_requests: deliver, ..self }
     }
 
+    /// Sets whether each Ping is answered with a Pong (RFC 6455 section 5.5.2).
+    ///
+    /// If not, the caller answers [`Event::Ping`](crate::Event::Ping) itself, with
+    /// [`pong`](crate::WebSocket::pong). A proxy does so with the Pong of the other end.
+    #[must_use]
+    #[doc(alias = "auto_pong")]
+    pub const fn answer_pings(self, answer: bool) -> Self {
+        Self { options: self.options.with(Options::NO_PONGS, !answer), ..self }
+    }
+
     /// Sets how long the peer's part of the opening handshake may take. Then the connection fails
     /// with [`Error::HandshakeTimeout`](crate::Error::HandshakeTimeout). `None`: for ever.
+    ///
+    /// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) has no such
+    /// limit.
     #[must_use]
     #[doc(alias = "connect timeout")]
     pub const fn handshake_timeout(self, timeout: Option<Duration>) -> Self {
         Self { handshake_timeout: Millis::new(timeout), ..self }
     }
 
-    /// Sets the silence after which a Ping is sent on an open connection (RFC 6455 section 5.5.2):
-    /// no byte from the peer, and no payload that
-    /// [`payload_sent`](crate::WebSocket::payload_sent) reports. `None`: no Ping is sent.
+    /// Sets the silence of the peer after which a Ping is sent on an open connection (RFC 6455
+    /// section 5.5.2). `None`: no Ping is sent.
+    ///
+    /// The silence ends with each byte from the peer, received or
+    /// [waiting](crate::WebSocket::missing) for the rest of its frame. It also ends when the
+    /// transport takes output and more is left, if the caller
+    /// [reports](crate::WebSocket::output_sent) it. A program that never calls
+    /// [`handle_timeout`](crate::WebSocket::handle_timeout) sends no such Pings.
     #[must_use]
     #[doc(alias = "ping interval")]
     #[doc(alias = "heartbeat")]
@@ -167,12 +191,22 @@ impl Config {
         Self { idle_ping: Millis::new(timeout), ..self }
     }
 
-    /// Sets how long the peer may stay silent after an idle Ping is due. Then the connection fails
-    /// with [`Error::PongTimeout`](crate::Error::PongTimeout). `None`: for ever; idle Pings are
-    /// repeated.
+    /// Sets how long the peer may stay silent after an idle Ping. Then the connection fails with
+    /// [`Error::PongTimeout`](crate::Error::PongTimeout). `None`: for ever; the Ping is repeated
+    /// after each [`idle_ping`](Self::idle_ping).
     ///
-    /// Any byte from the peer ends the silence, not only a Pong, which may wait behind a large
-    /// message. So does payload that [`payload_sent`](crate::WebSocket::payload_sent) reports.
+    /// The time runs from the moment when the Ping is due. If the caller
+    /// [reports](crate::WebSocket::output_sent) its output, the time runs from the moment when the
+    /// Ping has left the outbox, and starts anew while output moves. Any byte from the peer ends
+    /// the silence, not only a Pong, which may wait behind a large message.
+    ///
+    /// Bytes that have left the outbox have not reached the peer. A Ping waits in the kernel's send
+    /// buffer behind all that was sent before it: 400 KB at 10 KB/s take 40 s. If a peer can be
+    /// that slow, set a longer timeout, or limit the bytes that the kernel holds
+    /// (`TCP_NOTSENT_LOWAT`, a small `SO_SNDBUF`).
+    ///
+    /// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) does not
+    /// notice a dead peer.
     #[must_use]
     #[doc(alias = "idle timeout")]
     #[doc(alias = "heartbeat")]
@@ -183,6 +217,9 @@ impl Config {
     /// Sets how long the closing handshake may take, and for a client how long the end of the
     /// stream may take after it (RFC 6455 sections 7.1.1 and 7.1.2). Then the connection is closed.
     /// `None`: for ever.
+    ///
+    /// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) has no such
+    /// limit.
     #[must_use]
     #[doc(alias = "close timeout")]
     pub const fn closing_timeout(self, timeout: Option<Duration>) -> Self {
@@ -196,6 +233,37 @@ impl Default for Config {
     }
 }
 
+/// The options that the receiving half reads. One byte for both: with another one, each connection
+/// would take 8 bytes more.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Options(u8);
+
+impl Options {
+    const PIECES: u8 = 1;
+    const NO_PONGS: u8 = 2;
+
+    const fn with(self, option: u8, set: bool) -> Self {
+        Self(if set { self.0 | option } else { self.0 & !option })
+    }
+
+    pub(crate) const fn delivery(self) -> Delivery {
+        if self.0 & Self::PIECES == 0 { Delivery::Whole } else { Delivery::Pieces }
+    }
+
+    pub(crate) const fn answer_pings(self) -> bool {
+        self.0 & Self::NO_PONGS == 0
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("delivery", &self.delivery())
+            .field("answer_pings", &self.answer_pings())
+            .finish()
+    }
+}
+
 /// A timeout in milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Millis(u32);
@@ -203,8 +271,8 @@ pub(crate) struct Millis(u32);
 impl Millis {
     pub(crate) const NEVER: Self = Self(u32::MAX);
 
-    /// Rounds up to whole milliseconds, so that only zero becomes zero. A longer timeout than fits
-    /// becomes the longest.
+    /// Rounds up to whole milliseconds, zero too: a timeout of zero would have passed before
+    /// anything can happen. A longer timeout than fits becomes the longest.
     const fn new(timeout: Option<Duration>) -> Self {
         match timeout {
             None => Self::NEVER,
@@ -212,7 +280,11 @@ impl Millis {
                 // 64 bits, not `as_millis`: benches/README.md, "Library code that is avoided".
                 let fraction = timeout.subsec_nanos().div_ceil(1_000_000) as u64;
                 let millis = timeout.as_secs().saturating_mul(1000).saturating_add(fraction);
-                Self(if millis < u32::MAX as u64 { millis as u32 } else { u32::MAX - 1 })
+                Self(match millis {
+                    0 => 1,
+                    1..0xFFFF_FFFF => millis as u32,
+                    _ => u32::MAX - 1,
+                })
             }
         }
     }
@@ -236,7 +308,7 @@ mod tests {
     fn a_timeout_is_stored_in_milliseconds_and_does_not_wrap() {
         let stored = |timeout| Millis::new(timeout).get();
         assert_eq!(stored(None), None);
-        assert_eq!(stored(Some(Duration::ZERO)), Some(Duration::ZERO));
+        assert_eq!(stored(Some(Duration::ZERO)), Some(Duration::from_millis(1)));
         assert_eq!(stored(Some(Duration::from_micros(1_500))), Some(Duration::from_millis(2)));
         assert_eq!(stored(Some(Duration::from_nanos(1))), Some(Duration::from_millis(1)));
         assert_eq!(stored(Some(Duration::MAX)), Some(Duration::from_millis(u64::from(u32::MAX) - 1)));

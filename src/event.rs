@@ -31,7 +31,8 @@ pub enum Event<'e> {
     Message(Message<'e>),
     /// A part of a message, with [`Delivery::Pieces`](crate::Delivery::Pieces).
     Piece(Piece<'e>),
-    /// A Ping. Its Pong is pending already.
+    /// A Ping. Its Pong is pending already, unless
+    /// [`Config::answer_pings`](crate::Config::answer_pings) is off.
     Ping(ControlPayload),
     /// A Pong, solicited or not.
     Pong(ControlPayload),
@@ -66,8 +67,8 @@ pub enum Error {
     Refused(u16),
     /// The opening handshake was not completed in time.
     HandshakeTimeout,
-    /// The peer has sent nothing since an idle Ping was due, and taken no payload that
-    /// [`payload_sent`](crate::WebSocket::payload_sent) reports, for as long as a Pong may take.
+    /// The peer has sent nothing since an idle Ping was due, for as long as
+    /// [`Config::pong_timeout`](crate::Config::pong_timeout) says.
     PongTimeout,
     /// The stream ended without a Close frame from the peer (section 7.1.5: 1006).
     EndOfStream,

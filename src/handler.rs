@@ -39,6 +39,9 @@ pub trait Handler {
     /// - with status 500 if a handler tried to answer it and failed;
     /// - with status 426 if it is not an upgrade;
     /// - else it is accepted, without a subprotocol.
+    ///
+    /// After a [`reject`](Responder::reject) that failed, no handler can accept or defer it. So a
+    /// handler that guards the others can be any element of a tuple before them.
     fn on_request(&mut self, request: Request<'_>, sender: &mut Responder<'_>) {}
     /// Server: the machine refuses a request. `on_error` is next.
     fn on_bad_request(&mut self, request: BadRequest<'_>) {}
@@ -48,7 +51,8 @@ pub trait Handler {
     fn on_message(&mut self, message: Message<'_>, sender: &mut Responder<'_>) {}
     /// A part of a message was received, with [`Delivery::Pieces`](crate::Delivery::Pieces).
     fn on_piece(&mut self, piece: &Piece<'_>, sender: &mut Responder<'_>) {}
-    /// A Ping was received. Its Pong is already pending.
+    /// A Ping was received. Its Pong is already pending, unless
+    /// [`Config::answer_pings`](crate::Config::answer_pings) is off.
     fn on_ping(&mut self, payload: &ControlPayload, sender: &mut Responder<'_>) {}
     /// A Pong was received.
     fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Responder<'_>) {}
@@ -71,8 +75,10 @@ pub struct Responder<'s> {
 enum Answer {
     /// They answered it, or did not try.
     NotFailed,
-    /// They tried to answer it and failed.
-    Failed,
+    /// They tried to accept it and failed.
+    NotAccepted,
+    /// They tried to reject it and failed. It must not be accepted.
+    NotRejected,
     Deferred,
 }
 
@@ -107,6 +113,14 @@ impl Responder<'_> {
         self.machine.ping(payload)
     }
 
+    /// [`WebSocket::pong`].
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing has changed.
+    pub fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.machine.pong(payload)
+    }
+
     /// [`WebSocket::close`].
     ///
     /// # Errors
@@ -126,39 +140,47 @@ impl Responder<'_> {
     /// [`WebSocket::accept`].
     ///
     /// # Errors
-    /// [`AnswerError`]; nothing has changed. A client has [no request](AnswerError::NoRequest).
+    /// [`AnswerError`]; nothing has changed. A client has [no request](AnswerError::NoRequest). A
+    /// request that a handler has failed to reject is [`Refused`](AnswerError::Refused).
     pub fn accept(&mut self, accept: Accept<'_>) -> Result<(), AnswerError> {
-        let answered = self.machine.accept(accept);
-        self.note(answered)
+        if self.answer == Answer::NotRejected {
+            return Err(AnswerError::Refused);
+        }
+        let accepted = self.machine.accept(accept);
+        if accepted.is_err() {
+            self.answer = Answer::NotAccepted;
+        }
+        accepted
     }
 
     /// [`WebSocket::reject`].
     ///
     /// # Errors
-    /// [`AnswerError`]; nothing has changed. A client has [no request](AnswerError::NoRequest).
+    /// [`AnswerError`]; nothing has changed, but no handler can accept the request any more. A
+    /// client has [no request](AnswerError::NoRequest).
     pub fn reject(&mut self, reject: Reject<'_>) -> Result<(), AnswerError> {
-        let answered = self.machine.reject(reject);
-        self.note(answered)
+        let rejected = self.machine.reject(reject);
+        match rejected {
+            Ok(()) => self.answer = Answer::NotFailed,
+            // It is answered.
+            Err(AnswerError::NoRequest) => {}
+            Err(_) => self.answer = Answer::NotRejected,
+        }
+        rejected
     }
 
-    /// Leaves the request unanswered. The caller must call [`WebSocket::accept`] or
-    /// [`WebSocket::reject`] later; until then no input is taken.
+    /// Leaves the request unanswered, unless a handler has failed to reject it. The caller must
+    /// call [`WebSocket::accept`] or [`WebSocket::reject`] later; until then no input is taken.
     pub fn defer(&mut self) {
-        self.answer = Answer::Deferred;
+        if self.answer != Answer::NotRejected {
+            self.answer = Answer::Deferred;
+        }
     }
 
     /// The state of the connection, as [`WebSocket::state`].
     #[must_use]
     pub fn state(&self) -> State {
         self.machine.state()
-    }
-
-    /// Notes a failure, so that a request whose rejection failed is not accepted.
-    fn note(&mut self, answered: Result<(), AnswerError>) -> Result<(), AnswerError> {
-        if answered.is_err() {
-            self.answer = Answer::Failed;
-        }
-        answered
     }
 }
 
@@ -201,7 +223,7 @@ impl<R: Role> WebSocket<R> {
                 // If a handler has answered, these fail with `NoRequest`. The capacity was checked.
                 let _ = match sender.answer {
                     Answer::Deferred => Ok(()),
-                    Answer::Failed => sender.machine.reject(Reject::status(500)),
+                    Answer::NotAccepted | Answer::NotRejected => sender.machine.reject(Reject::status(500)),
                     Answer::NotFailed if request.is_upgrade() => sender.machine.accept(request.accept()),
                     Answer::NotFailed => sender.machine.reject(Reject::status(426)),
                 };
@@ -225,6 +247,7 @@ trait Machine {
     fn send(&mut self, message: Message<'_>) -> Result<(), SendError>;
     fn send_piece(&mut self, fragment: Fragment<'_>) -> Result<(), SendError>;
     fn ping(&mut self, payload: &[u8]) -> Result<(), SendError>;
+    fn pong(&mut self, payload: &[u8]) -> Result<(), SendError>;
     fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError>;
     fn accept(&mut self, accept: Accept<'_>) -> Result<(), AnswerError>;
     fn reject(&mut self, reject: Reject<'_>) -> Result<(), AnswerError>;
@@ -246,6 +269,9 @@ impl<R: Role, B: Buffer + ?Sized> Machine for Connection<'_, R, B> {
     }
     fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.ws.ping(payload, self.outbox)
+    }
+    fn pong(&mut self, payload: &[u8]) -> Result<(), SendError> {
+        self.ws.pong(payload, self.outbox)
     }
     fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError> {
         self.ws.close(code, reason, self.outbox)

@@ -218,6 +218,19 @@
 //! # Ok::<_, sansocket::OutboxFull>(())
 //! ```
 //!
+//! On an open connection, these are signs of life of the peer:
+//!
+//! - Each byte that it sends: received, or waiting for the rest of its frame when
+//!   [`missing`](WebSocket::missing) is asked.
+//! - Output that the transport takes while more is left, if you report each write with
+//!   [`output_sent`](WebSocket::output_sent), or with [`payload_sent`](WebSocket::payload_sent).
+//!   Report them if messages are large or peers slow: a peer cannot answer a Ping that waits behind
+//!   a megabyte. The time for a Pong then runs from the moment when the Ping has left the outbox.
+//!
+//! The last bytes of the output are no sign: a kernel takes small writes long after the peer is
+//! gone. Nor have bytes in its send buffer reached the peer. How long a Ping can wait there is the
+//! buffer's size divided by the rate: see [`Config::pong_timeout`].
+//!
 //! # How a connection ends
 //!
 //! | cause | events | [`is_closed`](WebSocket::is_closed) becomes true |

@@ -122,10 +122,10 @@ impl<R> Sender<R> {
         self.state = State::Ended;
     }
 
-    /// Notes that the caller has sent `len` bytes of payload.
-    pub(crate) fn payload_sent(&mut self, len: u64) -> Result<(), SendError> {
+    /// Notes that the caller has sent `len` bytes of payload; returns how many remain.
+    pub(crate) fn payload_sent(&mut self, len: u64) -> Result<u64, SendError> {
         self.payload_remaining = self.payload_remaining.checked_sub(len).ok_or(SendError::PayloadExceeded)?;
-        Ok(())
+        Ok(self.payload_remaining)
     }
 
     /// Whether a frame may begin: "an endpoint MUST ensure the WebSocket connection is in an OPEN
@@ -279,7 +279,8 @@ impl<R: Role> Sender<R> {
         Ok(())
     }
 
-    /// Appends the caller's Ping or Close frame. After a Close frame, nothing but Pongs is sent.
+    /// Appends the caller's Ping, Pong or Close frame. After a Close frame, nothing but Pongs is
+    /// sent.
     pub(crate) fn send_control<B: Buffer + ?Sized>(
         &mut self,
         opcode: Opcode,
@@ -287,7 +288,10 @@ impl<R: Role> Sender<R> {
         rest: &[u8],
         outbox: &mut B,
     ) -> Result<(), SendError> {
-        self.check_between_frames()?;
+        // Our own Close frame was a frame: no payload is pending after it.
+        if !(opcode == Opcode::Pong && self.is_ended()) {
+            self.check_between_frames()?;
+        }
         if lead.len() + rest.len() > MAX_CONTROL {
             return Err(SendError::TooLong);
         }

@@ -1,80 +1,141 @@
 //! The one timer of a connection: it limits the handshake and the closing, and checks that the peer
 //! of an open connection is alive.
+//!
+//! It stores no timeout: that of its phase is looked up in the [`Config`] whenever it is needed, so
+//! a changed one is in effect at once.
 
+use crate::Config;
 use crate::config::Millis;
 use core::time::Duration;
 
+// `note_input` is on the fast path: in this order, it writes phase and length in one store.
 #[derive(Clone, Copy, Debug)]
-#[repr(u8)]
-pub(crate) enum Timer {
-    Off,
-    /// It starts with the next `handle_timeout`, with the timeout of the connection's state.
-    Armed,
-    /// It runs until this deadline.
-    Running(Phase, Duration),
+#[repr(C)]
+pub(crate) struct Timer {
+    /// When the timeout of the phase has passed. `None`: the timer is armed, it starts with the
+    /// next `handle_timeout`. `Some(None)`: never, because it would be after [`Duration::MAX`].
+    deadline: Option<Option<Duration>>,
+    phase: Phase,
+    /// The length of the last input that waited for the rest of its frame; 0 since input was
+    /// received.
+    waiting: u32,
 }
 
-/// The phase that the timer limits.
-#[derive(Clone, Copy, Debug)]
+/// What the timer limits. From `Idle` on, the connection is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u32)]
 pub(crate) enum Phase {
+    /// Nothing.
+    Off,
     /// The opening handshake.
     Handshake,
-    /// Open, until a sign of life: input, or payload that the transport takes. At the deadline an
-    /// idle Ping becomes pending.
-    Idle,
-    /// As `Idle`, with an idle Ping pending. At the deadline the connection fails; without a Pong
-    /// timeout, another Ping becomes pending.
-    PingPending,
-    /// As `PingPending`, with the Ping sent.
-    PingSent,
     /// The closing handshake, and for a client the wait for the end of the stream.
     Closing,
+    /// The silence of the peer. At the deadline an idle Ping becomes pending.
+    Idle,
+    /// The same with an idle Ping pending, until input. At the deadline the connection fails;
+    /// without a Pong timeout, another Ping becomes pending.
+    PingPending,
+    /// As `PingPending`, with the Ping in the outbox.
+    PingQueued,
+    /// As `PingPending`, with the Ping taken by the transport.
+    PingSent,
 }
 
 impl Timer {
-    /// Armed, unless the timeout is never.
-    pub(crate) const fn armed(timeout: Millis) -> Self {
-        if timeout.is_never() { Self::Off } else { Self::Armed }
+    pub(crate) const fn armed(phase: Phase) -> Self {
+        Self { deadline: None, phase, waiting: 0 }
     }
 
-    pub(crate) fn start(timeout: Millis, now: Duration, phase: Phase) -> Self {
-        timeout.get().map_or(Self::Off, |timeout| Self::Running(phase, now.saturating_add(timeout)))
-    }
-
-    /// When it acts: `ZERO` for at once.
-    pub(crate) const fn deadline(self) -> Option<Duration> {
-        match self {
-            Self::Off => None,
-            Self::Armed => Some(Duration::ZERO),
-            Self::Running(_, deadline) => Some(deadline),
+    const fn timeout(&self, config: &Config) -> Millis {
+        match self.phase {
+            Phase::Off => Millis::NEVER,
+            Phase::Handshake => config.handshake_timeout,
+            Phase::Closing => config.closing_timeout,
+            Phase::PingPending | Phase::PingQueued | Phase::PingSent if !config.pong_timeout.is_never() => {
+                config.pong_timeout
+            }
+            _ => config.idle_ping,
         }
     }
 
-    /// Whether it acts at `now`.
-    pub(crate) fn is_due(&self, now: Duration) -> bool {
-        match self {
-            Self::Off => false,
-            Self::Armed => true,
-            Self::Running(_, deadline) => now >= *deadline,
+    /// When to call [`advance`](Self::advance): `ZERO` for at once.
+    pub(crate) const fn deadline(&self, config: &Config) -> Option<Duration> {
+        match self.deadline {
+            _ if self.timeout(config).is_never() => None,
+            None => Some(Duration::ZERO),
+            Some(deadline) => deadline,
         }
     }
 
-    /// Notes that the peer is alive: on an open connection it begins anew.
+    /// Starts it if it is armed. Returns the phase if its timeout has passed.
+    ///
+    /// A deadline that is further away than the timeout is of a time that went back, or of a longer
+    /// timeout: it starts anew.
+    pub(crate) fn advance(&mut self, config: &Config, now: Duration) -> Option<Phase> {
+        let latest = now.checked_add(self.timeout(config).get()?);
+        match self.deadline {
+            Some(Some(deadline)) if deadline <= now => return Some(self.phase),
+            Some(Some(deadline)) if latest.is_none_or(|latest| deadline <= latest) => {}
+            _ => self.deadline = Some(latest),
+        }
+        None
+    }
+
+    /// Starts a phase at `now`.
+    pub(crate) fn start(&mut self, phase: Phase, config: &Config, now: Duration) {
+        self.phase = phase;
+        self.restart();
+        let _ = self.advance(config, now);
+    }
+
+    /// Starts the timeout of the phase anew.
+    pub(crate) const fn restart(&mut self) {
+        self.deadline = None;
+    }
+
+    /// Notes input. On an open connection the silence begins anew, and an idle Ping is not needed
+    /// any more.
     #[inline(always)]
-    pub(crate) fn note_activity(&mut self) {
-        if let Self::Running(Phase::Idle | Phase::PingPending | Phase::PingSent, _) = self {
-            *self = Self::Armed;
+    pub(crate) fn note_input(&mut self) {
+        if self.phase >= Phase::Idle {
+            *self = Self::armed(Phase::Idle);
         }
     }
 
-    pub(crate) const fn is_ping_pending(self) -> bool {
-        matches!(self, Self::Running(Phase::PingPending, _))
+    /// Notes input of this length that waits for the rest of its frame. If the length is another
+    /// one than before, bytes have arrived.
+    pub(crate) fn note_waiting(&mut self, len: usize) {
+        // The low bits are enough to see a difference.
+        let len = len as u32;
+        if self.waiting != len {
+            self.note_input();
+            self.waiting = len;
+        }
     }
 
-    /// Notes that the pending idle Ping, if there is one, has been sent.
-    pub(crate) fn note_ping_sent(&mut self) {
-        if let Self::Running(phase @ Phase::PingPending, _) = self {
-            *phase = Phase::PingSent;
+    /// Notes that the transport has taken output, `all` of it or not.
+    ///
+    /// What remains of a backlog moves only while the peer acknowledges bytes: the peer is alive,
+    /// and a Ping behind the backlog could not be answered yet. The end of the output says less: a
+    /// kernel takes small writes long after the peer is gone. But until the Ping is taken, its Pong
+    /// cannot be late.
+    pub(crate) fn note_output(&mut self, all: bool) {
+        match self.phase {
+            Phase::Off | Phase::Handshake | Phase::Closing => return,
+            Phase::Idle | Phase::PingSent if all => return,
+            Phase::PingQueued if all => self.phase = Phase::PingSent,
+            _ => {}
         }
+        self.restart();
+    }
+
+    pub(crate) const fn is_ping_pending(&self) -> bool {
+        matches!(self.phase, Phase::PingPending)
+    }
+
+    /// Notes that the pending idle Ping is in the outbox.
+    pub(crate) const fn note_ping_queued(&mut self) {
+        self.phase = Phase::PingQueued;
     }
 }

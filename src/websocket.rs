@@ -12,7 +12,6 @@
 //! | receiver, after the peer's Close frame | ended | server: `Closed`; client: `Closing`, until the stream ends |
 //! | receiver, ended | ended | `Closed` |
 
-use crate::config::Millis;
 use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Piece};
 use crate::event::{Close, Data, Error, Event, Found, Ready, State};
 use crate::frame::{self, Opcode};
@@ -60,7 +59,7 @@ impl WebSocket<Server> {
     #[doc(alias = "upgrade")]
     pub const fn server(config: Config) -> Self {
         let handshake = Handshake::head(ServerOpening::new());
-        Self::connecting(Server, config, handshake, Timer::armed(config.handshake_timeout))
+        Self::connecting(Server, config, handshake, Phase::Handshake)
     }
 
     /// A server's end of a connection whose opening handshake other software has done: an HTTP/1.1
@@ -110,7 +109,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
     /// `Sec-WebSocket-Key`.
     #[must_use]
     pub const fn client(config: Config, rng: G) -> Self {
-        Self::connecting(Client { rng }, config, Handshake::AwaitsConnect, Timer::Off)
+        Self::connecting(Client { rng }, config, Handshake::AwaitsConnect, Phase::Off)
     }
 
     /// A client's end of a connection whose opening handshake other software has done: an HTTP/1.1
@@ -141,7 +140,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
         connect.check()?;
         let opening = connect.append(&mut self.sender.role.rng, outbox)?;
         self.receiving = Receiving::Handshake(Handshake::head(opening));
-        self.timer = Timer::armed(self.config.handshake_timeout);
+        self.timer = Timer::armed(Phase::Handshake);
         Ok(())
     }
 }
@@ -169,13 +168,14 @@ impl<G: CryptoRng> WebSocket<Established<Client<G>>> {
 }
 
 impl<R: Role> WebSocket<R> {
-    const fn connecting(role: R, config: Config, handshake: Handshake<R::Opening>, timer: Timer) -> Self {
+    const fn connecting(role: R, config: Config, handshake: Handshake<R::Opening>, phase: Phase) -> Self {
+        let timer = Timer::armed(phase);
         Self { config, timer, receiving: Receiving::Handshake(handshake), sender: Sender::connecting(role) }
     }
 
     const fn established(role: R, config: Config) -> Self {
         let receiving = Receiving::Frames(Receiver::open());
-        Self { config, timer: Timer::armed(config.idle_ping), receiving, sender: Sender::open(role) }
+        Self { config, timer: Timer::armed(Phase::Idle), receiving, sender: Sender::open(role) }
     }
 
     pub(crate) fn accept_request<B: Buffer + ?Sized>(
@@ -211,7 +211,7 @@ impl<R: Role> WebSocket<R> {
     fn start(&mut self, receiver: Receiver) {
         self.receiving = Receiving::Frames(receiver);
         self.sender.start();
-        self.timer = Timer::armed(self.config.idle_ping);
+        self.timer = Timer::armed(Phase::Idle);
     }
 
     /// Takes bytes from the front of `input`, and advances it, up to the next event. The event
@@ -291,12 +291,12 @@ impl<R: Role> WebSocket<R> {
         inbox: &B,
     ) -> Option<(Kind, Range<usize>)> {
         let Receiving::Frames(receiver) = &self.receiving else { return None };
-        if !receiver.is_at_boundary() || self.config.delivery != Delivery::Whole {
+        if !receiver.is_at_boundary() || self.config.options.delivery() != Delivery::Whole {
             return None;
         }
         let rules = Rules::new(R::IS_SERVER, &self.config, inbox);
         let found = receiver::unfragmented_message(input, &rules)?;
-        self.timer.note_activity();
+        self.timer.note_input();
         Some(found)
     }
 
@@ -323,7 +323,7 @@ impl<R: Role> WebSocket<R> {
         };
         match outcome {
             // The time that the caller takes for its answer is not the peer's.
-            Outcome::Request => self.timer = Timer::Off,
+            Outcome::Request => self.timer = Timer::armed(Phase::Off),
             Outcome::BadRequest => {}
             Outcome::Open(_) => self.start(Receiver::open()),
             Outcome::Refused(status) => {
@@ -341,7 +341,7 @@ impl<R: Role> WebSocket<R> {
             return Some(Ready { consumed: 0, start: 0, found });
         }
         if !input.is_empty() {
-            self.timer.note_activity();
+            self.timer.note_input();
         }
         let rules = Rules::new(R::IS_SERVER, &self.config, inbox);
         let mut at = 0..0;
@@ -350,7 +350,7 @@ impl<R: Role> WebSocket<R> {
             Err(error) => return self.fail_now(error.into(), at.end),
         };
         match found {
-            Found::Ping => self.sender.queue_pong(receiver.control()),
+            Found::Ping if self.config.options.answer_pings() => self.sender.queue_pong(receiver.control()),
             // "If an endpoint receives a Close frame and did not previously send a Close frame, the endpoint
             // MUST send a Close frame in response" (section 5.5.1). The response echoes the code, even 1010,
             // which a server's `close` refuses.
@@ -375,9 +375,12 @@ impl<R: Role> WebSocket<R> {
     ///
     /// The answer is what the peer has declared. Compare it with the capacity; never allocate by
     /// it.
+    ///
+    /// Input of another length than at the last call is a sign of life of the peer, as received
+    /// bytes are: it may arm the timer anew. Nothing else changes.
     #[must_use]
     #[inline(always)]
-    pub fn missing<B: Buffer + ?Sized>(&self, input: &[u8], inbox: &B) -> u64 {
+    pub fn missing<B: Buffer + ?Sized>(&mut self, input: &[u8], inbox: &B) -> u64 {
         match &self.receiving {
             Receiving::Frames(receiver) if receiver.is_at_boundary() && frame::looks_uncut(input) => 0,
             _ => self.missing_of_cut(input, inbox),
@@ -385,9 +388,10 @@ impl<R: Role> WebSocket<R> {
     }
 
     #[inline(never)]
-    fn missing_of_cut<B: Buffer + ?Sized>(&self, input: &[u8], inbox: &B) -> u64 {
+    fn missing_of_cut<B: Buffer + ?Sized>(&mut self, input: &[u8], inbox: &B) -> u64 {
         match &self.receiving {
             Receiving::Frames(receiver) => {
+                self.timer.note_waiting(input.len());
                 receiver.missing(input, &Rules::new(R::IS_SERVER, &self.config, inbox))
             }
             Receiving::Handshake(_) => 0,
@@ -564,8 +568,32 @@ impl<R: Role> WebSocket<R> {
 
     /// Limits the time until the connection is closed, unless it is closed now.
     fn arm_closing(&mut self) {
-        let timeout = if self.is_closed() { Millis::NEVER } else { self.config.closing_timeout };
-        self.timer = Timer::armed(timeout);
+        self.timer = Timer::armed(if self.is_closed() { Phase::Off } else { Phase::Closing });
+    }
+
+    /// The configuration that is in effect.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Replaces the configuration. It can be called in any state, for example to allow larger
+    /// messages after a login.
+    ///
+    /// The limits are in effect from the next frame header on, or the rest of a head. A message in
+    /// progress counts with all its frames: if the new limit is lower than its length, it fails
+    /// with its next header. It keeps the delivery that it began with. The timeout that is running
+    /// starts anew, with its new length.
+    ///
+    /// ```
+    /// # use sansocket::{Config, Server, WebSocket};
+    /// # let mut ws = WebSocket::<Server>::open(Config::default().max_message(4096));
+    /// ws.set_config(ws.config().max_message(1 << 20));
+    /// ```
+    #[doc(alias = "settings")]
+    pub const fn set_config(&mut self, config: Config) {
+        self.config = config;
+        self.timer.restart();
     }
 
     /// Notes that the stream has ended: the peer sends nothing more. Call it after all input has
@@ -581,49 +609,50 @@ impl<R: Role> WebSocket<R> {
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout) next, on the scale of its `now`.
-    /// [`Duration::ZERO`]: at once. `None`: no timeout is running.
+    /// [`Duration::ZERO`]: at once. `None`: no timeout is running, because the configuration has
+    /// none for this [`state`](Self::state), or because it would end after [`Duration::MAX`].
+    ///
+    /// Receiving, reporting output, answering and closing change it: ask again after them.
     #[must_use]
     pub const fn poll_timeout(&self) -> Option<Duration> {
-        self.timer.deadline()
+        self.timer.deadline(&self.config)
     }
 
     /// Advances the time to `now`, the duration since any fixed moment. It starts the timer that
     /// was armed since the last call, or acts on the one that has run out. Events that follow
     /// are taken with the next [`receive`](Self::receive), whose input may be empty; an idle
-    /// Ping is sent by the next [`transmit`](Self::transmit).
+    /// Ping is sent by the next [`transmit`](Self::transmit). A program that never calls this has
+    /// no timeouts.
     ///
     /// First receive the input that has arrived: the timer of an open connection measures how long
-    /// the peer shows no sign of life, and bytes that have been read but not received do not count.
-    /// So a loop that reads, receives, and then calls this is right. A loop may also call it only
-    /// after a read that brought nothing; but while [`state`](Self::state) is not `Open` it must
-    /// call it whatever arrives, because the handshakes have to end in time. On an open connection,
-    /// received bytes and payload that [`payload_sent`](Self::payload_sent) reports arm the timer
-    /// anew: [`poll_timeout`](Self::poll_timeout) then says "at once". A program that never calls
-    /// this has no timeouts.
+    /// the peer shows no sign of life, and bytes that have been read but not received do not count,
+    /// unless [`missing`](Self::missing) was asked about them. So a loop that reads, receives, and
+    /// then calls this is right. A loop may also call it only after a read that brought nothing;
+    /// but while [`state`](Self::state) is not `Open` it must call it whatever arrives, because the
+    /// handshakes have to end in time.
+    ///
+    /// On an open connection these are signs of life, and arm the timer anew, so that
+    /// [`poll_timeout`](Self::poll_timeout) says "at once":
+    /// - input that is received, or that waits and has grown since `missing` was last asked;
+    /// - output that the transport takes while more is left, reported with
+    ///   [`output_sent`](Self::output_sent) or [`payload_sent`](Self::payload_sent).
+    ///
+    /// The time may go back, as a counter does that wraps: a deadline that is further away than its
+    /// timeout starts anew. After this call, `poll_timeout` is later than `now` or `None`, so a
+    /// loop that calls it while it is due ends.
     #[doc(alias = "ping interval")]
     #[doc(alias = "keepalive")]
     pub fn handle_timeout(&mut self, now: Duration) {
-        let Config { handshake_timeout, idle_ping, pong_timeout, closing_timeout, .. } = self.config;
-        if !self.timer.is_due(now) {
-            return;
-        }
-        let (timeout, phase) = match self.timer {
-            Timer::Off => return,
-            Timer::Armed => match self.state() {
-                State::Connecting => (handshake_timeout, Phase::Handshake),
-                State::Open => (idle_ping, Phase::Idle),
-                State::Closing | State::Closed => (closing_timeout, Phase::Closing),
-            },
-            Timer::Running(Phase::Handshake, _) => return self.fail_later(Error::HandshakeTimeout),
-            Timer::Running(Phase::Closing, _) => return self.end(End::Close),
-            // Without a Pong timeout, silence leads to further Pings.
-            _ if pong_timeout == Millis::NEVER => (idle_ping, Phase::PingPending),
-            Timer::Running(Phase::Idle, _) => (pong_timeout, Phase::PingPending),
-            Timer::Running(Phase::PingPending | Phase::PingSent, _) => {
-                return self.fail_later(Error::PongTimeout);
+        match self.timer.advance(&self.config, now) {
+            None | Some(Phase::Off) => {}
+            Some(Phase::Handshake) => self.fail_later(Error::HandshakeTimeout),
+            Some(Phase::Closing) => self.end(End::Close),
+            Some(phase) if phase > Phase::Idle && !self.config.pong_timeout.is_never() => {
+                self.fail_later(Error::PongTimeout);
             }
-        };
-        self.timer = Timer::start(timeout, now, phase);
+            // Without a Pong timeout, silence leads to further Pings.
+            Some(_) => self.timer.start(Phase::PingPending, &self.config, now),
+        }
     }
 
     /// Appends the output that is pending, all of it or nothing: a Pong, an idle Ping, a Close
@@ -645,10 +674,10 @@ impl<R: Role> WebSocket<R> {
     #[inline(never)]
     fn transmit_pending<B: Buffer + ?Sized>(&mut self, outbox: &mut B) -> Result<(), OutboxFull> {
         if self.sender.transmit(self.timer.is_ping_pending(), outbox)? {
-            self.timer.note_ping_sent();
+            self.timer.note_ping_queued();
         }
         if self.is_closed() {
-            self.timer = Timer::Off;
+            self.timer = Timer::armed(Phase::Off);
         }
         Ok(())
     }
@@ -706,18 +735,53 @@ impl<R: Role> WebSocket<R> {
     }
 
     /// Reports that `len` bytes of the payload that [`send_header`](Self::send_header) announced
-    /// have been sent.
+    /// have been sent. For the timer it is the same report as [`output_sent`](Self::output_sent),
+    /// with the rest of the payload as the bytes that are left.
     ///
     /// # Errors
     /// [`SendError::PayloadExceeded`] if that is more than remains. Nothing has changed.
     pub fn payload_sent(&mut self, len: u64) -> Result<(), SendError> {
-        self.sender.payload_sent(len)?;
-        if len > 0 {
-            // No Ping can be sent inside a frame. While the transport takes the payload, the peer is
-            // alive.
-            self.timer.note_activity();
-        }
+        let left = self.sender.payload_sent(len)?;
+        self.note_output(len, left);
         Ok(())
+    }
+
+    /// Reports a write: the transport has taken `sent` bytes of the outbox, and `left` bytes are
+    /// still unsent. It changes nothing but the timer of an open connection.
+    ///
+    /// Reporting is optional. Without it, the peer is alive only while bytes arrive from it, and a
+    /// large message to a slow peer can end in a [`PongTimeout`](Error::PongTimeout): a peer cannot
+    /// answer a Ping that waits behind the message.
+    ///
+    /// | | while bytes are left | when all are sent |
+    /// |---|---|---|
+    /// | no idle Ping is due | the peer is alive: [`idle_ping`](Config::idle_ping) starts anew | no change |
+    /// | it waits for [`transmit`](Self::transmit), or in the outbox | [`pong_timeout`](Config::pong_timeout) starts anew | it starts anew |
+    /// | it is sent | `pong_timeout` starts anew | no change |
+    ///
+    /// What is left moves only while the peer acknowledges bytes. The last bytes are no sign of
+    /// life, because a kernel takes small writes long after the peer is gone. A report with no byte
+    /// sent changes nothing.
+    ///
+    /// ```
+    /// # use core::time::Duration;
+    /// # use sansocket::{Config, Server, WebSocket};
+    /// # let mut ws = WebSocket::<Server>::open(Config::default());
+    /// # let mut outbox = vec![0; 100_000];
+    /// # let mut write = |bytes: &[u8]| bytes.len().min(10_000);
+    /// let sent = write(&outbox);
+    /// outbox.drain(..sent);
+    /// ws.output_sent(sent, outbox.len());
+    /// # ws.handle_timeout(Duration::ZERO);
+    /// ```
+    pub fn output_sent(&mut self, sent: usize, left: usize) {
+        self.note_output(sent as u64, left as u64);
+    }
+
+    fn note_output(&mut self, sent: u64, left: u64) {
+        if sent > 0 {
+            self.timer.note_output(left == 0);
+        }
     }
 
     /// Appends a Ping with up to 125 bytes of payload. The peer's Pong brings the payload back.
@@ -726,6 +790,39 @@ impl<R: Role> WebSocket<R> {
     /// [`SendError`]. Nothing has changed.
     pub fn ping<B: Buffer + ?Sized>(&mut self, payload: &[u8], outbox: &mut B) -> Result<(), SendError> {
         self.sender.send_control(Opcode::Ping, &[], payload, outbox)
+    }
+
+    /// Appends a Pong with up to 125 bytes of payload (RFC 6455 section 5.5.3): one that answers no
+    /// Ping, or the answer to an [`Event::Ping`] if [`Config::answer_pings`] is off.
+    ///
+    /// It is possible while the connection is open, and after our own Close frame until the peer's
+    /// arrives (section 5.5.2). A proxy forwards Pings and Pongs from one end to the other:
+    ///
+    /// ```
+    /// # use sansocket::{Buffer, Event, Role, SendError, WebSocket};
+    /// // With `Config::answer_pings(false)` and `Config::idle_ping(None)` for both connections.
+    /// fn forward<R: Role, B: Buffer>(
+    ///     event: Event<'_>,
+    ///     to: &mut WebSocket<R>,
+    ///     outbox: &mut B,
+    /// ) -> Result<(), SendError> {
+    ///     match event {
+    ///         Event::Message(message) => to.send(message, outbox),
+    ///         Event::Piece(piece) => to.send_piece(&piece, outbox),
+    ///         Event::Ping(payload) => to.ping(&payload, outbox),
+    ///         Event::Pong(payload) => to.pong(&payload, outbox),
+    ///         _ => Ok(()), // the handshakes and the close are each connection's own
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`SendError`]. Nothing has changed.
+    pub fn pong<B: Buffer + ?Sized>(&mut self, payload: &[u8], outbox: &mut B) -> Result<(), SendError> {
+        if self.receiver().is_none() {
+            return Err(SendError::NotOpen);
+        }
+        self.sender.send_control(Opcode::Pong, &[], payload, outbox)
     }
 
     /// Starts the closing handshake: appends a Close frame with a code and a reason of up to 123

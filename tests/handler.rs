@@ -249,3 +249,163 @@ fn a_second_answer_in_a_handler_changes_nothing() {
     assert!(sent.starts_with(b"HTTP/1.1 101") && sent.ends_with(b"\r\n\r\n\x88\0"));
     assert_eq!(sent.windows(4).filter(|bytes| bytes == b"HTTP").count(), 1);
 }
+
+/// What a handler does with a request.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Does {
+    Nothing,
+    Accept,
+    /// With a status that succeeds.
+    Reject,
+    Defer,
+    /// `reject` that fails.
+    TooLong,
+    BadHeader,
+    BadStatus,
+    BadBody,
+}
+
+impl Does {
+    const ALL: [Self; 8] = [
+        Self::Nothing,
+        Self::Accept,
+        Self::Reject,
+        Self::Defer,
+        Self::TooLong,
+        Self::BadHeader,
+        Self::BadStatus,
+        Self::BadBody,
+    ];
+
+    fn fails_to_reject(self) -> bool {
+        matches!(self, Self::TooLong | Self::BadHeader | Self::BadStatus | Self::BadBody)
+    }
+}
+
+/// A handler that does this, and what its call returned.
+struct Doing(Does, Option<Result<(), AnswerError>>);
+
+impl Doing {
+    fn new(does: Does) -> Self {
+        Self(does, None)
+    }
+}
+
+impl Handler for Doing {
+    fn on_request(&mut self, request: Request<'_>, sender: &mut Responder<'_>) {
+        let reject = match self.0 {
+            Does::Nothing => return,
+            Does::Defer => return sender.defer(),
+            Does::Accept => return self.1 = Some(sender.accept(request.accept())),
+            Does::Reject => Reject::status(403),
+            Does::TooLong => Reject::status(403).body(&[b'x'; 600]),
+            Does::BadHeader => Reject::status(403).headers(&[("X", "a\nb")]),
+            Does::BadStatus => Reject::status(101),
+            Does::BadBody => Reject::status(204).body(b"x"),
+        };
+        self.1 = Some(sender.reject(reject));
+    }
+}
+
+/// The status of the answer, 0 for none, after one request.
+fn status(handler: &mut dyn Handler) -> u16 {
+    let mut ws = WebSocket::server(Config::default());
+    let mut bytes = request("").into_bytes();
+    let mut input = &mut bytes[..];
+    let (mut inbox, mut outbox) = (Vec::new(), heapless::Vec::<u8, 512>::new());
+    while ws.dispatch(&mut input, &mut inbox, &mut outbox, handler).unwrap() {}
+    assert_eq!(ws.awaits_caller(), outbox.is_empty());
+    if outbox.is_empty() {
+        return 0;
+    }
+    assert_eq!(outbox.windows(8).filter(|bytes| bytes == b"HTTP/1.1").count(), 1, "one answer");
+    let status = str::from_utf8(&outbox[9..12]).unwrap().parse().unwrap();
+    assert_eq!(ws.is_closed(), status != 101);
+    status
+}
+
+/// Checks what each handler got and the answer, for handlers that do this in order.
+fn check_answers(does: &[Does], results: &[Option<Result<(), AnswerError>>], status: u16) {
+    let (mut answered, mut refused, mut deferred) = (None, false, false);
+    for (does, result) in does.iter().zip(results) {
+        let expected = match does {
+            Does::Nothing => None,
+            Does::Defer => {
+                deferred |= !refused;
+                None
+            }
+            _ if answered.is_some() => Some(Err(AnswerError::NoRequest)),
+            Does::Accept if refused => Some(Err(AnswerError::Refused)),
+            Does::Accept => {
+                answered = Some(101);
+                Some(Ok(()))
+            }
+            Does::Reject => {
+                (answered, refused) = (Some(403), false);
+                Some(Ok(()))
+            }
+            Does::TooLong => Some(Err(AnswerError::OutboxFull(OutboxFull { needed: 666 }))),
+            Does::BadHeader => Some(Err(AnswerError::InvalidHeader)),
+            Does::BadStatus => Some(Err(AnswerError::InvalidStatus)),
+            Does::BadBody => Some(Err(AnswerError::BodyNotAllowed)),
+        };
+        refused |= does.fails_to_reject() && answered.is_none();
+        assert_eq!(*result, expected, "{does:?}");
+    }
+    let default = if refused {
+        500
+    } else if deferred {
+        0
+    } else {
+        101
+    };
+    assert_eq!(status, answered.unwrap_or(default), "{does:?}");
+    let first = |wanted: fn(Does) -> bool| does.iter().position(|does| wanted(*does));
+    if let Some(failed) = first(Does::fails_to_reject) {
+        let before = first(|does| matches!(does, Does::Accept | Does::Reject)).is_some_and(|at| at < failed);
+        assert!(before || status != 101 && status != 0, "a failed refusal is no acceptance: {does:?}");
+    }
+}
+
+/// Proves: R2.
+#[test]
+fn a_failed_refusal_never_ends_in_an_acceptance() {
+    for one in Does::ALL {
+        for two in Does::ALL {
+            let mut pair = (Doing::new(one), Doing::new(two));
+            let answer = status(&mut pair);
+            check_answers(&[one, two], &[pair.0.1, pair.1.1], answer);
+            for three in Does::ALL {
+                let mut handlers = (Doing::new(one), Doing::new(two), Doing::new(three));
+                let answer = status(&mut handlers);
+                check_answers(&[one, two, three], &[handlers.0.1, handlers.1.1, handlers.2.1], answer);
+                // The same handlers nested, and as trait objects.
+                let mut nested = (Doing::new(one), (Doing::new(two), ((), Doing::new(three))));
+                assert_eq!(status(&mut nested), answer);
+                let (mut a, mut b, mut c) = (Doing::new(one), Doing::new(two), Doing::new(three));
+                let (a, mut rest): (&mut dyn Handler, _) = (&mut a, (&mut b as &mut dyn Handler, &mut c));
+                assert_eq!(status(&mut (a, &mut rest as &mut dyn Handler)), answer);
+                for four in [Does::Accept, Does::Defer, Does::Reject, Does::TooLong] {
+                    let mut handlers =
+                        (Doing::new(one), Doing::new(two), Doing::new(three), Doing::new(four));
+                    let answer = status(&mut handlers);
+                    let results = [handlers.0.1, handlers.1.1, handlers.2.1, handlers.3.1];
+                    check_answers(&[one, two, three, four], &results, answer);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_handler_can_send_a_pong() {
+    struct Answering;
+    impl Handler for Answering {
+        fn on_ping(&mut self, payload: &ControlPayload, sender: &mut Responder<'_>) {
+            assert_eq!(sender.pong(&[0; 126]), Err(sansocket::SendError::TooLong));
+            sender.pong(payload).unwrap();
+        }
+    }
+    let mut ws = WebSocket::<Server>::open(Config::default().answer_pings(false));
+    assert_eq!(dispatch(&mut ws, &masked(0x89, b"p"), &mut Answering), unmasked(0x8A, b"p"));
+}

@@ -680,3 +680,151 @@ fn missing_is_zero_when_there_is_nothing_to_wait_for() {
     assert_eq!(ws.missing(b"\x80\x84mask", &inbox), 0, "after the Close");
     assert_eq!(ws.missing(b"\x81\x84mask", &inbox), 0, "after the Close");
 }
+
+/// A message as it was delivered: whole or in pieces.
+fn delivered(peer: &mut Peer<Server>) -> Vec<(Seen, Delivery)> {
+    let delivery = |seen: &Seen| match seen {
+        Seen::TextPieces(..) | Seen::BinaryPieces(..) => Delivery::Pieces,
+        _ => Delivery::Whole,
+    };
+    peer.take_seen().into_iter().map(|seen| (seen.clone().into_whole(), delivery(&seen))).collect()
+}
+
+#[test]
+fn a_message_keeps_the_delivery_that_it_began_with() {
+    // Messages in one frame and in several, and where each begins.
+    let messages = [
+        (vec![masked(0x82, b"first")], Seen::Binary(b"first".into())),
+        (
+            vec![masked(0x01, "aé€".as_bytes()), masked(0x00, b""), masked(0x80, "\u{10348}z".as_bytes())],
+            Seen::Text("aé€\u{10348}z".into()),
+        ),
+        (vec![masked(0x81, "€".as_bytes())], Seen::Text("€".into())),
+        (vec![masked(0x02, b"second"), masked(0x80, b"last")], Seen::Binary(b"secondlast".into())),
+        (vec![masked(0x82, &binary(300))], Seen::Binary(binary(300))),
+        (vec![masked(0x81, b"")], Seen::Text(String::new())),
+        (vec![masked(0x81, b"end")], Seen::Text("end".into())),
+    ];
+    let (mut stream, mut begins) = (Vec::new(), Vec::new());
+    for (frames, _) in &messages {
+        begins.push(stream.len());
+        stream.extend(frames.concat());
+    }
+    let config = |delivery| Config::default().delivery(delivery);
+    for [before, after] in [[Delivery::Whole, Delivery::Pieces], [Delivery::Pieces, Delivery::Whole]] {
+        for change in 0..=stream.len() {
+            for size in [1, 7, stream.len()] {
+                let mut peer = server(config(before));
+                stream[..change].chunks(size).for_each(|part| peer.receive(part));
+                peer.ws.set_config(config(after));
+                stream[change..].chunks(size).for_each(|part| peer.receive(part));
+                for (((_, message), begin), found) in messages.iter().zip(&begins).zip(delivered(&mut peer)) {
+                    let delivery = if *begin < change { before } else { after };
+                    assert_eq!(found, (message.clone(), delivery), "{change} {size}");
+                }
+            }
+        }
+    }
+    // Another delivery for each byte.
+    for phase in 0..2 {
+        let delivery = |at: usize| if (at + phase) % 2 == 0 { Delivery::Whole } else { Delivery::Pieces };
+        let mut peer = server(config(Delivery::Whole));
+        for (at, byte) in stream.iter().enumerate() {
+            peer.ws.set_config(config(delivery(at)));
+            peer.receive(&[*byte]);
+        }
+        let expected =
+            messages.iter().zip(&begins).map(|((_, message), at)| (message.clone(), delivery(*at)));
+        assert!(expected.eq(delivered(&mut peer)));
+    }
+}
+
+#[test]
+fn the_capacity_of_the_inbox_limits_the_messages_that_began_whole() {
+    for (delivery, fits) in [(Delivery::Whole, false), (Delivery::Pieces, true)] {
+        for other in [Delivery::Whole, Delivery::Pieces] {
+            let mut ws = WebSocket::<Server>::open(Config::default().delivery(delivery));
+            let mut inbox = heapless::Vec::<u8, 8>::new();
+            let mut seen = Vec::new();
+            for mut frame in [masked(0x02, b"123456"), masked(0x00, b"7890"), masked(0x80, b"")] {
+                let mut input = &mut frame[..];
+                while let Some(event) = ws.receive(&mut input, &mut inbox) {
+                    push(&mut seen, &event);
+                }
+                ws.set_config(ws.config().delivery(other));
+            }
+            match &seen[..] {
+                [Seen::BinaryPieces(bytes, true)] => assert!(fits && bytes == b"1234567890"),
+                [Seen::Error(error), Seen::Close(..)] => assert!(!fits && error.contains("1009"), "{error}"),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+/// Proves: Q4.
+#[test]
+fn changed_limits_are_in_effect_from_the_next_header() {
+    let parts = |peer: &mut Peer<Server>, stream: &[Vec<u8>]| {
+        stream.iter().for_each(|part| peer.receive(part));
+        peer.take_seen()
+    };
+    let failed = |seen: Vec<Seen>| matches!(&seen[..], [Seen::Error(error), Seen::Close(1006, ..)] if error.contains("limit"));
+    let small = Config::default().max_message(10).max_frame(10);
+    for delivery in [Delivery::Whole, Delivery::Pieces] {
+        let small = small.delivery(delivery);
+        let new = || server(small);
+        // Raised, after a login: what would have failed is received.
+        let mut peer = new();
+        peer.receive(&masked(0x82, b"login"));
+        assert_eq!(*peer.ws.config(), small);
+        peer.ws.set_config(small.max_message(1000).max_frame(1000));
+        assert_eq!(*peer.ws.config(), small.max_message(1000).max_frame(1000));
+        peer.receive(&masked(0x82, &binary(1000)));
+        let seen: Vec<Seen> = peer.take_seen().into_iter().map(Seen::into_whole).collect();
+        assert_eq!(seen, [Seen::Binary(b"login".into()), Seen::Binary(binary(1000))]);
+        assert!(failed(parts(&mut new(), &[masked(0x82, &binary(11))])));
+        // Raised between the frames of a message, and inside a header.
+        let mut peer = new();
+        peer.receive(&masked(0x02, &binary(8)));
+        peer.ws.set_config(small.max_message(20));
+        peer.receive(&masked(0x00, &binary(8)));
+        let last = masked(0x80, &binary(4));
+        peer.receive(&last[..1]);
+        peer.ws.set_config(small.max_message(19));
+        peer.receive(&last[1..]);
+        peer.seen.retain(|seen| !matches!(seen, Seen::BinaryPieces(..)));
+        assert!(failed(peer.take_seen()), "the length is compared when it is complete");
+        // Lowered inside a payload: the frame is received, the next header fails, of an empty frame too.
+        for last in [vec![], binary(1)] {
+            let mut peer = new();
+            let first = masked(0x02, &binary(8));
+            peer.receive(&first[..9]);
+            peer.ws.set_config(small.max_message(7));
+            peer.receive(&first[9..]);
+            assert!(!peer.ws.is_closed());
+            peer.receive(&masked(0x89, b"p"));
+            assert_eq!(peer.seen.pop(), Some(Seen::Ping(b"p".into())), "a control frame has its own limit");
+            peer.seen.clear();
+            peer.receive(&masked(0x80, &last));
+            assert!(failed(peer.take_seen()));
+            assert!(peer.take_sent().ends_with(&unmasked(0x88, &1009_u16.to_be_bytes())));
+        }
+        // Lowered inside the last frame: the message is received.
+        let mut peer = new();
+        let message = masked(0x82, &binary(8));
+        peer.receive(&message[..9]);
+        peer.ws.set_config(small.max_message(0).max_frame(0));
+        peer.receive(&message[9..]);
+        assert_eq!(peer.seen.pop().map(Seen::into_whole), Some(Seen::Binary(binary(8))));
+        // The frame and the number of empty fragments.
+        let mut peer = new();
+        peer.ws.set_config(small.max_frame(4));
+        assert!(failed(parts(&mut peer, &[masked(0x82, &binary(5))])));
+        let mut peer = new();
+        peer.receive(&[masked(0x02, b""), masked(0x00, b"")].concat());
+        peer.ws.set_config(small.max_empty_fragments(2));
+        peer.receive(&masked(0x00, b""));
+        assert!(matches!(&peer.take_seen()[..], [Seen::Error(error), _] if error.contains("1008")));
+    }
+}

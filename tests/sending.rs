@@ -333,3 +333,141 @@ fn a_failed_call_draws_no_masking_key() {
     }
     assert_eq!(one.take_sent(), two.take_sent());
 }
+
+/// Proves: P1, P10.
+#[test]
+fn a_pong_can_be_sent_without_a_ping() {
+    fn check<R: sansocket::Role>(mut peer: Peer<R>, mut frame: impl FnMut(&[u8]) -> Vec<u8>) {
+        for payload in [&b""[..], b"payload", &[7; 125]] {
+            peer.ws.pong(payload, &mut peer.outbox).unwrap();
+            let sent = peer.take_sent();
+            let expected = frame(payload);
+            assert_eq!((sent[0], sent.len()), (0x8A, expected.len()));
+        }
+        assert_eq!(peer.ws.pong(&[7; 126], &mut peer.outbox), Err(SendError::TooLong));
+        peer.ws.send_piece(Fragment::new("a", false), &mut peer.outbox).unwrap();
+        peer.ws.pong(b"between fragments", &mut peer.outbox).unwrap();
+        peer.ws.send_piece(Fragment::new("", true), &mut peer.outbox).unwrap();
+        peer.take_sent();
+        let mut full = heapless::Vec::<u8, 2>::new();
+        let needed = frame(b"p").len();
+        assert_eq!(peer.ws.pong(b"p", &mut full), Err(OutboxFull { needed }.into()));
+        peer.ws.send_header(Kind::Binary, 1, &mut peer.outbox).unwrap();
+        assert_eq!(peer.ws.pong(b"", &mut peer.outbox), Err(SendError::PayloadPending));
+        peer.ws.payload_sent(1).unwrap();
+        peer.ws.pong(b"", &mut peer.outbox).unwrap();
+    }
+    check(server(Config::default()), |payload| unmasked(0x8A, payload));
+    check(client(Config::default()), |payload| masked(0x8A, payload));
+    let mut peer = server(Config::default());
+    peer.ws.pong(b"exactly", &mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), unmasked(0x8A, b"exactly"));
+}
+
+/// Proves: P3, P10.
+#[test]
+fn a_pong_can_be_sent_until_the_close_of_the_peer() {
+    let mut peer = server(Config::default());
+    peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
+    peer.take_sent();
+    peer.ws.pong(b"after our own", &mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), unmasked(0x8A, b"after our own"));
+    assert_eq!(peer.ws.pong(&[0; 126], &mut peer.outbox), Err(SendError::TooLong));
+    peer.receive(&masked(0x88, b""));
+    assert_eq!(peer.ws.pong(b"", &mut peer.outbox), Err(SendError::NotOpen));
+
+    let not_open = |peer: &mut Peer<Server>| {
+        assert_eq!(peer.ws.pong(b"", &mut peer.outbox), Err(SendError::NotOpen));
+        assert_eq!(peer.take_sent(), b"");
+    };
+    not_open(&mut new_server(Config::default()));
+    not_open(&mut requested(Config::default(), &request("")).0);
+    // The peer's Close frame came first, and a failure: before and after the Close frame is transmitted.
+    for stream in [masked(0x88, b""), masked(0x83, b"")] {
+        let mut peer = server(Config::default());
+        peer.receive_only(&stream);
+        not_open(&mut peer);
+        peer.ws.transmit(&mut peer.outbox).unwrap();
+        peer.take_sent();
+        not_open(&mut peer);
+        // After our own Close frame.
+        let mut peer = server(Config::default());
+        peer.ws.close_without_code(&mut peer.outbox).unwrap();
+        peer.receive(&stream);
+        peer.take_sent();
+        not_open(&mut peer);
+    }
+    let mut peer = server(Config::default());
+    peer.eof();
+    not_open(&mut peer);
+    let mut peer = client(Config::default());
+    peer.receive(&unmasked(0x88, b""));
+    assert_eq!(peer.ws.pong(b"", &mut peer.outbox), Err(SendError::NotOpen), "a client that awaits the end");
+    // Open is not delivered yet.
+    let (mut peer, accept) = requested(Config::default(), &request(""));
+    peer.ws.accept(accept, &mut peer.outbox).unwrap();
+    peer.take_sent();
+    peer.ws.pong(b"p", &mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), unmasked(0x8A, b"p"));
+}
+
+#[test]
+fn pings_can_be_left_to_the_caller() {
+    let mut peer = server(Config::default().answer_pings(false));
+    peer.receive(&masked(0x89, b"p"));
+    assert_eq!((peer.take_seen(), peer.take_sent()), (vec![Seen::Ping(b"p".into())], vec![]));
+    peer.ws.pong(b"p", &mut peer.outbox).unwrap();
+    assert_eq!(peer.take_sent(), unmasked(0x8A, b"p"));
+    // A Pong that is pending stays when the setting changes, and precedes one of the caller.
+    peer.ws.set_config(Config::default());
+    peer.receive_only(&masked(0x89, b"q"));
+    peer.ws.set_config(peer.ws.config().answer_pings(false));
+    peer.receive_only(&masked(0x89, b"r"));
+    peer.ws.pong(b"own", &mut peer.outbox).unwrap();
+    peer.receive(b"");
+    assert_eq!(peer.take_sent(), [unmasked(0x8A, b"q"), unmasked(0x8A, b"own")].concat());
+}
+
+/// Proves: P10.
+#[test]
+fn a_proxy_forwards_pings_and_pongs_from_end_to_end() {
+    /// Takes the events of one connection of the proxy, and sends them on.
+    fn forward<R: sansocket::Role, O: sansocket::Role>(from: &mut Peer<R>, bytes: &[u8], to: &mut Peer<O>) {
+        let mut bytes = bytes.to_vec();
+        let mut input = &mut bytes[..];
+        while let Some(event) = from.ws.receive(&mut input, &mut from.inbox) {
+            match event {
+                Event::Message(message) => to.ws.send(message, &mut to.outbox).unwrap(),
+                Event::Ping(payload) => to.ws.ping(&payload, &mut to.outbox).unwrap(),
+                Event::Pong(payload) => to.ws.pong(&payload, &mut to.outbox).unwrap(),
+                other => panic!("{other:?}"),
+            }
+            from.ws.transmit(&mut from.outbox).unwrap();
+        }
+        assert_eq!(from.take_sent(), b"", "the proxy answers nothing itself");
+    }
+    let config = Config::default().answer_pings(false).idle_ping(None);
+    let (mut browser, mut front) = (client(Config::default()), server(config));
+    let (mut back, mut service) = (client(config), server(Config::default()));
+    browser.ws.ping(b"1", &mut browser.outbox).unwrap();
+    browser.ws.ping(b"2", &mut browser.outbox).unwrap();
+    browser.ws.send("text", &mut browser.outbox).unwrap();
+    forward(&mut front, &browser.take_sent(), &mut back);
+    service.receive(&back.take_sent());
+    assert_eq!(
+        service.take_seen(),
+        [Seen::Ping(b"1".into()), Seen::Ping(b"2".into()), Seen::Text("text".into())]
+    );
+    forward(&mut back, &service.take_sent(), &mut front);
+    browser.receive(&front.take_sent());
+    assert_eq!(browser.take_seen(), [Seen::Pong(b"1".into()), Seen::Pong(b"2".into())]);
+    // The other way, and a Pong that answers nothing.
+    service.ws.ping(b"3", &mut service.outbox).unwrap();
+    service.ws.pong(b"4", &mut service.outbox).unwrap();
+    forward(&mut back, &service.take_sent(), &mut front);
+    browser.receive(&front.take_sent());
+    assert_eq!(browser.take_seen(), [Seen::Ping(b"3".into()), Seen::Pong(b"4".into())]);
+    forward(&mut front, &browser.take_sent(), &mut back);
+    service.receive(&back.take_sent());
+    assert_eq!(service.take_seen(), [Seen::Pong(b"3".into())]);
+}

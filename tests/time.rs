@@ -5,6 +5,7 @@ mod common;
 
 use common::*;
 use core::time::Duration;
+use proptest::prelude::*;
 use sansocket::{CloseCode, Config, Event, Server, State, WebSocket};
 
 const fn seconds(seconds: u64) -> Duration {
@@ -169,13 +170,6 @@ fn timeouts_can_be_switched_off() {
         peer.receive(b"");
     }
     assert_eq!(peer.take_sent(), [0x89, 0].repeat(3));
-}
-
-#[test]
-fn a_deadline_at_the_largest_duration_does_not_overflow() {
-    let mut peer = server(config().idle_ping(Some(Duration::MAX)));
-    peer.ws.handle_timeout(Duration::MAX);
-    assert_eq!(peer.ws.poll_timeout(), Some(Duration::MAX));
 }
 
 #[test]
@@ -369,4 +363,554 @@ fn a_pending_idle_ping_waits_for_a_pending_payload() {
     assert_eq!(one.take_sent(), b"");
     one.ws.handle_timeout(seconds(31));
     assert_eq!(one.ws.poll_timeout(), Some(seconds(50)));
+}
+
+#[test]
+fn a_timeout_of_zero_is_a_millisecond() {
+    let zero = Some(Duration::ZERO);
+    let config =
+        Config::new().handshake_timeout(zero).idle_ping(zero).pong_timeout(zero).closing_timeout(zero);
+    let milli = Duration::from_millis(1);
+    let mut peer = new_server(config);
+    peer.ws.handle_timeout(milli);
+    assert_eq!(peer.ws.poll_timeout(), Some(2 * milli));
+    let mut peer = server(config);
+    peer.ws.handle_timeout(milli);
+    assert_eq!(peer.ws.poll_timeout(), Some(2 * milli));
+    peer.ws.handle_timeout(2 * milli);
+    assert_eq!(peer.ws.poll_timeout(), Some(3 * milli));
+    peer.ws.close_without_code(&mut peer.outbox).unwrap();
+    peer.ws.handle_timeout(Duration::ZERO);
+    assert_eq!(peer.ws.poll_timeout(), Some(milli));
+}
+
+#[test]
+fn a_deadline_after_the_largest_duration_is_never_reached() {
+    let mut peer = server(config().idle_ping(Some(Duration::MAX)));
+    peer.ws.handle_timeout(Duration::MAX);
+    assert_eq!(peer.ws.poll_timeout(), None);
+    peer.ws.handle_timeout(Duration::MAX);
+    peer.receive(b"");
+    assert_eq!((peer.take_sent(), peer.ws.state()), (vec![], State::Open));
+    // An earlier time starts it anew.
+    peer.ws.handle_timeout(seconds(1));
+    assert!(peer.ws.poll_timeout().is_some_and(|at| at > seconds(4_000_000)));
+    // The last deadline that there is.
+    let mut peer = server(config());
+    peer.ws.handle_timeout(Duration::MAX - seconds(30));
+    assert_eq!(peer.ws.poll_timeout(), Some(Duration::MAX));
+    peer.ws.handle_timeout(Duration::MAX);
+    peer.receive(b"");
+    assert_eq!((peer.take_sent(), peer.ws.poll_timeout()), (vec![0x89, 0], None));
+}
+
+#[test]
+fn a_time_that_goes_back_starts_the_timeout_anew() {
+    let mut peer = server(config());
+    peer.ws.handle_timeout(seconds(100));
+    // Not further back than the timeout: the deadline stays.
+    peer.ws.handle_timeout(seconds(100));
+    assert_eq!(peer.ws.poll_timeout(), Some(seconds(130)));
+    peer.ws.handle_timeout(seconds(99));
+    assert_eq!(peer.ws.poll_timeout(), Some(seconds(129)));
+    peer.ws.handle_timeout(seconds(3));
+    assert_eq!(peer.ws.poll_timeout(), Some(seconds(33)));
+    peer.ws.handle_timeout(seconds(33));
+    peer.ws.handle_timeout(seconds(1));
+    assert_eq!(peer.ws.poll_timeout(), Some(seconds(21)), "the Pong timeout");
+    peer.ws.handle_timeout(seconds(21));
+    peer.take_sent();
+    ended(&mut peer, "not answered a Ping");
+    // A counter of milliseconds that wraps.
+    for mut peer in [new_server(config()), server(config().idle_ping(Some(seconds(10))))] {
+        let time = |millis: u32| Duration::from_millis(millis.into());
+        let start = u32::MAX - 5_000;
+        peer.ws.handle_timeout(time(start));
+        peer.ws.handle_timeout(time(start.wrapping_add(9_000)));
+        assert_eq!(peer.ws.poll_timeout(), Some(time(start.wrapping_add(9_000) + 10_000)));
+    }
+}
+
+/// An idle Ping that is due at 30 seconds is pending.
+fn pending(config: Config) -> Peer<Server> {
+    let mut peer = server(config);
+    for now in [0, 30] {
+        peer.ws.handle_timeout(seconds(now));
+    }
+    peer
+}
+
+/// When the timer acts next, if it is armed or runs at `now`.
+fn next<R: sansocket::Role>(peer: &mut Peer<R>, now: u64) -> u64 {
+    peer.ws.handle_timeout(seconds(now));
+    peer.ws.poll_timeout().unwrap().as_secs()
+}
+
+#[test]
+fn output_counts_as_life_only_while_more_is_left() {
+    let mut peer = server(config());
+    assert_eq!(next(&mut peer, 0), 30);
+    peer.ws.output_sent(0, 0);
+    peer.ws.output_sent(0, 100);
+    peer.ws.output_sent(100, 0);
+    assert_eq!(next(&mut peer, 10), 30);
+    peer.ws.output_sent(1, 100);
+    assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO));
+    assert_eq!(next(&mut peer, 11), 41);
+    peer.ws.output_sent(100, 0);
+    assert_eq!(next(&mut peer, 12), 41);
+}
+
+#[test]
+fn the_time_for_a_pong_begins_when_the_ping_leaves_the_outbox() {
+    // Pending: it is not in the outbox yet.
+    let mut peer = pending(config());
+    assert_eq!(next(&mut peer, 31), 50);
+    peer.ws.output_sent(0, 10);
+    assert_eq!(next(&mut peer, 31), 50);
+    peer.ws.output_sent(10, 0);
+    assert_eq!(next(&mut peer, 32), 52);
+    peer.ws.output_sent(10, 10);
+    assert_eq!(next(&mut peer, 33), 53);
+    // Queued: behind 10 bytes in the outbox.
+    peer.ws.transmit(&mut peer.outbox).unwrap();
+    assert_eq!(next(&mut peer, 34), 53);
+    peer.ws.output_sent(0, 12);
+    assert_eq!(next(&mut peer, 34), 53);
+    peer.ws.output_sent(9, 3);
+    assert_eq!(next(&mut peer, 35), 55);
+    peer.ws.output_sent(3, 0);
+    assert_eq!(next(&mut peer, 36), 56);
+    // Sent: what is small enough for the kernel does not count.
+    peer.ws.output_sent(5, 0);
+    assert_eq!(next(&mut peer, 37), 56);
+    peer.ws.output_sent(5, 5);
+    assert_eq!(next(&mut peer, 38), 58);
+    peer.receive(b"");
+    assert_eq!(peer.take_sent(), [0x89, 0], "it is sent once");
+    peer.ws.handle_timeout(seconds(57));
+    assert!(!is_closed(&peer));
+    peer.ws.handle_timeout(seconds(58));
+    ended(&mut peer, "not answered a Ping");
+    // Input ends the wait in each phase.
+    for steps in 0..3 {
+        let mut peer = pending(config());
+        if steps > 0 {
+            peer.ws.transmit(&mut peer.outbox).unwrap();
+        }
+        if steps > 1 {
+            peer.ws.output_sent(2, 0);
+        }
+        assert_eq!(peer.receive_only(&masked(0x8A, b"")), 1);
+        assert_eq!(next(&mut peer, 40), 70, "{steps}");
+    }
+}
+
+#[test]
+fn without_a_pong_timeout_a_ping_is_repeated_in_each_phase() {
+    let config = config().pong_timeout(None);
+    for reports in [false, true] {
+        let mut peer = pending(config);
+        for now in 1..6 {
+            peer.ws.handle_timeout(seconds(now * 30));
+            peer.receive(b"");
+            if reports {
+                peer.ws.output_sent(2, 0);
+                peer.ws.handle_timeout(seconds(now * 30));
+            }
+            assert_eq!(peer.ws.poll_timeout(), Some(seconds(now * 30 + 30)));
+            assert_eq!(peer.take_sent(), [0x89, 0]);
+        }
+    }
+}
+
+#[test]
+fn reports_of_output_change_no_other_timeout() {
+    fn check<R: sansocket::Role>(mut peer: Peer<R>) {
+        let deadline = next(&mut peer, 1);
+        for (sent, left) in [(0, 0), (1, 0), (1, 1), (usize::MAX, usize::MAX)] {
+            peer.ws.output_sent(sent, left);
+        }
+        assert_eq!(next(&mut peer, 2), deadline);
+    }
+    check(new_server(config()));
+    check(connecting_with(config(), sansocket::Connect::new("a", "/")));
+    let (servers, clients) = closing(config());
+    for mut peer in servers {
+        peer.ws.handle_timeout(seconds(100));
+        peer.ws.output_sent(1, 1);
+        assert_eq!(peer.ws.poll_timeout(), Some(seconds(105)));
+    }
+    for mut peer in clients {
+        peer.ws.handle_timeout(seconds(100));
+        peer.ws.output_sent(1, 1);
+        assert_eq!(peer.ws.poll_timeout(), Some(seconds(105)));
+    }
+    let mut closed = server(config());
+    closed.eof();
+    closed.ws.output_sent(1, 1);
+    assert_eq!(closed.ws.poll_timeout(), None);
+}
+
+/// Sends `len` bytes to a peer that takes `rate` bytes a second and sends nothing but Pongs, one
+/// for each Ping that arrives. Returns how many Pings it got, and whether the connection lived for
+/// a minute after the end.
+fn slow_peer<R: sansocket::Role>(
+    mut peer: Peer<R>,
+    len: usize,
+    rate: usize,
+    pong: &[u8],
+    pieces: bool,
+) -> (usize, bool) {
+    let payload = vec![0; len];
+    if pieces {
+        for (index, piece) in payload.chunks(1000).enumerate() {
+            let fragment = sansocket::Fragment::new(piece, index == len.div_ceil(1000) - 1);
+            peer.ws.send_piece(fragment, &mut peer.outbox).unwrap();
+        }
+    } else {
+        peer.ws.send(&payload, &mut peer.outbox).unwrap();
+    }
+    let (seconds_needed, mut pings) = ((len / rate) as u64, 0);
+    for now in 0..seconds_needed + 70 {
+        peer.ws.handle_timeout(seconds(now));
+        peer.receive(b"");
+        let before = peer.outbox.len();
+        let sent = rate.min(before);
+        peer.outbox.drain(..sent);
+        peer.ws.output_sent(sent, peer.outbox.len());
+        // After the message, all that is sent are Pings.
+        if now > seconds_needed + 1 && sent > 0 {
+            pings += 1;
+            peer.receive(pong);
+        }
+    }
+    (pings, !is_closed(&peer))
+}
+
+#[test]
+fn a_peer_that_takes_a_large_message_slowly_is_alive() {
+    for pieces in [false, true] {
+        let pong = masked(0x8A, b"");
+        assert_eq!(slow_peer(server(Config::default()), 1 << 20, 10_000, &pong, pieces), (2, true));
+        let pong = unmasked(0x8A, b"");
+        assert_eq!(slow_peer(client(Config::default()), 1 << 20, 10_000, &pong, pieces), (2, true));
+    }
+    // A peer that stops is noticed.
+    let mut peer = server(Config::default());
+    peer.ws.send(&[0; 100_000], &mut peer.outbox).unwrap();
+    for now in 0..=5 {
+        peer.ws.handle_timeout(seconds(now));
+        peer.ws.output_sent(10_000, 100_000);
+    }
+    for now in 6..=56 {
+        peer.ws.output_sent(0, 100_000);
+        peer.ws.handle_timeout(seconds(now));
+        peer.receive(b"");
+        assert_eq!(is_closed(&peer), now == 56, "{now}");
+    }
+}
+
+/// Runs the loop of `missing` in the crate's documentation: each second brings one of these reads,
+/// and time passes only if the read brought nothing. Returns the connection after the reads.
+fn wait_for_whole_frames(config: Config, reads: impl Iterator<Item = Vec<u8>>) -> Peer<Server> {
+    let mut peer = server(config);
+    let (mut buffer, mut kept) = (vec![0; 64 * 1024], 0);
+    peer.ws.handle_timeout(seconds(0));
+    for (now, read) in reads.enumerate() {
+        let end = kept + read.len();
+        buffer[kept..end].copy_from_slice(&read);
+        let capacity = buffer.len();
+        let mut input = &mut buffer[..end];
+        loop {
+            let missing = peer.ws.missing(input, &peer.inbox);
+            if missing > 0 && missing <= (capacity - input.len()) as u64 {
+                break;
+            }
+            let Some(event) = peer.ws.receive(&mut input, &mut peer.inbox) else { break };
+            push(&mut peer.seen, &event);
+        }
+        kept = input.len();
+        buffer.copy_within(end - kept..end, 0);
+        if read.is_empty() {
+            peer.ws.handle_timeout(seconds(now as u64));
+        }
+        peer.ws.transmit(&mut peer.outbox).unwrap();
+    }
+    peer
+}
+
+#[test]
+fn bytes_that_wait_for_the_rest_of_their_frame_count_as_life() {
+    let frame = masked(0x82, &[7; 60_000]);
+    // Reads of 800 bytes, and after each a read that brings nothing.
+    let slowly = |bytes: &[u8]| {
+        let reads: Vec<Vec<u8>> = bytes.chunks(800).map(<[u8]>::to_vec).collect();
+        reads.into_iter().flat_map(|read| [read, vec![]])
+    };
+    let mut peer = wait_for_whole_frames(Config::default(), slowly(&frame));
+    assert_eq!(peer.take_seen(), [Seen::Binary(vec![7; 60_000])]);
+    assert_eq!(peer.take_sent(), b"", "no Ping while bytes arrive");
+    // The same at the end of every kind of header and payload, and with frames one after the other.
+    let frames =
+        [masked(0x01, &[b'a'; 999]), masked(0x89, &[b'p'; 125]), masked(0x80, &[b'b'; 999])].concat();
+    for stop in 1..frames.len() {
+        let reads = frames[..stop].chunks(1);
+        let mut alive = wait_for_whole_frames(
+            Config::default().idle_ping(Some(seconds(2))),
+            reads.flat_map(|read| [read.to_vec(), vec![]]),
+        );
+        let sent = alive.take_sent();
+        assert!(!sent.contains(&0x89), "{stop}: {sent:x?}");
+    }
+    // A peer that stops inside a frame is noticed, however often `missing` is asked.
+    for stop in [1, 2, 5, 100, 6_000, 59_999] {
+        let silence = std::iter::repeat_n(vec![], 60);
+        let mut peer = wait_for_whole_frames(Config::default(), slowly(&frame[..stop]).chain(silence));
+        assert_eq!(peer.take_sent(), [0x89, 0]);
+        ended(&mut peer, "not answered a Ping");
+    }
+}
+
+#[test]
+fn missing_without_new_bytes_is_no_sign_of_life() {
+    let config = Config::default();
+    let frame = masked(0x82, &[0; 1000]);
+    let mut peer = server(config);
+    assert_eq!(next(&mut peer, 0), 30);
+    assert_eq!(peer.ws.missing(b"", &peer.inbox), 0);
+    assert_eq!(next(&mut peer, 1), 30, "nothing has arrived");
+    assert!(peer.ws.missing(&frame[..100], &peer.inbox) > 0);
+    assert_eq!(next(&mut peer, 2), 32);
+    for now in 3..10 {
+        assert!(peer.ws.missing(&frame[..100], &peer.inbox) > 0);
+        assert_eq!(next(&mut peer, now), 32, "the same bytes");
+    }
+    peer.ws.output_sent(1, 1);
+    assert_eq!(next(&mut peer, 10), 40);
+    assert!(peer.ws.missing(&frame[..100], &peer.inbox) > 0);
+    assert_eq!(next(&mut peer, 11), 40, "the same bytes after a report of output");
+    assert_eq!(next(&mut peer, 40), 60);
+    assert!(peer.ws.missing(&frame[..100], &peer.inbox) > 0);
+    assert_eq!(next(&mut peer, 41), 60, "the same bytes after the Ping became due");
+    peer.ws.transmit(&mut peer.outbox).unwrap();
+    assert!(peer.ws.missing(&frame[..101], &peer.inbox) > 0);
+    assert_eq!(next(&mut peer, 42), 72, "one more");
+    // Received bytes do not wait any more: the next ones are new, whatever their number.
+    peer.receive_only(&frame);
+    assert_eq!(next(&mut peer, 50), 80);
+    assert!(peer.ws.missing(&frame[..101], &peer.inbox) > 0);
+    assert_eq!(next(&mut peer, 51), 81);
+    // A frame that is received in parts.
+    peer.receive_only(&frame[..500]);
+    assert_eq!(next(&mut peer, 60), 90);
+    assert!(peer.ws.missing(b"", &peer.inbox) > 0);
+    assert_eq!(next(&mut peer, 61), 90);
+    // It changes no other timeout.
+    peer.ws.close_without_code(&mut peer.outbox).unwrap();
+    assert_eq!(next(&mut peer, 62), 67);
+    assert!(peer.ws.missing(&frame[500..600], &peer.inbox) > 0);
+    assert_eq!(next(&mut peer, 63), 67);
+}
+
+/// What can change the timer.
+#[derive(Clone, Debug)]
+enum Step {
+    /// The time, and whether the caller calls `handle_timeout` for as long as it is due.
+    Time(Duration, bool),
+    Receive(Vec<u8>),
+    Missing(usize),
+    Sent(usize, usize),
+    Transmit,
+    Payload(u64),
+    Set(Config),
+    Close,
+    End,
+}
+
+fn any_time() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        4 => (0..100_000_u64).prop_map(Duration::from_millis),
+        1 => (0..100_000_u64).prop_map(|millis| Duration::MAX - Duration::from_millis(millis)),
+        1 => (0..100_000_u32).prop_map(|millis| Duration::from_millis((u32::MAX - millis).into())),
+        1 => Just(Duration::ZERO),
+        1 => Just(Duration::MAX),
+        1 => (any::<u64>(), 0..1_000_000_000_u32).prop_map(|(secs, nanos)| Duration::new(secs, nanos)),
+    ]
+}
+
+fn any_timeout() -> impl Strategy<Value = Option<Duration>> {
+    prop_oneof![
+        2 => Just(None),
+        2 => Just(Some(Duration::ZERO)),
+        2 => (1..2_000_000_u64).prop_map(|nanos| Some(Duration::from_nanos(nanos))),
+        4 => (1..60_000_u64).prop_map(|millis| Some(Duration::from_millis(millis))),
+        1 => any_time().prop_map(Some),
+    ]
+}
+
+fn any_config() -> impl Strategy<Value = Config> {
+    let timeouts = (any_timeout(), any_timeout(), any_timeout(), any_timeout());
+    timeouts.prop_map(|(handshake, idle, pong, closing)| {
+        let config = Config::new().handshake_timeout(handshake).idle_ping(idle);
+        config.pong_timeout(pong).closing_timeout(closing)
+    })
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let frame = prop_oneof![
+        Just(masked(0x81, b"text")),
+        Just(masked(0x89, b"p")),
+        Just(masked(0x01, b"part")),
+        Just(masked(0x88, b"")),
+        Just(unmasked(0x81, b"not masked")),
+        proptest::collection::vec(any::<u8>(), 0..3),
+    ];
+    prop_oneof![
+        8 => (any_time(), any::<bool>()).prop_map(|(now, all)| Step::Time(now, all)),
+        2 => frame.prop_map(Step::Receive),
+        1 => (0..100_usize).prop_map(Step::Missing),
+        2 => (0..3_usize, 0..3_usize).prop_map(|(sent, left)| Step::Sent(sent, left)),
+        2 => Just(Step::Transmit),
+        1 => (0..5_u64).prop_map(Step::Payload),
+        2 => any_config().prop_map(Step::Set),
+        1 => Just(Step::Close),
+        1 => Just(Step::End),
+    ]
+}
+
+/// The longest wait that a machine may ask for: the longest timeout.
+const LONGEST: Duration = Duration::from_millis(u32::MAX as u64 - 1);
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_loop_over_due_timeouts_ends_and_no_timeout_is_lost(
+        config in any_config(), connecting in any::<bool>(), steps in proptest::collection::vec(any_step(), 1..40)
+    ) {
+        let mut peer = if connecting { new_server(config) } else { server(config) };
+        let mut announced = 0;
+        for step in steps {
+            match step {
+                Step::Time(now, all) => {
+                    let mut calls = 0;
+                    while peer.ws.poll_timeout().is_some_and(|at| at <= now) {
+                        peer.ws.handle_timeout(now);
+                        calls += 1;
+                        prop_assert!(calls == 1, "{now:?}: {:?}", peer.ws);
+                    }
+                    if all {
+                        peer.ws.handle_timeout(now);
+                        if let Some(at) = peer.ws.poll_timeout() {
+                            prop_assert!(at > now && at - now <= LONGEST, "{now:?}: {:?}", peer.ws);
+                        }
+                    }
+                }
+                Step::Receive(bytes) => _ = peer.receive_only(&bytes),
+                Step::Missing(len) => _ = peer.ws.missing(&masked(0x82, &[0; 126])[..len], &peer.inbox),
+                Step::Sent(sent, left) => peer.ws.output_sent(sent, left),
+                Step::Transmit => peer.ws.transmit(&mut peer.outbox).unwrap(),
+                Step::Payload(len) => {
+                    if peer.ws.send_header(sansocket::Kind::Binary, 9, &mut peer.outbox).is_ok() {
+                        announced = 9;
+                    }
+                    if peer.ws.payload_sent(len).is_ok() {
+                        announced -= len;
+                    }
+                }
+                Step::Set(config) => peer.ws.set_config(config),
+                Step::Close => _ = peer.ws.close_without_code(&mut peer.outbox),
+                Step::End => peer.ws.receive_eof(),
+            }
+            // A closed connection has no timeout.
+            prop_assert!(!is_closed(&peer) || peer.ws.poll_timeout().is_none());
+        }
+        prop_assert!(announced < 10);
+    }
+}
+
+/// A connection in each phase of the timer whose timeout `set` changes: it runs until the returned
+/// deadline, in seconds, with the timeout that was configured.
+fn running(config: Config) -> [(Peer<Server>, u64, fn(Config, Option<Duration>) -> Config); 4] {
+    let mut idle = server(config);
+    idle.ws.handle_timeout(seconds(100));
+    let mut pong = server(config.idle_ping(Some(seconds(1))));
+    pong.ws.handle_timeout(seconds(99));
+    pong.ws.handle_timeout(seconds(100));
+    let mut closing = server(config);
+    closing.ws.close_without_code(&mut closing.outbox).unwrap();
+    closing.take_sent();
+    closing.ws.handle_timeout(seconds(100));
+    let mut handshake = new_server(config);
+    handshake.ws.handle_timeout(seconds(100));
+    [
+        (idle, 130, Config::idle_ping),
+        (pong, 120, Config::pong_timeout),
+        (closing, 105, Config::closing_timeout),
+        (handshake, 110, Config::handshake_timeout),
+    ]
+}
+
+#[test]
+fn a_changed_timeout_starts_anew() {
+    for index in 0..4 {
+        for timeout in [1, 3, 5, 50, 500] {
+            let (mut peer, deadline, set) = running(config()).into_iter().nth(index).unwrap();
+            assert_eq!(peer.ws.poll_timeout(), Some(seconds(deadline)));
+            peer.ws.set_config(set(*peer.ws.config(), Some(seconds(timeout))));
+            assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO));
+            assert_eq!(next(&mut peer, 102), 102 + timeout);
+            peer.ws.handle_timeout(seconds(102 + timeout) - Duration::from_nanos(1));
+            assert_eq!(peer.ws.poll_timeout(), Some(seconds(102 + timeout)));
+            peer.ws.handle_timeout(seconds(102 + timeout));
+            peer.receive(b"");
+            match index {
+                0 => assert_eq!(peer.take_sent(), [0x89, 0]),
+                _ => assert!(is_closed(&peer)),
+            }
+        }
+        // Never, and again a time.
+        let (mut peer, _, set) = running(config()).into_iter().nth(index).unwrap();
+        let never = set(peer.ws.config().idle_ping(None), None);
+        peer.ws.set_config(never);
+        assert_eq!(peer.ws.poll_timeout(), None);
+        peer.ws.handle_timeout(seconds(100_000));
+        peer.receive(b"");
+        let state = peer.ws.state();
+        peer.ws.set_config(set(never, Some(seconds(4))));
+        assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO));
+        assert_eq!(next(&mut peer, 7), 11);
+        assert_eq!(peer.ws.state(), state);
+        peer.ws.handle_timeout(seconds(11));
+        assert_eq!(is_closed(&peer), index > 0);
+    }
+    // A timeout of another phase changes nothing but the start.
+    for index in 0..4 {
+        let (mut peer, deadline, _) = running(config()).into_iter().nth(index).unwrap();
+        for (other, (_, _, set)) in running(config()).into_iter().enumerate() {
+            if other != index {
+                peer.ws.set_config(set(*peer.ws.config(), Some(seconds(77))));
+            }
+        }
+        assert_eq!(next(&mut peer, 101), deadline + 1);
+    }
+}
+
+#[test]
+fn a_changed_timeout_waits_for_its_phase() {
+    // While the caller answers a request, and after the end, no timer runs.
+    let (mut peer, accept) = requested(config(), &request(""));
+    peer.ws.set_config(config().handshake_timeout(Some(seconds(1))).idle_ping(Some(seconds(3))));
+    assert_eq!(peer.ws.poll_timeout(), None);
+    peer.ws.accept(accept, &mut peer.outbox).unwrap();
+    assert_eq!(next(&mut peer, 1), 4);
+    peer.eof();
+    peer.ws.set_config(config());
+    assert_eq!(peer.ws.poll_timeout(), None);
+    let mut peer = Peer::new(WebSocket::client(config(), rng()));
+    peer.ws.set_config(config().handshake_timeout(Some(seconds(1))));
+    assert_eq!(peer.ws.poll_timeout(), None);
+    peer.ws.connect(sansocket::Connect::new("a", "/"), &mut peer.outbox).unwrap();
+    assert_eq!(next(&mut peer, 1), 2);
 }

@@ -284,6 +284,8 @@ pub enum AnswerError {
     InvalidStatus,
     /// A body with a status that allows none (204, 205, 304).
     BodyNotAllowed,
+    /// `accept` by a [`Handler`](crate::Handler) after a handler has failed to reject the request.
+    Refused,
 }
 
 impl fmt::Display for AnswerError {
@@ -296,6 +298,7 @@ impl fmt::Display for AnswerError {
             Self::InvalidHeader => "a header is not allowed here",
             Self::InvalidStatus => "the status is not from 200 to 599",
             Self::BodyNotAllowed => "a response with this status has no body",
+            Self::Refused => "a handler has refused the request",
         })
     }
 }
