@@ -63,7 +63,9 @@
 //!             Event::Message(_) => {}
 //!             Event::Piece(_) => {}                 // only with `Delivery::Pieces`
 //!             Event::Ping(_) | Event::Pong(_) => {} // the Pong for a Ping is already pending
-//!             // Client only: the response that refused the upgrade. `Error` follows.
+//!             // A request that the machine refuses; for a client, the response that refused the
+//!             // upgrade. `Error` follows.
+//!             Event::BadRequest(request) => eprintln!("{request}"),
 //!             Event::Refused(response) => eprintln!("status {}", response.status()),
 //!             Event::Error(error) => eprintln!("{error}"), // `Close` follows
 //!             Event::Close(close) => println!("{close}"),  // the last event
@@ -244,9 +246,9 @@
 //! | closing timeout after it, or after a failure | none | at once |
 //! | handshake timeout, Pong timeout | Error, Close 1006 | at once; nothing is sent to a silent peer |
 //! | you call [`reject`](WebSocket::reject) | Close 1006 | when the response is appended |
-//! | the server receives a bad request | Error, Close 1006 | when the refusal is transmitted |
+//! | the server receives a bad request | BadRequest, Error, Close 1006 | when the refusal is transmitted |
 //! | the client receives a bad response | Error, Close 1006 | at once |
-//! | the client's request is refused | Refused, Error, Close 1006 | at once |
+//! | the client's request is refused, even if the response is cut short | Refused, Error, Close 1006 | at once |
 //!
 //! Close is the last event of every connection, and there is exactly one. (A browser differs: it
 //! fires `close` only when TCP ends, and drops messages that arrive after its own `close()`.)

@@ -12,8 +12,6 @@ use crate::{Buffer, Delivery};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Incoming {
     kind: Kind,
-    /// That of the configuration when it began.
-    pub(crate) delivery: Delivery,
     pub(crate) empty_fragments: u16,
     /// The sum of the lengths of its frames so far.
     pub(crate) len: u64,
@@ -36,8 +34,8 @@ pub(crate) struct PayloadPart<'i> {
 }
 
 impl Incoming {
-    pub(crate) const fn new(kind: Kind, delivery: Delivery) -> Self {
-        Self { kind, delivery, empty_fragments: 0, len: 0, unfinished: Unfinished::new(), begun: false }
+    pub(crate) const fn new(kind: Kind) -> Self {
+        Self { kind, empty_fragments: 0, len: 0, unfinished: Unfinished::new(), begun: false }
     }
 
     /// Takes a part, and returns what can be delivered now. `start` is where the part begins in the
@@ -51,13 +49,14 @@ impl Incoming {
     pub(crate) fn take<B: Buffer + ?Sized>(
         &mut self,
         PayloadPart { payload, key, last }: PayloadPart<'_>,
+        delivery: Delivery,
         start: &mut usize,
         inbox: &mut B,
     ) -> Result<Option<Data>, ProtocolError> {
         if payload.is_empty() && !last {
             return Ok(None);
         }
-        let (kind, delivery, first) = (self.kind, self.delivery, !self.begun);
+        let (kind, first) = (self.kind, !self.begun);
         let collects = delivery == Delivery::Whole && !(first && last);
         if collects && first {
             // It may hold a head, an earlier message, or anything of the caller's.

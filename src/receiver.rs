@@ -86,22 +86,26 @@ pub(crate) enum End {
 pub(crate) struct Rules<'c> {
     /// Whether the peer must mask: a client must, a server must not (section 5.1).
     masked: bool,
-    /// The capacity of the inbox.
-    capacity: u64,
+    /// The longest message that the inbox can hold.
+    max_collected: u64,
     config: &'c Config,
 }
 
 impl<'c> Rules<'c> {
-    #[inline]
-    pub(crate) fn new<B: Buffer + ?Sized>(masked: bool, config: &'c Config, inbox: &B) -> Self {
-        Self { masked, capacity: inbox.max_len() as u64, config }
-    }
-
     /// A message that is delivered whole must fit into the inbox even where it lies whole in the
     /// input. So the cuts of the stream do not matter.
     #[inline]
-    fn is_message_too_big(&self, len: u64, delivery: Delivery) -> bool {
-        delivery == Delivery::Whole && len > self.capacity || len > self.config.max_message
+    pub(crate) fn new<B: Buffer + ?Sized>(masked: bool, config: &'c Config, inbox: &B) -> Self {
+        let max_collected = match config.options.delivery() {
+            Delivery::Pieces => u64::MAX,
+            Delivery::Whole => inbox.max_len() as u64,
+        };
+        Self { masked, max_collected, config }
+    }
+
+    #[inline]
+    const fn is_message_too_big(&self, len: u64) -> bool {
+        len > self.max_collected || len > self.config.max_message
     }
 }
 
@@ -112,8 +116,7 @@ impl<'c> Rules<'c> {
 pub(crate) fn unfragmented_message(input: &mut [u8], rules: &Rules<'_>) -> Option<(Kind, Range<usize>)> {
     let header = frame::short_header(input, rules.masked)?;
     let payload = input.get_mut(header.size..)?.get_mut(..header.len)?;
-    let len = header.len as u64;
-    if rules.is_message_too_big(len, Delivery::Whole) || len > rules.config.max_frame {
+    if rules.is_message_too_big(header.len as u64) || header.len as u64 > rules.config.max_frame {
         return None;
     }
     if let Some(key) = header.key {
@@ -273,7 +276,8 @@ impl Receiver {
                         Some(message) if !frame.opcode.is_control() => {
                             let last = done && frame.fin;
                             let part = PayloadPart { payload, key, last };
-                            let data = message.take(part, &mut at.start, inbox)?;
+                            let data =
+                                message.take(part, rules.config.options.delivery(), &mut at.start, inbox)?;
                             if last {
                                 self.message = None;
                             }
@@ -325,7 +329,7 @@ fn push(
             (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
             (Opcode::Text | Opcode::Binary, None) => {
                 let kind = if opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
-                *message = Some(Incoming::new(kind, rules.config.options.delivery()));
+                *message = Some(Incoming::new(kind));
             }
             _ => {}
         },
@@ -341,7 +345,7 @@ fn push(
                 return Err(ProtocolError::FrameTooBig);
             }
             message.len = message.len.saturating_add(len);
-            if rules.is_message_too_big(message.len, message.delivery) {
+            if rules.is_message_too_big(message.len) {
                 return Err(ProtocolError::MessageTooBig);
             }
             if len == 0 && !fin {

@@ -582,8 +582,8 @@ impl<R: Role> WebSocket<R> {
     ///
     /// The limits are in effect from the next frame header on, or the rest of a head. A message in
     /// progress counts with all its frames: if the new limit is lower than its length, it fails
-    /// with its next header. It keeps the delivery that it began with. The timeout that is running
-    /// starts anew, with its new length.
+    /// with its next header. The timeout that is running starts anew, with its new length. The
+    /// delivery stays what it is.
     ///
     /// ```
     /// # use sansocket::{Config, Server, WebSocket};
@@ -592,7 +592,7 @@ impl<R: Role> WebSocket<R> {
     /// ```
     #[doc(alias = "settings")]
     pub const fn set_config(&mut self, config: Config) {
-        self.config = config;
+        self.config = config.delivery(self.config.options.delivery());
         self.timer.restart();
     }
 

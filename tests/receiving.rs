@@ -691,51 +691,19 @@ fn delivered(peer: &mut Peer<Server>) -> Vec<(Seen, Delivery)> {
 }
 
 #[test]
-fn a_message_keeps_the_delivery_that_it_began_with() {
-    // Messages in one frame and in several, and where each begins.
-    let messages = [
-        (vec![masked(0x82, b"first")], Seen::Binary(b"first".into())),
-        (
-            vec![masked(0x01, "aé€".as_bytes()), masked(0x00, b""), masked(0x80, "\u{10348}z".as_bytes())],
-            Seen::Text("aé€\u{10348}z".into()),
-        ),
-        (vec![masked(0x81, "€".as_bytes())], Seen::Text("€".into())),
-        (vec![masked(0x02, b"second"), masked(0x80, b"last")], Seen::Binary(b"secondlast".into())),
-        (vec![masked(0x82, &binary(300))], Seen::Binary(binary(300))),
-        (vec![masked(0x81, b"")], Seen::Text(String::new())),
-        (vec![masked(0x81, b"end")], Seen::Text("end".into())),
-    ];
-    let (mut stream, mut begins) = (Vec::new(), Vec::new());
-    for (frames, _) in &messages {
-        begins.push(stream.len());
-        stream.extend(frames.concat());
-    }
-    let config = |delivery| Config::default().delivery(delivery);
-    for [before, after] in [[Delivery::Whole, Delivery::Pieces], [Delivery::Pieces, Delivery::Whole]] {
-        for change in 0..=stream.len() {
-            for size in [1, 7, stream.len()] {
-                let mut peer = server(config(before));
-                stream[..change].chunks(size).for_each(|part| peer.receive(part));
-                peer.ws.set_config(config(after));
-                stream[change..].chunks(size).for_each(|part| peer.receive(part));
-                for (((_, message), begin), found) in messages.iter().zip(&begins).zip(delivered(&mut peer)) {
-                    let delivery = if *begin < change { before } else { after };
-                    assert_eq!(found, (message.clone(), delivery), "{change} {size}");
-                }
-            }
-        }
-    }
-    // Another delivery for each byte.
-    for phase in 0..2 {
-        let delivery = |at: usize| if (at + phase) % 2 == 0 { Delivery::Whole } else { Delivery::Pieces };
-        let mut peer = server(config(Delivery::Whole));
-        for (at, byte) in stream.iter().enumerate() {
-            peer.ws.set_config(config(delivery(at)));
-            peer.receive(&[*byte]);
-        }
-        let expected =
-            messages.iter().zip(&begins).map(|((_, message), at)| (message.clone(), delivery(*at)));
-        assert!(expected.eq(delivered(&mut peer)));
+fn a_new_configuration_does_not_change_the_delivery() {
+    for (kept, other) in [(Delivery::Whole, Delivery::Pieces), (Delivery::Pieces, Delivery::Whole)] {
+        let mut peer = server(Config::default().delivery(kept));
+        peer.receive(&masked(0x01, b"a"));
+        peer.ws.set_config(Config::default().delivery(other).max_message(2));
+        peer.receive(&masked(0x80, b"b"));
+        let expected = match kept {
+            Delivery::Whole => Seen::Text("ab".into()),
+            _ => Seen::TextPieces("ab".into(), true),
+        };
+        assert_eq!(peer.take_seen(), [expected]);
+        peer.receive(&masked(0x82, b"abc"));
+        assert!(matches!(&peer.seen[..], [Seen::Error(because), _] if because.contains("limit")));
     }
 }
 

@@ -139,7 +139,7 @@ fn pending_output_is_dropped_after_the_closing_timeout() {
     for (mut peer, stream, events) in [
         (server(config()), masked(0x88, b""), 1),
         (server(config()), masked(0x83, b""), 2),
-        (new_server(config()), refused, 2),
+        (new_server(config()), refused, 3),
     ] {
         assert_eq!(peer.receive_only(&stream), events);
         peer.ws.handle_timeout(seconds(1));

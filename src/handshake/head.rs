@@ -76,7 +76,7 @@ pub enum Outcome {
 pub enum Step {
     /// The next line of the head.
     NextLine,
-    /// The next line. The path of the target, whose authority lies here in the line, is empty.
+    /// The next line. The target lacks a path, which [`insert_path`] adds.
     NoPath(Range<usize>),
     /// Another head, which replaces this one.
     NextHead,
@@ -135,9 +135,12 @@ impl Reader {
         if self.received == 0 {
             // The caller's inbox may hold anything.
             inbox.clear();
+        } else if inbox.bytes().len() != (self.line_start + self.line_len) as usize {
+            // The caller has cleared the inbox, and the head with it.
+            return Err(H::head_error(HeadError::TooLong, false));
         }
         let mut taken = 0;
-        while inbox.bytes().len() == (self.line_start + self.line_len) as usize {
+        loop {
             let is_first = self.lines == 0;
             let rest = input.get(taken..).unwrap_or_default();
             let (len, complete) = self.advance(rest, rules, config);
@@ -167,7 +170,7 @@ impl Reader {
                     return Err(H::head_error(HeadError::TooManyHeaders, is_first));
                 }
                 Step::NextLine => {}
-                Step::NoPath(authority) if H::READS_REQUEST => insert_path(authority, inbox.bytes_mut()),
+                Step::NoPath(front) if H::READS_REQUEST => insert_path(front, inbox.bytes_mut()),
                 Step::NoPath(_) => {}
                 Step::NextHead => {
                     *self = Self { received: self.received, ..Self::new() };
@@ -186,8 +189,6 @@ impl Reader {
             (self.line_len, self.skips_line) = (0, false);
             self.line_start = inbox.bytes().len() as u32;
         }
-        // The caller has cleared the inbox, and the head with it.
-        Err(H::head_error(HeadError::TooLong, false))
     }
 
     /// Continues the current line: returns how many bytes of `input` belong to it, and whether they
@@ -245,20 +246,15 @@ impl Reader {
                 break;
             }
             part = rest;
+            self.is_complete = false;
             let start = self.line_start as usize;
             let line = inbox.bytes().get(start..).unwrap_or_default();
-            let (name, value) = line.split_at_checked(name_len(line)).unwrap_or_default();
-            let can_skip = || !name.is_empty() && value.starts_with(b":") && !rules.has_rules_for(name);
-            self.skips_line = self.lines > 0 && (rules.is_lenient() || can_skip());
+            self.skips_line = self.lines > 0 && (rules.is_lenient() || has_no_rules(line, rules));
             let len = if self.skips_line { start } else { self.remove_headers(inbox.bytes_mut(), rules) };
-            if len == inbox.bytes().len() {
-                return Err(HeadError::TooLong);
-            }
             inbox.truncate(len);
-            if len != inbox.bytes().len() {
+            if inbox.remaining() == 0 && !self.skips_line {
                 return Err(HeadError::TooLong);
             }
-            self.is_complete = false;
         }
         Ok(())
     }
@@ -267,32 +263,39 @@ impl Reader {
     /// other bytes to the front, and returns how many they are.
     fn remove_headers<H: HeadRules>(&mut self, bytes: &mut [u8], rules: &H) -> usize {
         let start = self.line_start as usize;
-        let (mut len, mut keeps_line) = (0, true);
-        for at in 0..bytes.len() {
-            if at == start {
-                keeps_line = true;
-                self.line_start = len as u32;
-            } else if at < start && at > 0 && bytes.get(at - 1) == Some(&b'\n') {
-                let line = bytes.get(at..).unwrap_or_default();
-                keeps_line = rules.has_rules_for(line.get(..name_len(line)).unwrap_or_default());
-            }
-            if keeps_line {
-                let byte = bytes.get(at).copied().unwrap_or_default();
-                if let Some(slot) = bytes.get_mut(len) {
-                    *slot = byte;
+        let (mut len, mut previous, mut keeps_line) = (0, 0, true);
+        let mut at = 0;
+        while let Some(&byte) = bytes.get(at) {
+            if at >= start {
+                if at == start {
+                    self.line_start = len as u32;
                 }
+                keeps_line = true;
+            } else if previous == b'\n' {
+                keeps_line = !has_no_rules(bytes.get(at..).unwrap_or_default(), rules);
+            }
+            if keeps_line && let Some(slot) = bytes.get_mut(len) {
+                *slot = byte;
                 len += 1;
             }
+            previous = byte;
+            at += 1;
         }
         len
     }
 }
 
-/// Gives a target in absolute form an empty path: `http://a?b` becomes `http:/a/?b`, which no
-/// request line can hold, in the same memory.
-pub(crate) fn insert_path(authority: Range<usize>, line: &mut [u8]) {
+/// Whether a header line begins with a whole name that there are no rules for.
+fn has_no_rules<H: HeadRules>(line: &[u8], rules: &H) -> bool {
+    let (name, rest) = line.split_at_checked(name_len(line)).unwrap_or_default();
+    !name.is_empty() && rest.starts_with(b":") && !rules.has_rules_for(name)
+}
+
+/// Gives a target in absolute form the path `/`, in the same memory: `http://a?b` becomes
+/// `htt://a/?b`. The range is that of `p://a`.
+pub(crate) fn insert_path(front: Range<usize>, line: &mut [u8]) {
     let mut moved = b'/';
-    for byte in line.get_mut(authority).unwrap_or_default().iter_mut().rev() {
+    for byte in line.get_mut(front).unwrap_or_default().iter_mut().rev() {
         // Firmware would link `memmove` for a loop that the compiler recognises.
         moved = mem::replace(byte, black_box(moved));
     }
@@ -773,42 +776,32 @@ pub(crate) fn host_and_port(authority: &[u8]) -> Option<(usize, Option<u16>)> {
     }
 }
 
-/// Whether it is an IPv6 address, with or without a zone (RFC 3986 section 3.2.2, RFC 6874).
-/// (`core::net` takes 900 bytes of flash more.)
+/// Whether it is an IPv6 address, with or without a zone (RFC 3986 section 3.2.2, RFC 6874). Of an
+/// IPv4 address at its end, only the characters are checked. (`core::net` takes 900 bytes of flash.)
 fn is_ipv6(text: &[u8]) -> bool {
-    let (mut rest, zone) = split(text, b'%');
-    let valid_zone = rest.len() == text.len() || {
-        let zone = zone.strip_prefix(b"25").unwrap_or(zone);
-        !zone.is_empty() && is_all(zone, HOST)
-    };
-    // Groups of 16 bits. One "::" stands for one or more groups of zeros.
-    let (mut groups, mut compressed) = (0, false);
-    if let [b':', b':', after @ ..] = rest {
-        (rest, compressed) = (after, true);
+    let (address, zone) = split(text, b'%');
+    let has_zone = address.len() < text.len();
+    if has_zone && !is_token(zone.strip_prefix(b"25").unwrap_or(zone)) {
+        return false;
     }
-    while !rest.is_empty() {
-        let digits = span(rest, HEX);
-        let after = match rest.get(digits..).unwrap_or_default() {
-            [] => &[],
-            [b':', b':', after @ ..] if !compressed => {
-                compressed = true;
-                after
+    // The parts between colons are groups of 16 bits. An empty part, "::", is any number of groups; at
+    // either end of the address it makes two empty parts.
+    let (mut groups, mut empty, mut digits, mut dots) = (0, 0, 0, 0);
+    for at in 0..=address.len() {
+        match address.get(at).copied().unwrap_or(b':') {
+            b':' if digits == 0 => empty += 1,
+            b':' => {
+                // An IPv4 address stands for two groups.
+                groups += if dots > 0 { 2 } else { 1 };
+                (digits, dots) = (0, 0);
             }
-            [b':', after @ ..] if !after.is_empty() => after,
-            // An IPv4 address, which stands for two groups. Only its characters are checked.
-            [b'.', ..] if rest.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.')) => {
-                groups += 2;
-                break;
-            }
+            b'.' => (digits, dots) = (0, dots + 1),
+            byte if is_in(byte, HEX) && digits < 4 => digits += 1,
             _ => return false,
-        };
-        if !matches!(digits, 1..=4) {
-            return false;
         }
-        groups += 1;
-        rest = after;
     }
-    valid_zone && (groups == 8 || groups < 8 && compressed)
+    let ends = usize::from(address.starts_with(b":")) + usize::from(address.ends_with(b":"));
+    !address.is_empty() && if empty == 0 { groups == 8 } else { groups < 8 && empty == 1 + ends }
 }
 
 /// Parses a decimal number.

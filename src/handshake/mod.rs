@@ -161,7 +161,6 @@ impl<H: HeadRules> Handshake<H> {
 }
 
 /// The size of what [`append`] appends.
-#[inline(never)]
 fn size(front: &[&[u8]], headers: Headers<'_>, body: &[u8]) -> usize {
     let mut size = body.len().saturating_add(2);
     for part in front {

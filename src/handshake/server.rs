@@ -226,15 +226,14 @@ impl fmt::Display for Request<'_> {
 
 /// The authority of a target, if it is in absolute form, and its path and query.
 fn split_target(target: &str) -> (Option<&str>, &str) {
-    let (scheme, rest) = head::split(target.as_bytes(), b':');
-    if target.starts_with('/') || rest.is_empty() {
-        return (None, target);
+    match split_absolute(target.as_bytes()) {
+        Some((scheme, authority)) => {
+            let (front, path) =
+                target.split_at_checked(scheme.len() + 3 + authority.len()).unwrap_or_default();
+            (front.get(scheme.len() + 3..), path)
+        }
+        None => (None, target),
     }
-    // One slash: `head::insert_path`.
-    let start = scheme.len() + if rest.starts_with(b"//") { 3 } else { 2 };
-    let authority = head::split(target.as_bytes().get(start..).unwrap_or_default(), b'/').0;
-    let (front, path) = target.split_at_checked(start + authority.len()).unwrap_or_default();
-    (front.get(start..), path)
 }
 
 /// The scheme and the authority of a target in absolute form (RFC 9112 section 3.2.2).
@@ -469,11 +468,10 @@ impl ServerOpening {
                 if SCHEMES.iter().any(|known| head::eq_ignore_case(known, scheme))
                     && head::host_and_port(authority).is_some() =>
             {
-                let (start, path) = (scheme.len() + 3, scheme.len() + 3 + authority.len());
+                let path = scheme.len() + 3 + authority.len();
+                let start = method.len() + scheme.len();
                 let has_path = target.get(path) == Some(&b'/');
-                // With the second slash of "://".
-                let authority = method.len() + start..method.len() + 1 + path;
-                Ok(if has_path { Step::NextLine } else { Step::NoPath(authority) })
+                Ok(if has_path { Step::NextLine } else { Step::NoPath(start..method.len() + 1 + path) })
             }
             _ => Err(RequestError::InvalidTarget),
         }
@@ -643,7 +641,7 @@ mod tests {
         assert_eq!(split_target("http://a.example:8/b?c"), (Some("a.example:8"), "/b?c"));
         assert_eq!(split_target("ws://a/?b"), (Some("a"), "/?b"));
         let mut line = *b"GET ws://a:8?b HTTP/1.1";
-        head::insert_path(8..12, &mut line);
+        head::insert_path(5..12, &mut line);
         assert_eq!(split_target(request_target(&line)), (Some("a:8"), "/?b"));
     }
 
