@@ -4,6 +4,7 @@ use crate::data::{CloseReason, ControlPayload, Kind, Message, Piece};
 use crate::error::ProtocolError;
 use crate::frame::CloseCode;
 use crate::handshake::{BadRequest, Open, Outcome, Request, RequestError, Response, ResponseError};
+use core::fmt::Write;
 use core::{error, fmt};
 
 /// What has happened on a connection. It borrows the input or the inbox, never the machine.
@@ -124,13 +125,23 @@ pub struct Close {
     pub clean: bool,
 }
 
+/// The peer chooses the reason. Characters that are not printable, among them line ends, control
+/// characters and marks that change the direction of text, are escaped as by
+/// [`char::escape_debug`], and so is the backslash. Quotes are shown as they are.
 impl fmt::Display for Close {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clean = if self.clean { "clean" } else { "not clean" };
-        match self.reason.as_str() {
-            "" => write!(f, "{} ({clean})", self.code),
-            reason => write!(f, "{} {reason} ({clean})", self.code),
+        let separator = if self.reason.is_empty() { "" } else { " " };
+        write!(f, "{}{separator}", self.code)?;
+        let mut escaped = self.reason.escape_debug();
+        while let Some(char) = escaped.next() {
+            // The escape of a quote is the one that is left out.
+            match (char, if char == '\\' { escaped.next() } else { None }) {
+                (_, Some(quote @ ('"' | '\''))) => f.write_char(quote)?,
+                (_, Some(next)) => write!(f, "{char}{next}")?,
+                (_, None) => f.write_char(char)?,
+            }
         }
+        f.write_str(if self.clean { " (clean)" } else { " (not clean)" })
     }
 }
 

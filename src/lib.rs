@@ -45,8 +45,8 @@
 //! let mut buffer = [0; 1024];
 //! // For a message that spans several reads. Its capacity limits the size of every message.
 //! let mut inbox = heapless::Vec::<u8, 4096>::new();
-//! // For the bytes to send: the largest message and its header (4,100 bytes), and the replies to
-//! // one read.
+//! // For the bytes to send: the largest message (4,096), the replies to one read (1,024), and 160
+//! // for headers, a Close frame, and the answer to a request.
 //! let mut outbox = heapless::Vec::<u8, 5280>::new();
 //! loop {
 //!     let n = stream.read(&mut buffer)?;
@@ -82,8 +82,10 @@
 //! # }
 //! ```
 //!
-//! A client differs in two lines: its constructor takes a random number generator for the masking
-//! keys, and it sends the request.
+//! A client differs in three lines: its constructor takes a random number generator for the masking
+//! keys, it sends the request, and its outbox needs 7,328 bytes (4,096 + 3 × 1,024 + 160). A
+//! server's replies are not longer than the read. A client's can be three times as long: an empty
+//! message has 2 bytes, and its masked reply 6.
 //!
 //! ```
 //! use sansocket::{Config, Connect, WebSocket};

@@ -4,7 +4,9 @@ mod common;
 
 use common::*;
 use core::time::Duration;
-use sansocket::{CloseCode, Config, Fragment, OutboxFull, Role, SendError, Server, State, WebSocket};
+use sansocket::{
+    CloseCode, Config, Delivery, Event, Fragment, OutboxFull, Role, SendError, Server, State, WebSocket,
+};
 
 fn close(code: u16, reason: &str, clean: bool) -> Seen {
     Seen::Close(code, reason.into(), clean)
@@ -433,4 +435,92 @@ fn a_fragmented_message_stays_unfinished_after_a_close() {
     assert_eq!(peer.take_sent(), [0x88, 0]);
     assert_eq!(peer.ws.send_piece(fragment(), &mut peer.outbox), Err(SendError::NotOpen));
     is_silent(&mut peer);
+}
+
+/// A Close with this reason, as it is printed.
+fn printed(reason: &str) -> String {
+    let mut peer = server(Config::default());
+    let mut bytes = masked(0x88, &close_body(1000, reason));
+    let Some(Event::Close(close)) = peer.ws.receive(&mut &mut bytes[..], &mut peer.inbox) else { panic!() };
+    assert_eq!(close.reason, reason);
+    close.to_string()
+}
+
+#[test]
+fn a_printed_close_escapes_the_reason() {
+    assert_eq!(printed(""), "1000 (clean)");
+    assert_eq!(printed("bye"), "1000 bye (clean)");
+    assert_eq!(printed("a \"quoted\" isn't 'x' \"'"), "1000 a \"quoted\" isn't 'x' \"' (clean)");
+    for text in ["Grüße, Ελλάδα, Привет", "日本語, 한국어, עברית, العَرَبِيَّة", "हिन्दी, ไทยที่นี่, 👍 e\u{301}"]
+    {
+        assert_eq!(printed(text), format!("1000 {text} (clean)"));
+    }
+    for (reason, shown) in [
+        ("a\r\n1000 forged (clean)", "a\\r\\n1000 forged (clean)"),
+        ("\x1B[2J\x07\0\t", "\\u{1b}[2J\\u{7}\\0\\t"),
+        ("C:\\n\\\"\\'\\", "C:\\\\n\\\\\"\\\\'\\\\"),
+        ("\u{7F}\u{85}\u{9B}", "\\u{7f}\\u{85}\\u{9b}"),
+        ("\u{2028}\u{2029}\u{A0}", "\\u{2028}\\u{2029}\\u{a0}"),
+        (
+            "\u{202A}\u{202E}\u{2066}\u{2069}\u{200E}\u{61C}",
+            "\\u{202a}\\u{202e}\\u{2066}\\u{2069}\\u{200e}\\u{61c}",
+        ),
+        ("\u{200B}\u{FEFF}\u{AD}\u{E0001}\u{F8FF}", "\\u{200b}\\u{feff}\\u{ad}\\u{e0001}\\u{f8ff}"),
+        ("\u{301}a", "\\u{301}a"),
+    ] {
+        assert_eq!(printed(reason), format!("1000 {shown} (clean)"), "{reason:?}");
+    }
+    // Every character of these blocks.
+    let blocks = (0..0x3100).chain(0xF_E00..0x1_1000).chain(0xE_0000..0xE_0200);
+    for char in blocks.filter_map(char::from_u32) {
+        let shown = match char {
+            '"' | '\'' => char.to_string(),
+            // A combining mark is part of a word.
+            _ => format!("a{char}").escape_debug().skip(1).collect(),
+        };
+        assert_eq!(printed(&format!("a{char}")), format!("1000 a{shown} (clean)"));
+        let safe = shown.chars().all(|char| !char.is_control() && !('\u{2028}'..='\u{202E}').contains(&char));
+        assert!(safe, "{char:?}");
+    }
+}
+
+#[test]
+fn debug_escapes_what_the_peer_has_sent() {
+    fn check(event: &Event<'_>, shown: &str) {
+        let debug = format!("{event:?}");
+        assert!(debug.contains(shown), "{debug}");
+        assert!(debug.chars().all(|char| (' '..='~').contains(&char)), "{debug:?}");
+    }
+    fn first<R: Role>(mut peer: Peer<R>, bytes: &[u8], shown: &str) {
+        let mut bytes = bytes.to_vec();
+        check(&peer.ws.receive(&mut &mut bytes[..], &mut peer.inbox).unwrap(), shown);
+    }
+    const TEXT: &str = "\r\n\x1B\u{202E}";
+    const SHOWN: &str = r"\r\n\u{1b}\u{202e}";
+    let whole = || server(Config::default());
+    first(whole(), &masked(0x81, TEXT.as_bytes()), SHOWN);
+    first(whole(), &masked(0x82, TEXT.as_bytes()), "13, 10, 27");
+    first(whole(), &masked(0x89, TEXT.as_bytes()), "13, 10, 27");
+    first(whole(), &masked(0x8A, TEXT.as_bytes()), "13, 10, 27");
+    first(whole(), &masked(0x88, &close_body(1000, TEXT)), SHOWN);
+    let pieces = || server(Config::default().delivery(Delivery::Pieces));
+    first(pieces(), &masked(0x01, TEXT.as_bytes()), SHOWN);
+    first(pieces(), &masked(0x02, TEXT.as_bytes()), "13, 10, 27");
+    // The character that ends the piece before is shown too.
+    let mut peer = pieces();
+    peer.receive(&masked(0x01, &"\u{202E}".as_bytes()[..1]));
+    first(peer, &masked(0x80, &"\u{202E}".as_bytes()[1..]), r"lead: Some('\u{202e}')");
+    // Heads: text of UTF-8 and bytes of no encoding.
+    let more = "Origin: http://\u{202E}\t\"\r\nUser-Agent: \u{9B}\r\n";
+    first(new_server(Config::default()), request(more).as_bytes(), r"Origin: http://\xe2\x80\xae\t");
+    let client = || connecting(sansocket::Connect::new("a", "/"));
+    for refusal in [
+        "HTTP/1.1 403 \u{202E}\u{9B}\r\nServer: \u{202E}\r\n\r\n",
+        "HTTP/1.1 403 a? \u{202E}\r\nServer: \u{202E}\r\n\r\n",
+    ] {
+        first(client(), refusal.as_bytes(), r"Server: \xe2\x80\xae");
+    }
+    let mut peer = client();
+    let response = response_to(&peer.take_sent()).replacen("Switching Protocols", "\u{202E}", 1);
+    first(peer, response.as_bytes(), r"HTTP/1.1 101 \xe2\x80\xae");
 }

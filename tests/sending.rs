@@ -471,3 +471,73 @@ fn a_proxy_forwards_pings_and_pongs_from_end_to_end() {
     service.receive(&back.take_sent());
     assert_eq!(service.take_seen(), [Seen::Pong(b"3".into())]);
 }
+
+/// One read in the loop of the crate's documentation: the size of its output, or how much capacity
+/// is missing.
+fn echo<R: sansocket::Role, const N: usize>(
+    ws: &mut WebSocket<R>,
+    inbox: &mut heapless::Vec<u8, 4096>,
+    mut read: Vec<u8>,
+) -> Result<usize, SendError> {
+    let (mut input, mut outbox) = (&mut read[..], heapless::Vec::<u8, N>::new());
+    while let Some(event) = ws.receive(&mut input, inbox) {
+        match event {
+            Event::Message(message) if ws.state() == State::Open => ws.send(message, &mut outbox)?,
+            _ => {}
+        }
+        ws.transmit(&mut outbox)?;
+    }
+    ws.transmit(&mut outbox)?;
+    Ok(outbox.len())
+}
+
+/// The largest output of one read of 1,024 bytes, whose first byte completes the largest message,
+/// if that and all else fits into an outbox of `N` bytes.
+fn largest_output<R: sansocket::Role, const N: usize>(
+    new: impl Fn() -> WebSocket<R>,
+    frame: impl Fn(u8, &[u8]) -> Vec<u8>,
+) -> Result<usize, SendError> {
+    let (large, empty) = (frame(0x82, &[7; 4096]), frame(0x81, b""));
+    let (start, end) = large.split_at(large.len() - 1);
+    let mut most = 0;
+    // Then frames of one length, of either kind, and as many bytes as are left: of a frame, or a
+    // byte that breaks a rule.
+    for len in (0..=130).chain(990..1023 - (empty.len() - 2)) {
+        for first in [0x81, 0x82, 0x89].into_iter().filter(|first| *first != 0x89 || len <= 125) {
+            for last in [
+                frame(0x82, &[7; 1024]),
+                vec![0xFF],
+                empty.clone(),
+                frame(0x88, b""),
+                frame(0x88, &[3, 0xE8]),
+            ] {
+                for spare in [0, last.len()] {
+                    let mut read = end.to_vec();
+                    let next = frame(first, &vec![b'x'; len]);
+                    while read.len() + next.len() + spare <= 1024 {
+                        read.extend(&next);
+                    }
+                    read.extend(&last);
+                    read.truncate(1024);
+                    let (mut ws, mut inbox) = (new(), heapless::Vec::new());
+                    for part in start.chunks(1024) {
+                        assert_eq!(echo::<R, N>(&mut ws, &mut inbox, part.to_vec()), Ok(0));
+                    }
+                    most = most.max(echo::<R, N>(&mut ws, &mut inbox, read)?);
+                }
+            }
+        }
+    }
+    Ok(most)
+}
+
+#[test]
+fn the_documented_outboxes_hold_all_replies_to_one_read() {
+    let server = || WebSocket::<Server>::open(Config::default());
+    let client = || WebSocket::<TestClient>::open(Config::default(), rng());
+    assert_eq!(largest_output::<_, 5280>(server, masked), Ok(5122));
+    assert_eq!(largest_output::<_, 7328>(client, unmasked), Ok(7178));
+    // The largest are these: behind the message, one frame, or 511 empty ones; then a byte that fails.
+    let refused = largest_output::<_, 7177>(client, unmasked);
+    assert_eq!(refused, Err(SendError::OutboxFull(OutboxFull { needed: 8 })));
+}

@@ -443,6 +443,7 @@ impl fmt::Debug for Head<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (front, version) = self.first_line_without_query();
         let separator = if version.is_empty() { "" } else { "?... " };
+        let (front, version) = (front.as_bytes().escape_ascii(), version.as_bytes().escape_ascii());
         write!(f, "{front}{separator}{version} ")?;
         fmt_headers(self.headers(), f)
     }
