@@ -681,15 +681,6 @@ fn missing_is_zero_when_there_is_nothing_to_wait_for() {
     assert_eq!(ws.missing(b"\x81\x84mask", &inbox), 0, "after the Close");
 }
 
-/// A message as it was delivered: whole or in pieces.
-fn delivered(peer: &mut Peer<Server>) -> Vec<(Seen, Delivery)> {
-    let delivery = |seen: &Seen| match seen {
-        Seen::TextPieces(..) | Seen::BinaryPieces(..) => Delivery::Pieces,
-        _ => Delivery::Whole,
-    };
-    peer.take_seen().into_iter().map(|seen| (seen.clone().into_whole(), delivery(&seen))).collect()
-}
-
 #[test]
 fn a_new_configuration_does_not_change_the_delivery() {
     for (kept, other) in [(Delivery::Whole, Delivery::Pieces), (Delivery::Pieces, Delivery::Whole)] {
