@@ -485,7 +485,9 @@ impl<R: Role> WebSocket<R> {
             Found::Handshake(Outcome::Open(selected)) if R::IS_SERVER => {
                 Some(Event::Open(Open::accepted(inbox.bytes(), selected)))
             }
-            Found::Handshake(Outcome::Open(_)) => Some(Event::Open(Open::of_response(inbox.bytes()))),
+            Found::Handshake(Outcome::Open(selected)) => {
+                Some(Event::Open(Open::of_response(inbox.bytes(), selected)))
+            }
             Found::Handshake(Outcome::Refused(_)) => Some(Event::Refused(Response::new(inbox.bytes()))),
             Found::Error(error) => Some(Event::Error(error)),
             Found::PeerClosed(code) => {

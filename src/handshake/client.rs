@@ -140,12 +140,11 @@ impl<'a> Connect<'a> {
     /// The value of the `Host` header in two parts, between which a zone is left out: "MUST"
     /// (RFC 9110 section 7.2 asks for the URI's authority, which RFC 6874 section 4 leaves without).
     fn host_value(&self) -> (&'a [u8], &'a [u8]) {
-        let (address, rest) = head::split(self.authority.as_bytes(), b'%');
-        if self.authority.starts_with('[') && !rest.is_empty() {
-            (address, rest.get(head::split(rest, b']').0.len()..).unwrap_or_default())
-        } else {
-            (self.authority.as_bytes(), &[])
+        if !self.authority.starts_with('[') {
+            return (self.authority.as_bytes(), &[]);
         }
+        let (address, rest) = head::split(self.authority.as_bytes(), b'%');
+        (address, rest.get(head::split(rest, b']').0.len()..).unwrap_or_default())
     }
 
     /// The host, with the brackets of an IPv6 address, and the port if one is given.
@@ -459,12 +458,8 @@ impl HeadRules for ClientOpening {
         let text = head::without_line_end(line);
         if is_first {
             let (version, status) = status_line(text).ok_or(ResponseError::InvalidStatusLine)?;
-            if status == 101 {
-                // It was read leniently.
-                head::check_line(line)?;
-                if version < 11 {
-                    return Err(ResponseError::HttpTooOld);
-                }
+            if status == 101 && version < 11 {
+                return Err(ResponseError::HttpTooOld);
             }
             self.status = status;
             return Ok(Step::NextLine);
@@ -472,7 +467,9 @@ impl HeadRules for ClientOpening {
         match (text, self.status) {
             ([], 101) => {
                 self.checks.finish()?;
-                return Ok(Step::Done(Outcome::Open(SelectedRange::NONE)));
+                let has_selected = self.checks.seen.contains(HeaderName::SecWebSocketProtocol);
+                let selected = if has_selected { SelectedRange::BY_NAME } else { SelectedRange::NONE };
+                return Ok(Step::Done(Outcome::Open(selected)));
             }
             // "A client MUST be able to parse one or more 1xx responses received prior to a final response"
             // (RFC 9110 section 15.2)

@@ -103,6 +103,7 @@ impl HeaderName {
     }
 
     /// The one of `headers` with this name, in any case.
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(super) fn find(name: &[u8], headers: &[(Self, &'static str)]) -> Option<Self> {
         let (header, _) = headers.iter().find(|(_, other)| eq_ignore_case(name, other.as_bytes()))?;
         Some(*header)

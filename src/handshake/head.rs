@@ -47,7 +47,7 @@ impl HeadRules for Infallible {
     }
 }
 
-/// Where the selected subprotocol lies in the head; empty if there is none.
+/// Where the subprotocol that a server has selected lies in the head; empty if there is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelectedRange {
     pub(super) start: u16,
@@ -56,6 +56,8 @@ pub struct SelectedRange {
 
 impl SelectedRange {
     pub(super) const NONE: Self = Self { start: 0, len: 0 };
+    /// A client's: in the header of its name.
+    pub(super) const BY_NAME: Self = Self { start: 0, len: u16::MAX };
 }
 
 /// The outcome of a head.
@@ -107,6 +109,8 @@ pub(crate) struct Reader {
     is_complete: bool,
     /// The last byte received is a CR.
     after_cr: bool,
+    /// The first fault of the current line, which is read leniently.
+    fault: Option<HeadError>,
 }
 
 impl Reader {
@@ -119,6 +123,7 @@ impl Reader {
             skips_line: false,
             is_complete: true,
             after_cr: false,
+            fault: None,
         }
     }
 
@@ -145,27 +150,41 @@ impl Reader {
             let rest = input.get(taken..).unwrap_or_default();
             let (len, complete) = self.advance(rest, rules, config);
             taken += len;
-            let complete = self.store(rest.get(..len).unwrap_or_default(), inbox, rules).and(complete);
+            let part = rest.get(..len).unwrap_or_default();
+            let complete = if !self.skips_line && len <= inbox.remaining() {
+                inbox.append(part);
+                complete
+            } else {
+                self.store(part, inbox, rules).and(complete)
+            };
             let line = inbox.bytes().get(self.line_start as usize..).unwrap_or_default();
-            let checked = match complete {
+            let step = match complete {
+                Ok(true) if self.skips_line => Step::NextLine,
+                Ok(true) => rules.line(line, is_first, config)?,
                 Ok(false) => {
                     self.line_len = line.len() as u32;
                     return Ok(None);
                 }
-                Ok(true) if self.skips_line => Ok(Step::NextLine),
-                // The beginning of a first line that is over a limit may tell the status.
-                Err(_) if H::READS_REQUEST || !is_first => Ok(Step::NextLine),
-                _ => rules.line(line, is_first, config),
-            };
-            if let Err(error) = complete {
-                return match rules.refusal() {
-                    Some(status) if error == HeadError::TooLong => {
-                        Ok(Some((Outcome::Refused(status), taken)))
+                Err(error) => {
+                    if is_first && !H::READS_REQUEST {
+                        // The beginning of a line that is over a limit may tell the status.
+                        let _ = rules.line(line, is_first, config);
                     }
-                    _ => Err(H::head_error(error, is_first)),
-                };
+                    return match rules.refusal() {
+                        Some(status) if error == HeadError::TooLong => {
+                            Ok(Some((Outcome::Refused(status), taken)))
+                        }
+                        _ => Err(H::head_error(error, is_first)),
+                    };
+                }
+            };
+            if !H::READS_REQUEST
+                && let Some(fault) = self.fault.take()
+                && !rules.is_lenient()
+            {
+                return Err(H::head_error(fault, is_first));
             }
-            match checked? {
+            match step {
                 Step::NextLine if self.lines > config.max_headers && rules.refusal().is_none() => {
                     return Err(H::head_error(HeadError::TooManyHeaders, is_first));
                 }
@@ -185,7 +204,7 @@ impl Reader {
                     return Ok(Some((outcome, taken)));
                 }
             }
-            self.lines = self.lines.saturating_add(1);
+            self.lines += 1;
             (self.line_len, self.skips_line) = (0, false);
             self.line_start = inbox.bytes().len() as u32;
         }
@@ -193,7 +212,8 @@ impl Reader {
 
     /// Continues the current line: returns how many bytes of `input` belong to it, and whether they
     /// complete it.
-    #[inline]
+    // For speed on 64-bit only: benches/README.md, "Heads".
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn advance<H: HeadRules>(
         &mut self,
         input: &[u8],
@@ -202,13 +222,9 @@ impl Reader {
     ) -> (usize, Result<bool, HeadError>) {
         let capacity = u32::from(config.max_head).saturating_sub(self.received) as usize;
         let after_cr = mem::take(&mut self.after_cr);
-        let text = match input.iter().position(|&byte| byte == b'\n') {
-            lf if rules.is_lenient() => lf.unwrap_or(input.len()),
-            _ if after_cr => 0,
-            _ => text_len(input),
-        };
+        let text = if after_cr { 0 } else { text_len(input) };
         let (mut len, mut complete) = match input.get(text..).unwrap_or_default() {
-            [b'\n', ..] if after_cr || rules.is_lenient() => (text + 1, Ok(true)),
+            [b'\n', ..] if after_cr => (1, Ok(true)),
             [_, ..] if after_cr => (0, Err(HeadError::BareCr)),
             [] => {
                 self.after_cr = after_cr;
@@ -223,6 +239,13 @@ impl Reader {
             [b'\n', ..] => (text, Err(HeadError::BareLf)),
             _ => (text, Err(HeadError::ControlCharacter)),
         };
+        if let Err(fault) = complete
+            && rules.is_lenient()
+        {
+            self.fault.get_or_insert(fault);
+            let line = split(input, b'\n').0.len();
+            (len, complete) = if line < input.len() { (line + 1, Ok(true)) } else { (line, Ok(false)) };
+        }
         if len > capacity {
             (len, complete) = (capacity, Err(HeadError::TooLong));
         }
@@ -298,16 +321,6 @@ pub(crate) fn insert_path(front: Range<usize>, line: &mut [u8]) {
     for byte in line.get_mut(front).unwrap_or_default().iter_mut().rev() {
         // Firmware would link `memmove` for a loop that the compiler recognises.
         moved = mem::replace(byte, black_box(moved));
-    }
-}
-
-/// Checks a line that was read leniently as if it had been read strictly.
-pub(crate) fn check_line(line: &[u8]) -> Result<(), HeadError> {
-    match line.get(text_len(line)..).unwrap_or_default() {
-        b"\r\n" => Ok(()),
-        b"\n" => Err(HeadError::BareLf),
-        [b'\r', ..] => Err(HeadError::BareCr),
-        _ => Err(HeadError::ControlCharacter),
     }
 }
 

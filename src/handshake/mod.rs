@@ -49,9 +49,14 @@ impl<'o> Open<'o> {
     }
 
     /// That of a client, from the response.
-    pub(crate) fn of_response(head: &'o [u8]) -> Self {
+    pub(crate) fn of_response(head: &'o [u8], selected: SelectedRange) -> Self {
         let head = Head::new(head);
-        let protocol = head.checked_value(HeaderName::SecWebSocketProtocol).and_then(head::token);
+        let protocol = match selected {
+            SelectedRange::NONE => None,
+            _ => head
+                .checked_value(HeaderName::SecWebSocketProtocol)
+                .and_then(|value| core::str::from_utf8(value).ok()),
+        };
         Self { head, protocol }
     }
 

@@ -542,7 +542,8 @@ impl HeadRules for ServerOpening {
     // For speed on 64-bit only: benches/README.md, "Heads".
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn line(&mut self, line: &[u8], is_first: bool, config: &Config) -> Result<Step, RequestError> {
-        let line = head::without_line_end(line);
+        // Without its CRLF.
+        let line = line.get(..line.len().saturating_sub(2)).unwrap_or_default();
         match line {
             // "a server SHOULD ignore at least one empty line received prior to the request-line" (RFC 9112
             // section 2.2)
