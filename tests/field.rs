@@ -93,8 +93,8 @@ fn shown(seen: &[Seen]) -> String {
         Seen::Refused(status) => Some(format!("refused {status}")),
         Seen::Text(text) => Some(format!("text {text}")),
         Seen::Binary(bytes) => Some(format!("binary {}", bytes.escape_ascii())),
-        Seen::Ping(_) => Some("ping".into()),
-        Seen::Pong(_) => Some("pong".into()),
+        Seen::Ping(payload) => Some(format!("ping {}", payload.escape_ascii()).trim_end().into()),
+        Seen::Pong(payload) => Some(format!("pong {}", payload.escape_ascii()).trim_end().into()),
         Seen::Error(error) => Some(format!("error {error}")),
         Seen::Close(code, reason, _) => Some(format!("close {code} {reason}").trim_end().into()),
         _ => None,
@@ -140,13 +140,14 @@ fn requests_of_real_clients_and_proxies_are_read() {
 fn connect(slices: &[&[u8]]) -> Vec<String> {
     let (mut peer, mut read) = (sample_client(), Vec::new());
     for slice in slices {
-        peer.receive_with(slice, |_, event, _| {
+        let left = peer.receive_with(slice, |_, event, _| {
             let Event::Open(open) = event else { return };
             let agreed = check_response(open.headers(), SAMPLE_KEY, &CONNECT).unwrap();
             assert_eq!(agreed.protocol(), open.protocol());
             let server = str::from_utf8(open.header("Server").unwrap_or_default()).unwrap();
             read = [open.protocol().unwrap_or_default(), server].map(Into::into).into();
         });
+        assert_eq!(left, b"", "the input is consumed");
     }
     peer.eof();
     assert!(is_closed(&peer));
@@ -202,8 +203,8 @@ fn refusals_of_real_servers_and_gateways_are_reported_with_headers_and_body() {
         let header = headers.iter().find(|line| row[3].is_empty() || *line == row[3]);
         let expected_body = if row[4].starts_with("refused") { body_of(stream) } else { b"" };
         [
-            (row[3].to_owned(), expected_body.to_vec(), row[4].to_owned()),
-            (header.cloned().unwrap_or_default(), body, events),
+            [row[3], &String::from_utf8_lossy(expected_body), row[4]].map(ToString::to_string),
+            [header.cloned().unwrap_or_default(), String::from_utf8_lossy(&body).into_owned(), events],
         ]
     });
 }
