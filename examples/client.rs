@@ -118,8 +118,8 @@ enum Report {
     Read(Vec<u8>),
     /// The stream ended or failed.
     End(io::Result<()>),
-    /// A part of the outbox was written, and so many bytes are left.
-    Written { left: usize },
+    /// A part of the outbox was written.
+    Written { sent: usize, left: usize },
 }
 
 /// A line, or `None` at the end of the input.
@@ -295,7 +295,10 @@ impl Terminal {
                 self.ended = true;
                 self.ws.receive_eof();
             }
-            Ok(Report::Written { left }) => self.writing = left > 0,
+            Ok(Report::Written { sent, left }) => {
+                self.writing = left > 0;
+                self.ws.output_sent(sent, left + self.outbox.len());
+            }
             Ok(Report::Lines(lines)) => {
                 self.reading_lines = false;
                 self.lines = lines.into();
@@ -422,9 +425,8 @@ fn write(stream: &TcpStream, wanted: &Receiver<Vec<u8>>, reporter: &SyncSender<R
     for bytes in wanted {
         let mut rest = &bytes[..];
         while !rest.is_empty() {
-            match if broken { Ok(rest.len()) } else { pace.write(stream, rest) } {
-                Ok(0) => continue,
-                Ok(sent) => rest = &rest[sent..],
+            let sent = match if broken { Ok(rest.len()) } else { pace.write(stream, rest) } {
+                Ok(sent) => sent,
                 Err(error) => {
                     eprintln!("{error}");
                     // Drop further output, but let the reader continue: the server may have sent a
@@ -433,8 +435,9 @@ fn write(stream: &TcpStream, wanted: &Receiver<Vec<u8>>, reporter: &SyncSender<R
                     let _ = stream.shutdown(Shutdown::Both);
                     continue;
                 }
-            }
-            if reporter.send(Report::Written { left: rest.len() }).is_err() {
+            };
+            rest = &rest[sent..];
+            if sent > 0 && reporter.send(Report::Written { sent, left: rest.len() }).is_err() {
                 return;
             }
         }

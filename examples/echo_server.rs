@@ -88,11 +88,11 @@ fn converse<I: Buffer + Default, O: Buffer + Default>(
             let open = ws.state() == State::Open;
             match event {
                 Event::Request(request) => match options.answer(&request, local) {
-                    Ok(accept) => out.put(|outbox| ws.accept(accept, outbox))?,
-                    Err(reject) => out.put(|outbox| ws.reject(reject, outbox))?,
+                    Ok(accept) => out.put(&mut ws, |ws, outbox| ws.accept(accept, outbox))?,
+                    Err(reject) => out.put(&mut ws, |ws, outbox| ws.reject(reject, outbox))?,
                 },
                 Event::Message(Message::Text(text)) if open && options.bye.as_deref() == Some(text) => {
-                    out.put(|outbox| ws.close(CloseCode::NORMAL, text, outbox))?;
+                    out.put(&mut ws, |ws, outbox| ws.close(CloseCode::NORMAL, text, outbox))?;
                 }
                 Event::Message(message) if open => {
                     out.echo(&mut ws, message)?;
@@ -101,19 +101,21 @@ fn converse<I: Buffer + Default, O: Buffer + Default>(
                         inbox = I::default();
                     }
                 }
-                Event::Piece(piece) if open => out.put(|outbox| ws.send_piece(&piece, outbox))?,
+                Event::Piece(piece) if open => {
+                    out.put(&mut ws, |ws, outbox| ws.send_piece(&piece, outbox))?
+                }
                 Event::Error(error) => eprintln!("{peer}: {error}"),
                 Event::Close(close) => eprintln!("{peer}: closed: {}", printable(&close.to_string())),
                 Event::Open(_) | Event::Refused(_) | Event::Message(_) => {}
                 Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
             }
-            out.put(|outbox| ws.transmit(outbox))?;
+            out.put(&mut ws, |ws, outbox| ws.transmit(outbox))?;
         }
-        out.put(|outbox| ws.transmit(outbox))?;
+        out.put(&mut ws, |ws, outbox| ws.transmit(outbox))?;
         if ws.is_closed() {
             out.backlog = 0;
         }
-        out.flush()?;
+        out.flush(&mut ws)?;
         if ws.is_closed() {
             return Ok(());
         }
@@ -135,13 +137,17 @@ struct Outgoing<'s, O> {
 impl<O: Buffer + Default> Outgoing<'_, O> {
     /// Lets `call` append to the outbox. If it fails, it is retried once with an empty outbox: a
     /// failed call changes nothing. An error other than a full outbox is returned by the retry.
-    fn put<E>(&mut self, mut call: impl FnMut(&mut O) -> std::result::Result<(), E>) -> Result<()>
+    fn put<E>(
+        &mut self,
+        ws: &mut WebSocket<Server>,
+        mut call: impl FnMut(&mut WebSocket<Server>, &mut O) -> std::result::Result<(), E>,
+    ) -> Result<()>
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        if call(&mut self.outbox).is_err() {
-            self.flush()?;
-            call(&mut self.outbox)?;
+        if call(ws, &mut self.outbox).is_err() {
+            self.flush(ws)?;
+            call(ws, &mut self.outbox)?;
         }
         Ok(())
     }
@@ -151,11 +157,11 @@ impl<O: Buffer + Default> Outgoing<'_, O> {
     fn echo(&mut self, ws: &mut WebSocket<Server>, message: Message<'_>) -> Result<()> {
         let payload = message.as_bytes();
         if payload.len() <= SMALL {
-            return self.put(|outbox| ws.send(message, outbox));
+            return self.put(ws, |ws, outbox| ws.send(message, outbox));
         }
-        self.put(|outbox| ws.send_header(message.kind(), payload.len() as u64, outbox))?;
-        self.flush()?;
-        self.socket.write_all(payload)?;
+        self.put(ws, |ws, outbox| ws.send_header(message.kind(), payload.len() as u64, outbox))?;
+        self.flush(ws)?;
+        self.socket.write_all(ws, payload)?;
         Ok(ws.payload_sent(payload.len() as u64)?)
     }
 
@@ -164,9 +170,9 @@ impl<O: Buffer + Default> Outgoing<'_, O> {
     }
 
     /// Writes the outbox. If the peer does not read, waits until only the backlog is unsent.
-    fn flush(&mut self) -> io::Result<()> {
+    fn flush(&mut self, ws: &mut WebSocket<Server>) -> io::Result<()> {
         while !self.unsent().is_empty() {
-            let sent = self.socket.write(&self.outbox.bytes()[self.sent..])?;
+            let sent = self.socket.write(ws, &self.outbox.bytes()[self.sent..])?;
             self.sent += sent;
             if sent == 0 && self.unsent().len() <= self.backlog {
                 break;

@@ -95,12 +95,12 @@ fn serve(stream: &TcpStream, hosts: &[String]) -> Result<()> {
                 Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
             }
             ws.transmit(&mut outbox)?;
-            socket.write_all(&outbox)?;
+            socket.write_all(&mut ws, &outbox)?;
             outbox.clear();
             outbox.shrink_to(BUFFER);
         }
         ws.transmit(&mut outbox)?;
-        socket.write_all(&outbox)?;
+        socket.write_all(&mut ws, &outbox)?;
         outbox.clear();
         if ws.is_closed() {
             return linger(stream);

@@ -94,6 +94,7 @@ impl<R: Role> Endpoint<R> {
         let _: Result<(), OutboxFull> = self.ws.transmit(&mut self.outbox);
         if let Ok(sent) = socket.send_slice(&self.outbox[self.sent..]) {
             self.sent += sent;
+            self.ws.output_sent(sent, self.outbox.len() - self.sent);
         }
         if self.sent == self.outbox.len() {
             self.outbox.clear();

@@ -75,6 +75,15 @@ fn signal(process: &Process, name: &str) {
     assert!(sent.unwrap().success());
 }
 
+/// Calls `test` with every case at the same time: most of it waits.
+fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
+    std::thread::scope(|scope| {
+        for case in cases {
+            scope.spawn(|| test(case));
+        }
+    });
+}
+
 const SERVERS: [(&str, &str); 4] =
     [("echo_server", "/"), ("tokio_echo", "/"), ("page_and_socket", "/socket"), ("demo", "/watch")];
 
@@ -218,37 +227,36 @@ fn lines_behind_a_file_wait_until_it_is_sent() {
 
 #[test]
 fn a_signal_closes_every_connection_with_1001_and_ends_the_server() {
-    for (name, path) in SERVERS {
-        for signal_name in ["INT", "TERM"] {
-            let (mut server, address) = serve(name, &[]);
-            let mut clients = [client(&address, path, &[]), client(&address, path, &[])];
-            for client in &clients {
-                client.output.expect("open");
-            }
-            // This one does not ask for anything.
-            let _silent = TcpStream::connect(&address).unwrap();
-            let start = Instant::now();
-            signal(&server, signal_name);
-            for client in &mut clients {
-                while !client.output.next().unwrap().starts_with("close: 1001 (clean)") {}
-                assert!(client.exit().success());
-            }
-            assert_eq!(server.exit().code(), Some(0), "{name} {signal_name}");
-            assert!(start.elapsed() < Duration::from_secs(4), "{name}: {:?}", start.elapsed());
+    let cases = SERVERS.iter().flat_map(|server| ["INT", "TERM"].map(|signal| (*server, signal)));
+    at_once(cases, |((name, path), signal_name)| {
+        let (mut server, address) = serve(name, &[]);
+        let mut clients = [client(&address, path, &[]), client(&address, path, &[])];
+        for client in &clients {
+            client.output.expect("open");
         }
-    }
+        // This one does not ask for anything.
+        let _silent = TcpStream::connect(&address).unwrap();
+        let start = Instant::now();
+        signal(&server, signal_name);
+        for client in &mut clients {
+            while !client.output.next().unwrap().starts_with("close: 1001 (clean)") {}
+            assert!(client.exit().success());
+        }
+        assert_eq!(server.exit().code(), Some(0), "{name} {signal_name}");
+        assert!(start.elapsed() < Duration::from_secs(4), "{name}: {:?}", start.elapsed());
+    });
 }
 
 #[test]
 fn a_server_that_stops_does_not_wait_for_a_peer_that_does_not_close() {
-    for (name, path) in [("echo_server", "/"), ("tokio_echo", "/")] {
+    at_once([("echo_server", "/"), ("tokio_echo", "/")], |(name, path)| {
         let (mut server, address) = serve(name, &[]);
         let _open = open(&address, path);
         let start = Instant::now();
         signal(&server, "TERM");
         assert_eq!(server.exit().code(), Some(0), "{name}");
         assert!(start.elapsed() < Duration::from_secs(8), "{name}: {:?}", start.elapsed());
-    }
+    });
 }
 
 #[test]
@@ -376,7 +384,8 @@ fn a_client_that_writes_20_mb_before_it_reads_gets_its_echo() {
 #[test]
 fn a_peer_that_reads_a_little_at_a_time_is_dropped_and_a_steady_one_is_served() {
     const LEN: usize = 6_000_000;
-    for (name, flags) in [("echo_server", &[][..]), ("echo_server", &["--pieces"]), ("tokio_echo", &[])] {
+    let servers = [("echo_server", &[][..]), ("echo_server", &["--pieces"]), ("tokio_echo", &[])];
+    at_once(servers, |(name, flags)| {
         let (server, address) = serve(name, &[&["--patience", "1"], flags].concat());
         let send = || {
             let mut stream = open(&address, "/");
@@ -402,7 +411,7 @@ fn a_peer_that_reads_a_little_at_a_time_is_dropped_and_a_steady_one_is_served() 
             std::thread::sleep(Duration::from_millis(20));
             assert!(start.elapsed() < Duration::from_secs(15), "{name}: the slow reader was not dropped");
         }
-    }
+    });
 }
 
 #[test]

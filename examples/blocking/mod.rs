@@ -108,7 +108,7 @@ impl Drop for Slot {
 fn refuse(mut stream: &TcpStream) -> Result<()> {
     // Wait for the request: some clients take a response that precedes it for an error.
     stream.set_read_timeout(Some(LINGER))?;
-    let _ = stream.read(&mut [0; 4096])?;
+    let _ = stream.read(&mut [0; 4096]);
     stream.write_all(BUSY)?;
     linger(stream)
 }
@@ -170,22 +170,25 @@ impl<'s> Socket<'s> {
         // A peer that sends while the server still reads is not too slow.
         self.pace.sent(filled, unsent);
         // The timers of an open connection measure the peer's silence, so they only matter if
-        // nothing was read and nothing is on the way. The timeouts of the opening and the closing
-        // handshake apply in any case.
-        if filled == 0 && unsent == 0 || ws.state() != State::Open {
+        // nothing was read. The timeouts of the opening and the closing handshake apply in any
+        // case.
+        if filled == 0 || ws.state() != State::Open {
             ws.handle_timeout(self.started.elapsed());
         }
         Ok(filled)
     }
 
     /// Writes a part of `bytes`, as [`Pace::write`].
-    pub fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.pace.write(self.stream, bytes)
+    pub fn write(&mut self, ws: &mut WebSocket<Server>, bytes: &[u8]) -> io::Result<usize> {
+        let sent = self.pace.write(self.stream, bytes)?;
+        // A peer that takes bytes is alive, although it cannot answer a Ping behind them.
+        ws.output_sent(sent, bytes.len() - sent);
+        Ok(sent)
     }
 
-    pub fn write_all(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    pub fn write_all(&mut self, ws: &mut WebSocket<Server>, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let sent = self.write(bytes)?;
+            let sent = self.write(ws, bytes)?;
             bytes = &bytes[sent..];
         }
         Ok(())

@@ -138,7 +138,7 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
                 self.finish().await;
                 return None;
             }
-            self.progress(blocked).await;
+            self.progress().await;
         };
         let input = &mut self.buffer[self.unread.clone()];
         self.unread.start += ready.consumed();
@@ -149,7 +149,7 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
     }
 
     /// Waits for one write, read or timer.
-    async fn progress(&mut self, blocked: bool) {
+    async fn progress(&mut self) {
         let to_write = &self.outbox[self.written..];
         let writes = !to_write.is_empty() || self.unflushed;
         let reads = self.unread.is_empty() && !self.ws.awaits_caller();
@@ -163,8 +163,7 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
                 }),
             }
         };
-        // While reading is blocked, the peer is not silent: ignore the machine's timers.
-        let timer = self.ws.poll_timeout().filter(|_| !blocked).map(|at| self.started + at);
+        let timer = self.ws.poll_timeout().map(|at| self.started + at);
         let deadline = [timer, self.pace.deadline.map(Instant::from_std)].into_iter().flatten().min();
         let mut silent = false;
         tokio::select! {
@@ -185,6 +184,9 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
                         self.unflushed = written > 0;
                         self.written += written;
                         self.pace.sent(written, self.unsent() + usize::from(self.unflushed));
+                        // A peer that takes bytes is alive, although it cannot answer a Ping behind
+                        // them.
+                        self.ws.output_sent(written, self.unsent());
                         // Drop written bytes, even if the outbox never becomes empty. Fewer unsent
                         // bytes are moved than were written, so the cost is linear.
                         if self.written >= self.unsent() {
@@ -215,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
                     self.broken = true;
                     self.ws.receive_eof();
                 }
-                silent = !blocked;
+                silent = true;
             }
         }
         // The timers of an open connection measure silence. The timeouts of the opening and the
