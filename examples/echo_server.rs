@@ -40,8 +40,8 @@ Echoes every message. ADDR is an address and a port: 127.0.0.1:9001.
 const SMALL: usize = 4096;
 /// Holds a header of 4 bytes, a small message and a Pong.
 const OUTBOX: usize = SMALL + 4 + 127;
-/// The maximum message size with `--heap`, and of the unsent bytes with `--pieces`: in both cases,
-/// a client can send a message of this size before it reads the echo.
+/// The maximum size of a message with `--heap`, and the maximum of unsent bytes with `--pieces`: in
+/// both cases, a client can send a message of this size before it reads the echo.
 const LARGE: usize = 64 << 20;
 
 fn main() -> ExitCode {

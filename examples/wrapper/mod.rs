@@ -1,8 +1,8 @@
 //! A WebSocket over any tokio stream. Events borrow from the connection; all methods are
 //! cancel-safe.
 //!
-//! Every await is one `read`, `write`, `flush` or timer. Each of these has no effect when it is
-//! dropped, and its result is stored before the next await. A dropped [`Connection::next`]
+//! Every await is one `read`, `write`, `flush`, timer or stop. Each of these has no effect when it
+//! is dropped, and its result is stored before the next await. A dropped [`Connection::next`]
 //! therefore loses no byte and no event.
 
 #[path = "../common/pace.rs"]
