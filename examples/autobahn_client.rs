@@ -1,31 +1,62 @@
-//! Runs every case of the Autobahn TestSuite's fuzzing server and echoes its messages:
-//! `autobahn_client URL AGENT [--pieces]`.
+//! Runs every case of the Autobahn TestSuite's fuzzing server and echoes its messages. See
+//! `--help`.
 
+#[path = "common/mod.rs"]
+mod common;
+
+use common::{Parsed, Result};
 use sansocket::{Config, Connect, Delivery, Event, Inbox, Message, WebSocket};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::process::ExitCode;
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+const USAGE: &str = "\
+usage: autobahn_client URL AGENT [--pieces]
 
-fn main() -> Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let (url, agent, delivery) = match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [url, agent] => (url, agent, Delivery::Whole),
-        [url, agent, "--pieces"] => (url, agent, Delivery::Pieces),
-        _ => return Err("usage: autobahn_client URL AGENT [--pieces]".into()),
-    };
+Echoes the messages of every case of the fuzzing server at URL. AGENT is the name in its report.
+
+  --pieces  echo each message piece by piece
+";
+
+struct Options {
+    url: String,
+    agent: String,
+    delivery: Delivery,
+}
+
+fn main() -> ExitCode {
+    common::start(USAGE, parse, run)
+}
+
+fn parse(args: &mut lexopt::Parser) -> Parsed<Options> {
+    use lexopt::prelude::*;
+    let (mut url, mut agent, mut delivery) = (None, None, Delivery::Whole);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(None),
+            Long("pieces") => delivery = Delivery::Pieces,
+            Value(value) if url.is_none() => url = Some(value.string()?),
+            Value(value) if agent.is_none() => agent = Some(value.string()?),
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    let (url, agent) = (url.ok_or("URL is missing")?, agent.ok_or("AGENT is missing")?);
+    Ok(Some(Options { url, agent, delivery }))
+}
+
+fn run(Options { url, agent, delivery }: Options) -> Result<ExitCode> {
     let cases = talk(&format!("{url}/getCaseCount"), Delivery::Whole)?;
     let cases: u32 = cases.ok_or("the suite did not report the number of cases")?.parse()?;
     for case in 1..=cases {
         talk(&format!("{url}/runCase?case={case}&agent={agent}"), delivery)?;
     }
     talk(&format!("{url}/updateReports?agent={agent}&shutdownOnComplete=true"), Delivery::Whole)?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Runs one connection and echoes every message. Returns the last short text message.
 fn talk(uri: &str, delivery: Delivery) -> Result<Option<String>> {
-    let connect = Connect::from_uri(uri)?;
+    let connect = Connect::from_uri(uri).map_err(|error| lexopt::Error::from(format!("{uri}: {error}")))?;
     let mut stream = TcpStream::connect((connect.host(), connect.port()))?;
     let mut ws = WebSocket::client(Config::new().delivery(delivery), rand::rng());
     let (mut buffer, mut inbox, mut outbox) = (vec![0; 64 << 10], Inbox::new(), Vec::new());

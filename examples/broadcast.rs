@@ -1,8 +1,15 @@
 //! Sends one message to 1,000 peers: the frame is encoded once, and each connection gets a copy of
 //! its bytes.
 
+#[path = "common/mod.rs"]
+mod common;
+
+use common::Result;
 use sansocket::{Client, Config, Event, Message, Server, WebSocket, frame};
 use std::mem::size_of;
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: broadcast\n\nSends one message to 1,000 peers, without a network.\n";
 
 const PEERS: usize = 1_000;
 const NEWS: &str = "The same frame for every peer: a server does not mask its frames.";
@@ -13,7 +20,11 @@ struct Peer {
     outbox: Vec<u8>,
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
+fn main() -> ExitCode {
+    common::start(USAGE, common::no_options, run)
+}
+
+fn run((): ()) -> Result<ExitCode> {
     // Connections after the opening handshake.
     let mut peers: Vec<Peer> = (0..PEERS)
         .map(|_| Peer { ws: WebSocket::<Server>::open(Config::default()), outbox: Vec::new() })
@@ -40,12 +51,12 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         for expected in [&*welcome, NEWS] {
             match ws.receive(&mut input, &mut inbox) {
                 Some(Event::Message(Message::Text(text))) if text == expected => {}
-                other => return Err(format!("peer {number}: {other:?}").into()),
+                _ => return Err(format!("peer {number} did not receive \"{expected}\"").into()),
             }
         }
         match ws.receive(&mut input, &mut inbox) {
             Some(Event::Ping(payload)) if payload == b"read?" && input.is_empty() => received += 1,
-            other => return Err(format!("peer {number}: {other:?}").into()),
+            _ => return Err(format!("peer {number} did not receive one Ping at the end").into()),
         }
     }
     println!("{received} of {PEERS} peers received {} bytes, encoded once", news.len());
@@ -54,5 +65,5 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         size_of::<WebSocket<Server>>(),
         size_of::<Vec<u8>>()
     );
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

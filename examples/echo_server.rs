@@ -1,63 +1,59 @@
-//! Echoes every message: blocking sockets, one thread per connection.
-//!
-//! ```text
-//! echo_server ADDR [--fixed | --heap] [--pieces] [--protocol P]... [--origin O]... [--bye WORD] [--read BYTES]
-//!             [--patience SECONDS]
-//! ```
-//!
-//! - `--heap` (default): growing buffers, messages up to 64 MiB.
-//! - `--fixed`: buffers of fixed size, messages up to 4096 bytes.
-//! - `--pieces`: echoes each message piece by piece while it arrives, without a size limit.
-//! - `--protocol P`: a supported subprotocol. The first one has the highest preference.
-//! - `--origin O`: an allowed origin. Without this option, all origins are allowed.
-//! - `--bye WORD`: closes the connection when this text message arrives (not with `--pieces`).
-//! - `--read BYTES`: limits the size of a read, for tests.
-//! - `--patience SECONDS`: replaces the default timeouts.
+//! Echoes every message: blocking sockets, one thread per connection. See `--help`.
 
 #[path = "blocking/mod.rs"]
 mod blocking;
+#[path = "common/mod.rs"]
+mod common;
 
-use blocking::{Result, linger, listen, read};
+use blocking::{Socket, WRITE_TIMEOUT, linger, listen};
+use common::{Parsed, Result, is_trusted, printable};
 use sansocket::{
     Accept, Buffer, CloseCode, Config, Delivery, Event, FixedInbox, Inbox, Message, Reject, Request, Server,
     State, WebSocket,
 };
-use std::io::{self, Write};
-use std::net::TcpStream;
+use std::io;
+use std::net::{IpAddr, TcpStream};
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+const USAGE: &str = "\
+usage: echo_server ADDR [OPTION]...
+
+Echoes every message. ADDR is an address and a port: 127.0.0.1:9001.
+
+  --heap              growing buffers, messages up to 64 MiB (default)
+  --fixed             buffers of fixed size, messages up to 4096 bytes
+  --pieces            echo each message piece by piece while it arrives, without a size limit. A client that
+                      does not read meanwhile can send 64 MiB, or with --fixed a few socket buffers
+  --protocol P        a supported subprotocol; the first one has the highest preference
+  --origin O          an allowed origin; without this option, all are allowed
+  --host NAME         with --origin: a host name of this server, beside its address and localhost
+  --bye WORD          close the connection when this text message arrives (not with --pieces)
+  --read BYTES        limit the size of a read, for tests
+  --patience SECONDS  replace the default timeouts
+  --connections N     the maximum number of connections (default: 1000)
+";
 
 /// The maximum message size with `--fixed`. Larger messages are not copied into the outbox.
 const SMALL: usize = 4096;
 /// Holds a header of 4 bytes, a small message and a Pong.
 const OUTBOX: usize = SMALL + 4 + 127;
-/// The maximum message size with `--heap`.
-const LARGE: u64 = 64 << 20;
-/// A peer that reads nothing for this long is dropped.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// The maximum size of a message with `--heap`, and the maximum of unsent bytes with `--pieces`: in
+/// both cases, a client can send a message of this size before it reads the echo.
+const LARGE: usize = 64 << 20;
 
 fn main() -> ExitCode {
-    let Some((address, options)) = Options::parse(std::env::args().skip(1)) else {
-        eprintln!(
-            "usage: echo_server ADDR [--fixed | --heap] [--pieces] [--protocol P]... [--origin O]... [--bye WORD] \
-             [--read BYTES] [--patience SECONDS]"
-        );
-        return ExitCode::from(2);
-    };
-    let options = Arc::new(options);
-    match listen(&address, move |stream| serve(stream, &options)) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("{address}: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    common::start(USAGE, Options::parse, |options| {
+        let (address, connections) = (options.address.clone(), options.connections);
+        let options = Arc::new(options);
+        listen(&address, connections, move |stream| serve(stream, &options))?;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 fn serve(stream: &TcpStream, options: &Options) -> Result<()> {
-    stream.set_nodelay(true)?;
-    stream.set_write_timeout(options.patience.or(Some(WRITE_TIMEOUT)))?;
     let most = |buffer: usize| buffer.min(options.read.unwrap_or(buffer));
     if options.fixed {
         let outbox = heapless::Vec::<u8, OUTBOX>::new();
@@ -65,21 +61,25 @@ fn serve(stream: &TcpStream, options: &Options) -> Result<()> {
     } else {
         converse(stream, options, &mut vec![0; most(64 << 10)], Inbox::new(), Vec::new())?;
     }
-    Ok(linger(stream)?)
+    linger(stream)
 }
 
 /// Runs one connection until the last pending byte is sent. `buffer` limits the size of a piece.
-fn converse<I: Buffer + Default, O: Buffer>(
+fn converse<I: Buffer + Default, O: Buffer + Default>(
     stream: &TcpStream,
     options: &Options,
     buffer: &mut [u8],
     mut inbox: I,
     outbox: O,
 ) -> Result<()> {
-    let peer = stream.peer_addr()?;
-    let started = Instant::now();
+    let (peer, local) = (stream.peer_addr()?, stream.local_addr()?.ip());
     let mut ws = WebSocket::server(options.config());
-    let mut out = Outgoing { stream, outbox };
+    let socket = Socket::new(stream, options.patience.unwrap_or(WRITE_TIMEOUT))?;
+    let mut out = Outgoing { socket, outbox, sent: 0, backlog: 0 };
+    if options.pieces && !options.fixed {
+        out.backlog = LARGE;
+        out.socket.take_turns()?;
+    }
     let mut filled = 0;
     loop {
         let mut input = &mut buffer[..filled];
@@ -87,12 +87,12 @@ fn converse<I: Buffer + Default, O: Buffer>(
             // After our own Close frame, messages still arrive but cannot be answered.
             let open = ws.state() == State::Open;
             match event {
-                Event::Request(request) => match options.answer(&request) {
-                    Ok(accept) => out.put(|outbox| ws.accept(accept, outbox))?,
-                    Err(reject) => out.put(|outbox| ws.reject(reject, outbox))?,
+                Event::Request(request) => match options.answer(&request, local) {
+                    Ok(accept) => out.put(&mut ws, |ws, outbox| ws.accept(accept, outbox))?,
+                    Err(reject) => out.put(&mut ws, |ws, outbox| ws.reject(reject, outbox))?,
                 },
                 Event::Message(Message::Text(text)) if open && options.bye.as_deref() == Some(text) => {
-                    out.put(|outbox| ws.close(CloseCode::NORMAL, text, outbox))?;
+                    out.put(&mut ws, |ws, outbox| ws.close(CloseCode::NORMAL, text, outbox))?;
                 }
                 Event::Message(message) if open => {
                     out.echo(&mut ws, message)?;
@@ -101,39 +101,54 @@ fn converse<I: Buffer + Default, O: Buffer>(
                         inbox = I::default();
                     }
                 }
-                Event::Piece(piece) if open => out.put(|outbox| ws.send_piece(&piece, outbox))?,
+                Event::Piece(piece) if open => {
+                    out.put(&mut ws, |ws, outbox| ws.send_piece(&piece, outbox))?
+                }
                 Event::Error(error) => eprintln!("{peer}: {error}"),
-                Event::Close(close) => eprintln!("{peer}: closed: {close}"),
-                Event::Open(_) | Event::BadRequest(_) | Event::Refused(_) | Event::Message(_) => {}
+                Event::Close(close) => eprintln!("{peer}: closed: {}", printable(&close.to_string())),
+                Event::BadRequest(request) => eprintln!("{peer}: refused: {request}"),
+                Event::Open(_) | Event::Refused(_) | Event::Message(_) => {}
                 Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
             }
-            out.put(|outbox| ws.transmit(outbox))?;
+            out.put(&mut ws, |ws, outbox| ws.transmit(outbox))?;
         }
-        out.put(|outbox| ws.transmit(outbox))?;
-        out.flush()?;
+        out.put(&mut ws, |ws, outbox| ws.transmit(outbox))?;
+        if ws.is_closed() {
+            out.backlog = 0;
+        }
+        out.flush(&mut ws)?;
         if ws.is_closed() {
             return Ok(());
         }
-        filled = read(stream, &mut ws, buffer, started)?;
+        let unsent = out.unsent().len();
+        filled = out.socket.read(&mut ws, buffer, &mut out.outbox, unsent)?;
     }
 }
 
-/// The bytes to send, and their stream.
+/// The bytes to send, and their socket.
 struct Outgoing<'s, O> {
-    stream: &'s TcpStream,
+    socket: Socket<'s>,
     outbox: O,
+    /// How much of the outbox was sent.
+    sent: usize,
+    /// How many bytes can stay unsent while the peer does not read.
+    backlog: usize,
 }
 
-impl<O: Buffer> Outgoing<'_, O> {
+impl<O: Buffer + Default> Outgoing<'_, O> {
     /// Lets `call` append to the outbox. If it fails, it is retried once with an empty outbox: a
     /// failed call changes nothing. An error other than a full outbox is returned by the retry.
-    fn put<E>(&mut self, mut call: impl FnMut(&mut O) -> std::result::Result<(), E>) -> Result<()>
+    fn put<E>(
+        &mut self,
+        ws: &mut WebSocket<Server>,
+        mut call: impl FnMut(&mut WebSocket<Server>, &mut O) -> std::result::Result<(), E>,
+    ) -> Result<()>
     where
         E: std::error::Error + Send + Sync + 'static,
     {
-        if call(&mut self.outbox).is_err() {
-            self.flush()?;
-            call(&mut self.outbox)?;
+        if call(ws, &mut self.outbox).is_err() {
+            self.flush(ws)?;
+            call(ws, &mut self.outbox)?;
         }
         Ok(())
     }
@@ -143,55 +158,94 @@ impl<O: Buffer> Outgoing<'_, O> {
     fn echo(&mut self, ws: &mut WebSocket<Server>, message: Message<'_>) -> Result<()> {
         let payload = message.as_bytes();
         if payload.len() <= SMALL {
-            return self.put(|outbox| ws.send(message, outbox));
+            return self.put(ws, |ws, outbox| ws.send(message, outbox));
         }
-        self.put(|outbox| ws.send_header(message.kind(), payload.len() as u64, outbox))?;
-        self.flush()?;
-        self.stream.write_all(payload)?;
+        self.put(ws, |ws, outbox| ws.send_header(message.kind(), payload.len() as u64, outbox))?;
+        self.flush(ws)?;
+        self.socket.write_all(ws, payload)?;
         Ok(ws.payload_sent(payload.len() as u64)?)
     }
 
-    fn flush(&mut self) -> io::Result<()> {
-        self.stream.write_all(self.outbox.bytes())?;
-        self.outbox.clear();
+    fn unsent(&self) -> &[u8] {
+        &self.outbox.bytes()[self.sent..]
+    }
+
+    /// Writes the outbox. If the peer does not read, waits until only the backlog is unsent.
+    fn flush(&mut self, ws: &mut WebSocket<Server>) -> io::Result<()> {
+        while !self.unsent().is_empty() {
+            let sent = self.socket.write(ws, &self.outbox.bytes()[self.sent..])?;
+            self.sent += sent;
+            if sent == 0 && self.unsent().len() <= self.backlog {
+                break;
+            }
+        }
+        if self.unsent().is_empty() && self.sent <= LARGE >> 10 {
+            self.outbox.clear();
+            self.sent = 0;
+        } else if self.unsent().len() <= self.sent {
+            // Free the memory of what was sent.
+            let mut rest = O::default();
+            rest.append(self.unsent());
+            (self.outbox, self.sent) = (rest, 0);
+        }
         Ok(())
     }
 }
 
-#[derive(Default)]
 struct Options {
+    address: String,
+    connections: usize,
     fixed: bool,
     pieces: bool,
     protocols: Vec<String>,
     origins: Vec<String>,
+    hosts: Vec<String>,
     bye: Option<String>,
     read: Option<usize>,
     patience: Option<Duration>,
 }
 
 impl Options {
-    fn parse(mut args: impl Iterator<Item = String>) -> Option<(String, Self)> {
-        let mut options = Self::default();
-        let mut address = None;
-        while let Some(arg) = args.next() {
-            match arg.as_str() {
-                "--fixed" => options.fixed = true,
-                "--heap" => options.fixed = false,
-                "--pieces" => options.pieces = true,
-                "--protocol" => options.protocols.push(args.next()?),
-                "--origin" => options.origins.push(args.next()?),
-                // Must fit into a Close frame.
-                "--bye" => options.bye = Some(args.next().filter(|word| word.len() <= 123)?),
-                "--read" => options.read = Some(args.next()?.parse().ok().filter(|bytes| *bytes > 0)?),
-                "--patience" => {
-                    options.patience =
-                        Some(Duration::from_secs(args.next()?.parse().ok().filter(|seconds| *seconds > 0)?))
+    fn parse(args: &mut lexopt::Parser) -> Parsed<Self> {
+        use lexopt::prelude::*;
+        let (mut address, mut connections, mut fixed, mut pieces) = (None, 1000, false, false);
+        let (mut protocols, mut origins, mut hosts) = (vec![], vec![], vec![]);
+        let (mut bye, mut read, mut patience) = (None, None, None);
+        while let Some(arg) = args.next()? {
+            match arg {
+                Short('h') | Long("help") => return Ok(None),
+                Long("fixed") => fixed = true,
+                Long("heap") => fixed = false,
+                Long("pieces") => pieces = true,
+                Long("protocol") => protocols.push(args.value()?.string()?),
+                Long("origin") => origins.push(args.value()?.string()?),
+                Long("host") => hosts.push(args.value()?.string()?),
+                Long("bye") => {
+                    let word = args.value()?.string()?;
+                    if word.len() > 123 {
+                        return Err(format!("--bye {word}: longer than the reason of a Close frame").into());
+                    }
+                    bye = Some(word);
                 }
-                _ if address.is_none() && !arg.starts_with('-') => address = Some(arg),
-                _ => return None,
+                Long("read") => read = Some(args.value()?.parse::<NonZeroUsize>()?.get()),
+                Long("patience") => patience = Some(args.value()?.parse::<NonZeroU32>()?.get()),
+                Long("connections") => connections = args.value()?.parse()?,
+                Value(value) if address.is_none() => address = Some(value.string()?),
+                _ => return Err(arg.unexpected()),
             }
         }
-        Some((address?, options))
+        Ok(Some(Self {
+            address: address.ok_or("ADDR is missing")?,
+            connections,
+            fixed,
+            pieces,
+            protocols,
+            origins,
+            hosts,
+            bye,
+            read,
+            patience: patience.map(|seconds| Duration::from_secs(seconds.into())),
+        }))
     }
 
     fn config(&self) -> Config {
@@ -206,17 +260,17 @@ impl Options {
         match (self.pieces, self.fixed) {
             (true, _) => config.delivery(Delivery::Pieces).max_frame(u64::MAX).max_message(u64::MAX),
             (false, true) => config.max_frame(SMALL as u64).max_message(SMALL as u64),
-            (false, false) => config.max_frame(LARGE).max_message(LARGE),
+            (false, false) => config.max_frame(LARGE as u64).max_message(LARGE as u64),
         }
     }
 
-    /// "If the server does not validate the origin, it will accept connections from anywhere" (RFC
-    /// 6455 section 10.2). A server that relies on cookies should only allow the origins of its own
-    /// pages.
-    fn answer(&self, request: &Request<'_>) -> std::result::Result<Accept<'_>, Reject<'static>> {
-        let known = |origin: &str| self.origins.iter().any(|known| known == origin);
-        if !self.origins.is_empty() && !request.origin().is_some_and(known) {
-            return Err(Reject::status(403).body(b"origin not allowed\n"));
+    fn answer(
+        &self,
+        request: &Request<'_>,
+        local: IpAddr,
+    ) -> std::result::Result<Accept<'_>, Reject<'static>> {
+        if !self.origins.is_empty() && !is_trusted(request, local, &self.hosts, &self.origins) {
+            return Err(Reject::status(403).body(b"origin or host not allowed\n"));
         }
         let preferred: Vec<&str> = self.protocols.iter().map(String::as_str).collect();
         Ok(request.select(&preferred).unwrap_or_else(|| request.accept()))

@@ -3,12 +3,25 @@
 
 #[path = "blocking/mod.rs"]
 mod blocking;
+#[path = "common/mod.rs"]
+mod common;
 
-use blocking::{Result, linger, listen, read};
-use sansocket::{Config, Event, Inbox, Reject, Request, Server, WebSocket};
-use std::io::Write;
+use blocking::{Socket, WRITE_TIMEOUT, linger, listen};
+use common::{Parsed, Result, is_trusted};
+use sansocket::{Config, Event, Inbox, Reject, Request, Server, State, WebSocket};
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+usage: page_and_socket ADDR [--host NAME]... [--connections N]
+
+Serves a page and its WebSocket on ADDR, an address and a port: 127.0.0.1:8080.
+
+  --host NAME      a host name of this server, beside its address and localhost
+  --connections N  the maximum number of connections (default: 1000)
+";
+
+const BUFFER: usize = 4096;
 
 const PAGE: &[u8] = br#"<!DOCTYPE html>
 <html lang="en">
@@ -32,54 +45,81 @@ document.querySelector("form").onsubmit = (event) => {
 </html>
 "#;
 
-fn main() -> Result<()> {
-    let address = std::env::args().nth(1).ok_or("usage: page_and_socket ADDR")?;
-    Ok(listen(&address, serve)?)
+fn main() -> ExitCode {
+    common::start(USAGE, parse, |(address, connections, hosts)| {
+        listen(&address, connections, move |stream| serve(stream, &hosts))?;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
-fn serve(mut stream: &TcpStream) -> Result<()> {
-    stream.set_nodelay(true)?;
-    stream.set_write_timeout(Some(Duration::from_secs(10)))?;
-    let started = Instant::now();
+fn parse(args: &mut lexopt::Parser) -> Parsed<(String, usize, Vec<String>)> {
+    use lexopt::prelude::*;
+    let (mut address, mut connections, mut hosts) = (None, 1000, vec![]);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(None),
+            Long("host") => hosts.push(args.value()?.string()?),
+            Long("connections") => connections = args.value()?.parse()?,
+            Value(value) if address.is_none() => address = Some(value.string()?),
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    Ok(Some((address.ok_or("ADDR is missing")?, connections, hosts)))
+}
+
+fn serve(stream: &TcpStream, hosts: &[String]) -> Result<()> {
+    let (peer, local) = (stream.peer_addr()?, stream.local_addr()?.ip());
+    let mut socket = Socket::new(stream, WRITE_TIMEOUT)?;
     // Each connection may collect a message of this size in memory.
     let mut ws = WebSocket::server(Config::new().plain_requests(true).max_message(1 << 20));
-    let (mut buffer, mut inbox, mut outbox) = ([0; 4096], Inbox::new(), Vec::new());
+    let (mut buffer, mut inbox, mut outbox) = ([0; BUFFER], Inbox::new(), Vec::new());
     let mut filled = 0;
     loop {
         let mut input = &mut buffer[..filled];
         while let Some(event) = ws.receive(&mut input, &mut inbox) {
             match event {
-                Event::Request(request) => answer(&mut ws, &request, &mut outbox)?,
-                Event::Message(message) => ws.send(message, &mut outbox)?,
-                Event::Error(error) => eprintln!("{error}"),
+                Event::Request(request) => {
+                    let trusted = is_trusted(&request, local, hosts, &[]);
+                    answer(&mut ws, &request, trusted, &mut outbox)?;
+                }
+                // After our own Close frame, messages still arrive but cannot be answered.
+                Event::Message(message) if ws.state() == State::Open => {
+                    ws.send(message, &mut outbox)?;
+                    // Free the memory of a large message.
+                    inbox = Inbox::new();
+                }
+                Event::Error(error) => eprintln!("{peer}: {error}"),
                 // Follows a plain response too, with code 1006: there was no WebSocket.
                 Event::Close(_) => {}
-                Event::Open(_)
-                | Event::BadRequest(_)
-                | Event::Refused(_)
-                | Event::Piece(_)
-                | Event::Ping(_)
-                | Event::Pong(_) => {}
+                Event::BadRequest(request) => eprintln!("{peer}: refused: {request}"),
+                Event::Open(_) | Event::Refused(_) | Event::Message(_) => {}
+                Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
             }
             ws.transmit(&mut outbox)?;
-            stream.write_all(&outbox)?;
+            socket.write_all(&mut ws, &outbox)?;
             outbox.clear();
+            outbox.shrink_to(BUFFER);
         }
         ws.transmit(&mut outbox)?;
-        stream.write_all(&outbox)?;
+        socket.write_all(&mut ws, &outbox)?;
         outbox.clear();
         if ws.is_closed() {
-            return Ok(linger(stream)?);
+            return linger(stream);
         }
-        filled = read(stream, &mut ws, &mut buffer, started)?;
+        filled = socket.read(&mut ws, &mut buffer, &mut outbox, 0)?;
     }
 }
 
 /// Answers upgrades and plain requests. The page goes out through `reject`, with status 200.
-fn answer(ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Vec<u8>) -> Result<()> {
+fn answer(
+    ws: &mut WebSocket<Server>,
+    request: &Request<'_>,
+    trusted: bool,
+    outbox: &mut Vec<u8>,
+) -> Result<()> {
     let path = request.target().split('?').next();
     match (path, request.is_upgrade()) {
-        (Some("/socket"), true) if is_from_our_page(request) => ws.accept(request.accept(), outbox)?,
+        (Some("/socket"), true) if trusted => ws.accept(request.accept(), outbox)?,
         (Some("/socket"), true) => ws.reject(Reject::status(403), outbox)?,
         (Some("/socket"), false) => ws.reject(Reject::status(426), outbox)?,
         (Some("/"), _) => {
@@ -89,10 +129,4 @@ fn answer(ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Vec<u8
         _ => ws.reject(Reject::status(404).body(b"there is only /\n"), outbox)?,
     }
     Ok(())
-}
-
-/// Checks `Origin`, which browsers always send. Other clients may leave it out.
-fn is_from_our_page(request: &Request<'_>) -> bool {
-    let host = request.host();
-    request.origin().is_none_or(|origin| origin.strip_prefix("http://").is_some_and(|page| page == host))
 }

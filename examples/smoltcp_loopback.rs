@@ -4,6 +4,10 @@
 //! Input is read in place from the receive ring of the TCP socket. A message of 100,000 bytes goes
 //! to the server and back piece by piece, although no buffer holds more than 704 bytes.
 
+#[path = "common/mod.rs"]
+mod common;
+
+use common::printable;
 use rand::{SeedableRng, rngs::StdRng};
 use sansocket::{
     Client, CloseCode, Config, Connect, Delivery, Event, Fragment, OutboxFull, Part, Role, SendError, Server,
@@ -90,6 +94,7 @@ impl<R: Role> Endpoint<R> {
         let _: Result<(), OutboxFull> = self.ws.transmit(&mut self.outbox);
         if let Ok(sent) = socket.send_slice(&self.outbox[self.sent..]) {
             self.sent += sent;
+            self.ws.output_sent(sent, self.outbox.len() - self.sent);
         }
         if self.sent == self.outbox.len() {
             self.outbox.clear();
@@ -105,7 +110,7 @@ impl<R: Role> Endpoint<R> {
 fn echo(ws: &mut WebSocket<Server>, event: Event<'_>, outbox: &mut Outbox) -> bool {
     match event {
         Event::Request(request) => {
-            println!("server: request: {request}");
+            println!("server: request: {}", printable(&request.to_string()));
             ws.accept(request.accept(), outbox).is_ok()
         }
         Event::Piece(piece) => match ws.send_piece(&piece, outbox) {
@@ -114,7 +119,7 @@ fn echo(ws: &mut WebSocket<Server>, event: Event<'_>, outbox: &mut Outbox) -> bo
             Err(_) => false,
         },
         Event::Close(close) => {
-            println!("server: closed: {close}");
+            println!("server: closed: {}", printable(&close.to_string()));
             close.clean
         }
         Event::Error(error) => {
@@ -126,7 +131,7 @@ fn echo(ws: &mut WebSocket<Server>, event: Event<'_>, outbox: &mut Outbox) -> bo
 }
 
 /// The steps of the client.
-#[derive(Debug, PartialEq)]
+#[derive(PartialEq)]
 enum Step {
     Connecting,
     Greeting(heapless::String<64>),
@@ -160,7 +165,7 @@ impl Step {
                     text.push(character).map_err(|_| "longer than the greeting")?;
                 }
                 if piece.last {
-                    println!("client: received \"{text}\"");
+                    println!("client: received \"{}\"", printable(text));
                     if text.as_str() != GREETING {
                         return Err("not the greeting".into());
                     }
@@ -188,10 +193,10 @@ impl Step {
                 *self = Self::Closing;
             }
             (Self::Closing, Event::Close(close)) => {
-                println!("client: closed: {close}");
+                println!("client: closed: {}", printable(&close.to_string()));
                 *self = if close.clean { Self::Closed } else { Self::Failed };
             }
-            (_, event) => return Err(format!("unexpected: {event:?}").into()),
+            _ => return Err("an unexpected event".into()),
         }
         Ok(())
     }
@@ -216,6 +221,11 @@ fn byte_at(at: usize) -> u8 {
 }
 
 fn main() -> ExitCode {
+    let usage = "usage: smoltcp_loopback\n\nRuns a client and a server on smoltcp's loopback device.\n";
+    common::start(usage, common::no_options, run)
+}
+
+fn run((): ()) -> common::Result<ExitCode> {
     let mut device = Loopback::new(Medium::Ip);
     let mut interface = Interface::new(InterfaceConfig::new(HardwareAddress::Ip), &mut device, Instant::ZERO);
     let address = IpAddress::v4(127, 0, 0, 1);
@@ -269,9 +279,9 @@ fn main() -> ExitCode {
         client.send(socket);
 
         if step == Step::Failed || client.ws.is_closed() && server.ws.is_closed() {
-            println!("after {} ms: {step:?}", now.as_millis());
+            println!("ended after {} ms", now.as_millis());
             break;
         }
     }
-    if step == Step::Closed && served { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if step == Step::Closed && served { Ok(ExitCode::SUCCESS) } else { Err("failed".into()) }
 }

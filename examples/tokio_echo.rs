@@ -1,57 +1,85 @@
-//! Echoes every message, on tokio: `tokio_echo ADDR [--patience SECONDS]`.
+//! Echoes every message, on tokio. See `--help`.
 //!
-//! `--patience` replaces the machine's default timeouts. A client may identify itself with
-//! `/?token=NAME`; its request is answered after a look-up on another task.
+//! A client may identify itself with `/?token=NAME`; its request is answered after a look-up on
+//! another task.
 
+#[path = "common/mod.rs"]
+mod common;
+#[path = "wrapper/listen.rs"]
+mod listen;
 #[path = "wrapper/mod.rs"]
 mod wrapper;
 
+use common::{Parsed, Result, printable};
+use listen::listen;
 use sansocket::{Config, Event, Reject, SendError, State, WebSocket};
-use std::io::Write;
+use std::num::NonZeroU32;
+use std::process::ExitCode;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
 use wrapper::Connection;
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
+const USAGE: &str = "\
+usage: tokio_echo ADDR [--patience SECONDS] [--connections N]
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let args: Vec<String> = std::env::args().skip(1).collect();
-    let args: Vec<&str> = args.iter().map(String::as_str).collect();
-    let (address, config) = match args[..] {
-        [address] => (address, Config::default()),
-        [address, "--patience", seconds] => {
-            let patience = Some(Duration::from_secs(seconds.parse()?));
-            let config = Config::default().handshake_timeout(patience).idle_ping(patience);
-            (address, config.pong_timeout(patience).closing_timeout(patience))
-        }
-        _ => return Err("usage: tokio_echo ADDR [--patience SECONDS]".into()),
-    };
-    let listener = TcpListener::bind(address).await?;
-    println!("listening on {}", listener.local_addr()?);
-    std::io::stdout().flush()?;
-    loop {
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                tokio::spawn(async move {
-                    if let Err(error) = serve(stream, config).await {
-                        eprintln!("{peer}: {error}");
-                    }
-                });
-            }
-            // For example "too many open files": retry, because other connections may end.
-            Err(error) => {
-                eprintln!("accept: {error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
+Echoes every message. ADDR is an address and a port: 127.0.0.1:9001.
+
+  --patience SECONDS  replace the default timeouts
+  --connections N     the maximum number of connections (default: 1000)
+";
+
+struct Options {
+    address: String,
+    patience: Option<Duration>,
+    connections: usize,
 }
 
-async fn serve(stream: TcpStream, config: Config) -> Result<()> {
+fn parse(args: &mut lexopt::Parser) -> Parsed<Options> {
+    use lexopt::prelude::*;
+    let (mut address, mut patience, mut connections) = (None, None, 1000);
+    while let Some(arg) = args.next()? {
+        match arg {
+            Short('h') | Long("help") => return Ok(None),
+            Long("patience") => {
+                patience = Some(Duration::from_secs(args.value()?.parse::<NonZeroU32>()?.get().into()));
+            }
+            Long("connections") => connections = args.value()?.parse()?,
+            Value(value) if address.is_none() => address = Some(value.string()?),
+            _ => return Err(arg.unexpected()),
+        }
+    }
+    Ok(Some(Options { address: address.ok_or("ADDR is missing")?, patience, connections }))
+}
+
+fn main() -> ExitCode {
+    common::start(USAGE, parse, |Options { address, patience, connections }| {
+        Runtime::new()?.block_on(async {
+            let listener =
+                TcpListener::bind(&address).await.map_err(|error| format!("{address}: {error}"))?;
+            let greeting = format!("listening on {}", listener.local_addr()?);
+            listen(listener, &greeting, connections, |stream, stop| serve(stream, patience, stop)).await
+        })?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn serve(stream: TcpStream, patience: Option<Duration>, stop: watch::Receiver<bool>) -> Result<()> {
     stream.set_nodelay(true)?;
     let peer = stream.peer_addr()?;
-    let mut connection = Connection::new(stream, WebSocket::server(config));
+    let mut config = Config::default();
+    if patience.is_some() {
+        config = config
+            .handshake_timeout(patience)
+            .idle_ping(patience)
+            .pong_timeout(patience)
+            .closing_timeout(patience);
+    }
+    let mut connection = Connection::new(stream, WebSocket::server(config)).stop_when(stop);
+    if let Some(patience) = patience {
+        connection = connection.write_timeout(patience);
+    }
     while let Some((event, reply)) = connection.next().await {
         match event {
             Event::Request(request) => {
@@ -70,13 +98,9 @@ async fn serve(stream: TcpStream, config: Config) -> Result<()> {
                 sent => sent?,
             },
             Event::Error(error) => eprintln!("{peer}: {error}"),
-            Event::Close(close) => eprintln!("{peer}: closed: {close}"),
-            Event::Open(_)
-            | Event::BadRequest(_)
-            | Event::Refused(_)
-            | Event::Piece(_)
-            | Event::Ping(_)
-            | Event::Pong(_) => {}
+            Event::Close(close) => eprintln!("{peer}: closed: {}", printable(&close.to_string())),
+            Event::BadRequest(request) => eprintln!("{peer}: refused: {request}"),
+            Event::Open(_) | Event::Refused(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
         }
     }
     connection.error.map_or(Ok(()), |error| Err(error.into()))

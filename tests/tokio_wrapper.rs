@@ -9,12 +9,35 @@ use rand::{SeedableRng, rngs::StdRng};
 use sansocket::{
     Accept, Client, CloseCode, Config, Connect, Error, Event, Message, Reject, Role, Server, State, WebSocket,
 };
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::yield_now;
 use tokio::time::timeout;
 use wrapper::Connection;
+
+/// Counts the bytes that the current thread has allocated and not freed.
+struct Counting;
+
+thread_local! {
+    static ALLOCATED: Cell<isize> = const { Cell::new(0) };
+}
+
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.set(ALLOCATED.get() + layout.size() as isize);
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
+        ALLOCATED.set(ALLOCATED.get() - layout.size() as isize);
+        unsafe { System.dealloc(memory, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
 
 type ClientConnection = Connection<DuplexStream, Client<StdRng>>;
 
@@ -383,4 +406,86 @@ async fn a_peer_that_answers_pings_stays_and_a_silent_one_is_dropped() {
         assert!(server.next().await.is_none());
     };
     timeout(DEADLINE, ending).await.expect("within the deadline");
+}
+
+#[tokio::test]
+async fn a_large_message_leaves_no_large_buffers() {
+    let (near, far) = duplex(1 << 16);
+    let (mut server, mut client) = (server(far), client(near, "ws://a/"));
+    let large = vec![b'x'; 15_000_000];
+    let text = Message::Text(str::from_utf8(&large).unwrap());
+    let (mut rounds, before) = ([text, Message::Binary(&large)].into_iter(), ALLOCATED.get());
+    let mut sent = None;
+    let exchange = async {
+        loop {
+            tokio::select! {
+                Some((event, reply)) = server.next() => match event {
+                    Event::Request(request) => reply.ws.accept(request.accept(), reply.outbox).unwrap(),
+                    Event::Message(message) => reply.ws.send(message, reply.outbox).unwrap(),
+                    Event::Open(_) => {}
+                    other => panic!("{other:?}"),
+                },
+                Some((event, _)) = client.next() => match event {
+                    Event::Message(message) => assert!(sent == Some(message)),
+                    event => assert!(matches!(event, Event::Open(_))),
+                },
+                else => panic!("the end"),
+            }
+            if client.unsent() > 0 || server.unsent() > 0 {
+                continue;
+            }
+            // The last event is still in the inbox.
+            assert!(client.next().now_or_never().is_none() && server.next().now_or_never().is_none());
+            let kept = ALLOCATED.get() - before;
+            assert!(kept < 500_000, "{kept} bytes are kept");
+            sent = rounds.next();
+            let Some(message) = sent else { break };
+            let reply = client.reply();
+            reply.ws.send(message, reply.outbox).unwrap();
+        }
+    };
+    timeout(DEADLINE, exchange).await.expect("within the deadline");
+}
+
+#[tokio::test]
+async fn a_stop_closes_with_1001() {
+    let (near, far) = duplex(64);
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let server = Connection::new(far, WebSocket::server(Config::default())).stop_when(stopped.clone());
+    let serving = tokio::spawn(echo(server, accept_now));
+    let mut client = client(near, "ws://a/");
+    assert!(matches!(client.next().await, Some((Event::Open(_), _))));
+    stop.send(true).unwrap();
+    match client.next().await {
+        Some((Event::Close(close), _)) => {
+            assert_eq!((close.code, close.clean), (CloseCode::GOING_AWAY, true))
+        }
+        other => panic!("{:?}", other.map(|(event, _)| event)),
+    }
+    assert!(client.next().await.is_none());
+    timeout(DEADLINE, serving).await.expect("within the deadline").unwrap();
+
+    // It also ends a connection that has not asked for anything.
+    let (_near, far) = duplex(64);
+    let mut silent = Connection::new(far, WebSocket::server(Config::default())).stop_when(stopped);
+    assert!(matches!(silent.next().await, Some((Event::Error(Error::EndOfStream), _))));
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_a_byte_at_a_time_is_given_up() {
+    let (near, far) = duplex(1024);
+    let mut server = Connection::new(far, WebSocket::<Server>::open(Config::default()))
+        .write_timeout(Duration::from_millis(200));
+    let reply = server.reply();
+    reply.ws.send(&[0; 100_000][..], reply.outbox).unwrap();
+    let (mut reader, _writer) = tokio::io::split(near);
+    let reading = tokio::spawn(async move {
+        while reader.read(&mut [0]).await.is_ok_and(|len| len > 0) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    });
+    let ending = async { while server.next().await.is_some() {} };
+    timeout(DEADLINE, ending).await.expect("within the deadline");
+    assert!(server.error.is_some_and(|error| error.to_string().contains("too slowly")));
+    reading.abort();
 }

@@ -1,5 +1,5 @@
-//! A page that shows both ends of a WebSocket connection, and its server: run `demo [ADDR]` and
-//! open the printed URL.
+//! A page that shows both ends of a WebSocket connection, and its server: run `demo` and open the
+//! printed URL. See `--help`.
 //!
 //! One binary serves all of it on one port. Every connection starts with HTTP, which this crate
 //! also parses ([`Config::plain_requests`]): plain GETs are answered and the connection is kept
@@ -8,7 +8,11 @@
 //! page's commands to the server; and in `race` the one that is compared with polling and long
 //! polling. `tap` records the bytes of each socket.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod json;
+#[path = "../wrapper/listen.rs"]
+mod listen;
 mod race;
 mod session;
 mod talk;
@@ -17,21 +21,31 @@ mod watch;
 #[path = "../wrapper/mod.rs"]
 mod wrapper;
 
+use common::{Parsed, Result, is_trusted};
+use listen::listen;
 use race::{Run, Transport};
 use sansocket::{Accept, Config, Event, Reject, Request, WebSocket};
 use session::{Session, Sessions};
 use std::io::{ErrorKind, Write};
+use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 use tap::Tap;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::runtime::Runtime;
+use tokio::sync::watch::Receiver;
 
-type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 type Connection = wrapper::Connection<Tap, sansocket::Server>;
 
-/// At this number of connections, the server accepts no more until one ends.
-const MAX_CONNECTIONS: usize = 512;
+const USAGE: &str = "\
+usage: demo [ADDR] [--host NAME]... [--connections N]
+
+Serves a page that shows both ends of a WebSocket. ADDR is an address and a port. Without it, the port is
+8080, or any if that one is in use, on 127.0.0.1.
+
+  --host NAME      a host name of this server, beside its address and localhost
+  --connections N  the maximum number of connections (default: 512)
+";
+
 /// The maximum message size. The page has buttons for exactly this size, and for one byte more.
 pub const MAX_MESSAGE: u64 = 1 << 20;
 
@@ -62,40 +76,54 @@ const FILE_HEADERS: &str = "Content-Security-Policy: default-src 'self'; img-src
                             Cross-Origin-Embedder-Policy: require-corp\r\n\
                             Cache-Control: no-cache\r\n";
 
-#[tokio::main]
-async fn main() -> Result<()> {
-    let listener = match std::env::args().nth(1) {
-        Some(address) => TcpListener::bind(address).await?,
+fn main() -> ExitCode {
+    common::start(USAGE, Options::parse, |options| {
+        Runtime::new()?.block_on(run(options))?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+struct Options {
+    address: Option<String>,
+    hosts: Arc<[String]>,
+    connections: usize,
+}
+
+impl Options {
+    fn parse(args: &mut lexopt::Parser) -> Parsed<Self> {
+        use lexopt::prelude::*;
+        let (mut address, mut hosts, mut connections) = (None, vec![], 512);
+        while let Some(arg) = args.next()? {
+            match arg {
+                Short('h') | Long("help") => return Ok(None),
+                Long("host") => hosts.push(args.value()?.string()?),
+                Long("connections") => connections = args.value()?.parse()?,
+                Value(value) if address.is_none() => address = Some(value.string()?),
+                _ => return Err(arg.unexpected()),
+            }
+        }
+        Ok(Some(Self { address, hosts: hosts.into(), connections }))
+    }
+}
+
+async fn run(Options { address, hosts, connections }: Options) -> Result<()> {
+    let listener = match &address {
+        Some(address) => TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?,
         None => match TcpListener::bind("127.0.0.1:8080").await {
             Err(error) if error.kind() == ErrorKind::AddrInUse => TcpListener::bind("127.0.0.1:0").await?,
             bound => bound?,
         },
     };
     let address = listener.local_addr()?;
-    println!("listening on {address}\nopen http://{address}/ in a browser");
-    std::io::stdout().flush()?;
-
+    let host = if address.ip().is_unspecified() {
+        format!("localhost:{}", address.port())
+    } else {
+        address.to_string()
+    };
+    let greeting = format!("listening on {address}\nopen http://{host}/ in a browser");
     let sessions = Arc::new(Sessions::default());
-    let free = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    loop {
-        let permit = Arc::clone(&free).acquire_owned().await?;
-        match listener.accept().await {
-            Ok((stream, peer)) => {
-                let sessions = Arc::clone(&sessions);
-                tokio::spawn(async move {
-                    if let Err(error) = serve(stream, &sessions).await {
-                        eprintln!("{peer}: {error}");
-                    }
-                    drop(permit);
-                });
-            }
-            // For example "too many open files": retry, because other connections may end.
-            Err(error) => {
-                eprintln!("accept: {error}");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
+    let serve = move |stream, stop| serve(stream, Arc::clone(&sessions), Arc::clone(&hosts), stop);
+    listen(listener, &greeting, connections, serve).await
 }
 
 /// The machine of a new connection, which accepts upgrades and plain requests.
@@ -115,7 +143,8 @@ enum Route {
 }
 
 impl Route {
-    fn of(request: &Request<'_>, sessions: &Sessions) -> Self {
+    /// `trusted`: whether a WebSocket may be opened.
+    fn of(request: &Request<'_>, sessions: &Sessions, trusted: bool) -> Self {
         let (path, query) = request.target().split_once('?').unwrap_or((request.target(), ""));
         let value = |name: &str| {
             let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
@@ -124,7 +153,7 @@ impl Route {
         let session = || value("session").and_then(|id| sessions.find(id));
         let run = || session().and_then(|session| session.run());
         let after = value("after").and_then(|after| after.parse().ok()).unwrap_or(0);
-        if request.is_upgrade() && !is_from_our_page(request) {
+        if request.is_upgrade() && !trusted {
             return Self::Refuse(403);
         }
         match (path, request.is_upgrade()) {
@@ -139,23 +168,23 @@ impl Route {
     }
 }
 
-/// Checks `Origin`, which browsers always send. Other clients may leave it out.
-fn is_from_our_page(request: &Request<'_>) -> bool {
-    let host = request.host();
-    request.origin().is_none_or(|origin| origin.strip_prefix("http://").is_some_and(|page| page == host))
-}
-
 /// Runs one connection: any number of plain requests, then perhaps a WebSocket.
-async fn serve(stream: TcpStream, sessions: &Arc<Sessions>) -> Result<()> {
+async fn serve(
+    stream: TcpStream,
+    sessions: Arc<Sessions>,
+    hosts: Arc<[String]>,
+    mut stop: Receiver<bool>,
+) -> Result<()> {
     stream.set_nodelay(true)?;
+    let local = stream.local_addr()?.ip();
     let (tap, wire) = Tap::new(stream);
-    let mut connection = Connection::new(tap, machine());
+    let mut connection = Connection::new(tap, machine()).stop_when(stop.clone());
     loop {
         let (route, last) = match connection.next().await {
             Some((Event::Request(request), _)) => {
                 let last =
                     request.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
-                (Route::of(&request, sessions), last)
+                (Route::of(&request, &sessions, is_trusted(&request, local, &hosts, &[])), last)
             }
             // The machine answers a malformed request itself. An idle connection may end.
             Some(_) => continue,
@@ -173,12 +202,15 @@ async fn serve(stream: TcpStream, sessions: &Arc<Sessions>) -> Result<()> {
             }
             Route::LongPoll(run, after) => {
                 wire.claim_exchange(run.count(Transport::LongPoll));
-                run.wait(after, race::LONGEST_POLL).await;
+                tokio::select! {
+                    () = run.wait(after, race::LONGEST_POLL) => {}
+                    _ = stop.wait_for(|stop| *stop) => {}
+                }
                 respond_updates(&mut connection, &run, after, last)?;
             }
             Route::Push(run, accept) => return race::push(connection, &wire, &run, accept).await,
             Route::Talk(session, accept) => return talk::talk(connection, &wire, &session, accept).await,
-            Route::Watch(accept) => return watch::watch(connection, sessions, accept).await,
+            Route::Watch(accept) => return watch::watch(connection, &sessions, accept).await,
             Route::Refuse(status) => {
                 wire.claim_nothing();
                 let reply = connection.reply();

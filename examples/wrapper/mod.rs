@@ -1,23 +1,26 @@
 //! A WebSocket over any tokio stream. Events borrow from the connection; all methods are
 //! cancel-safe.
 //!
-//! Every await is one `read`, `write`, `flush` or timer. Each of these has no effect when it is
-//! dropped, and its result is stored before the next await. A dropped [`Connection::next`]
+//! Every await is one `read`, `write`, `flush`, timer or stop. Each of these has no effect when it
+//! is dropped, and its result is stored before the next await. A dropped [`Connection::next`]
 //! therefore loses no byte and no event.
 
-use sansocket::{Event, Inbox, Role, State, WebSocket};
+#[path = "../common/pace.rs"]
+mod pace;
+
+use pace::{Pace, WRITE_TIMEOUT, too_slow};
+use sansocket::{CloseCode, Event, Inbox, Role, State, WebSocket};
 use std::future::pending;
 use std::io;
 use std::ops::Range;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
+use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 /// With more unsent bytes than this, no events are returned: this bounds the replies to a peer that
-/// does not read.
+/// does not read. Buffers that are empty keep at most this capacity.
 const BACKLOG: usize = 64 << 10;
-/// A peer that reads nothing for this long is given up.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a closed connection waits for the peer to end the stream.
 const LINGER: Duration = Duration::from_secs(2);
 
@@ -30,16 +33,18 @@ pub struct Connection<S, R: Role> {
     buffer: Box<[u8]>,
     unread: Range<usize>,
     inbox: Inbox,
+    /// The last event was a large message, which is still in the inbox.
+    large: bool,
     /// The bytes to send, and how many of them were written.
     outbox: Vec<u8>,
     written: usize,
     /// The stream may hold bytes that it has not flushed.
     unflushed: bool,
-    /// The peer must read some bytes before this time.
-    write_deadline: Option<Instant>,
+    pace: Pace,
     /// A write failed: drop all further output.
     broken: bool,
     started: Instant,
+    stop: Option<watch::Receiver<bool>>,
     linger_deadline: Option<Instant>,
     finished: bool,
     /// The stream's error, if there was one. The machine reports it as [`Event::Error`] with
@@ -64,16 +69,29 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
             buffer: vec![0; 16 << 10].into(),
             unread: 0..0,
             inbox: Inbox::new(),
+            large: false,
             outbox: Vec::new(),
             written: 0,
             unflushed: false,
-            write_deadline: None,
+            pace: Pace::new(WRITE_TIMEOUT),
             broken: false,
             started: Instant::now(),
+            stop: None,
             linger_deadline: None,
             finished: false,
             error: None,
         }
+    }
+
+    /// Replaces the time in which the peer must take some bytes.
+    #[allow(dead_code, reason = "some programs keep the default")]
+    pub fn write_timeout(self, timeout: Duration) -> Self {
+        Self { pace: Pace::new(timeout), ..self }
+    }
+
+    /// Closes the connection with code 1001 when `stop` becomes true.
+    pub fn stop_when(self, stop: watch::Receiver<bool>) -> Self {
+        Self { stop: Some(stop), ..self }
     }
 
     /// For messages that are no reply to an event, and for a delayed answer to a request.
@@ -93,6 +111,9 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
     /// There is no event while a request is unanswered: answer it first, or `select!` between the
     /// answer and this.
     pub async fn next(&mut self) -> Option<(Event<'_>, Reply<'_, R>)> {
+        if self.large {
+            (self.inbox, self.large) = (Inbox::new(), false);
+        }
         // The loop cannot return an event: for the borrow checker, it would stay borrowed in the
         // next rounds (E0499). `Ready` borrows nothing, so the loop breaks with that.
         let ready = loop {
@@ -110,29 +131,29 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
             }
             if self.broken {
                 self.outbox.clear();
-                (self.written, self.unflushed, self.write_deadline) = (0, false, None);
+                (self.written, self.unflushed) = (0, false);
+                self.pace.sent(0, 0);
             }
             if self.ws.is_closed() && self.outbox.is_empty() && !self.unflushed {
                 self.finish().await;
                 return None;
             }
-            self.progress(blocked).await;
+            self.progress().await;
         };
         let input = &mut self.buffer[self.unread.clone()];
         self.unread.start += ready.consumed();
         // Always `Some`: input and inbox are those of `poll`.
         let event = self.ws.event(ready, input, &mut self.inbox)?;
+        self.large = matches!(&event, Event::Message(message) if message.as_bytes().len() > BACKLOG);
         Some((event, Reply { ws: &mut self.ws, outbox: &mut self.outbox }))
     }
 
     /// Waits for one write, read or timer.
-    async fn progress(&mut self, blocked: bool) {
+    async fn progress(&mut self) {
         let to_write = &self.outbox[self.written..];
         let writes = !to_write.is_empty() || self.unflushed;
         let reads = self.unread.is_empty() && !self.ws.awaits_caller();
-        if writes {
-            self.write_deadline.get_or_insert_with(|| Instant::now() + WRITE_TIMEOUT);
-        }
+        self.pace.sent(0, to_write.len() + usize::from(self.unflushed));
         let write = async {
             match to_write {
                 [] => self.writer.flush().await.map(|()| 0),
@@ -142,24 +163,36 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
                 }),
             }
         };
-        // While reading is blocked, the peer is not silent: ignore the machine's timers.
-        let timer = self.ws.poll_timeout().filter(|_| !blocked).map(|at| self.started + at);
-        let deadline = [timer, self.write_deadline].into_iter().flatten().min();
+        let timer = self.ws.poll_timeout().map(|at| self.started + at);
+        let deadline = [timer, self.pace.deadline.map(Instant::from_std)].into_iter().flatten().min();
         let mut silent = false;
         tokio::select! {
-            // Writing first, because it terminates. Timers last: the peer is only silent if there
-            // is nothing to read.
+            // Writing ahead of reading, because it terminates. Timers last: the peer is only silent
+            // if there is nothing to read.
             biased;
+            () = stopped(&mut self.stop) => {
+                self.stop = None;
+                match self.ws.state() {
+                    State::Connecting => self.ws.receive_eof(),
+                    // Fails if the connection is closing already.
+                    _ => _ = self.ws.close(CloseCode::GOING_AWAY, "", &mut self.outbox),
+                }
+            }
             written = write, if writes => {
-                self.write_deadline = None;
                 match written {
                     Ok(written) => {
                         self.unflushed = written > 0;
                         self.written += written;
-                        // Drop written bytes, even if the outbox never becomes empty.
-                        if self.written == self.outbox.len() || self.written > BACKLOG {
+                        self.pace.sent(written, self.unsent() + usize::from(self.unflushed));
+                        // A peer that takes bytes is alive, although it cannot answer a Ping behind
+                        // them.
+                        self.ws.output_sent(written, self.unsent());
+                        // Drop written bytes, even if the outbox never becomes empty. Fewer unsent
+                        // bytes are moved than were written, so the cost is linear.
+                        if self.written >= self.unsent() {
                             self.outbox.drain(..self.written);
                             self.written = 0;
+                            self.outbox.shrink_to(BACKLOG);
                         }
                     }
                     // Continue reading: the peer may have sent a Close frame.
@@ -179,12 +212,12 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
                 }
             },
             () = sleep(deadline) => {
-                if self.write_deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                    self.error = Some(io::ErrorKind::TimedOut.into());
+                if self.pace.deadline.is_some_and(|deadline| deadline <= std::time::Instant::now()) {
+                    self.error = Some(too_slow());
                     self.broken = true;
                     self.ws.receive_eof();
                 }
-                silent = !blocked;
+                silent = true;
             }
         }
         // The timers of an open connection measure silence. The timeouts of the opening and the
@@ -210,6 +243,14 @@ impl<S: AsyncRead + AsyncWrite, R: Role> Connection<S, R> {
         // The connection has ended, so errors no longer matter.
         let _ = timeout_at(deadline, end).await;
         self.finished = true;
+    }
+}
+
+async fn stopped(stop: &mut Option<watch::Receiver<bool>>) {
+    match stop {
+        // An error means that the sender is gone.
+        Some(stop) => _ = stop.wait_for(|stop| *stop).await,
+        None => pending().await,
     }
 }
 

@@ -23,11 +23,11 @@ after(async () => {
   demo?.demo.kill();
 });
 
-async function open() {
+async function open(at = origin) {
   const page = await context.newPage();
   page.on("pageerror", (error) => errors.push(error.message));
   page.on("console", (message) => errors.push(message.text()));
-  await page.goto(`${origin}/`);
+  await page.goto(`${at}/`);
   await page.waitForSelector('#log [data-end=browser][data-event=message]');
   return page;
 }
@@ -58,6 +58,13 @@ const state = (end, on = page) => on.locator(`#${end}-state [aria-current]`).inn
 const bytes = async (card, group) =>
   (await page.locator(`${card} .bytes .${group} .byte`).allInnerTexts()).map((hex) => parseInt(hex, 16));
 
+/** Whether the newest line of the log is in the window, without scrolling the page. */
+const newestInView = () => page.evaluate(() => {
+  const line = document.querySelector("#log li:last-child").getBoundingClientRect();
+  const list = document.querySelector("#log").getBoundingClientRect();
+  return scrollY === 0 && line.top >= list.top && line.bottom <= Math.min(list.bottom, innerHeight);
+});
+
 async function reconnect() {
   await clear();
   await page.click("#connect");
@@ -75,6 +82,12 @@ test("the page opens a WebSocket and sends Hello; both ends log the events in or
   assert.match(wire[2], /^→ 8185[0-9a-f]{18} text 5 B$/);
   assert.equal(wire[3], "← 810548656c6c6f text 5 B");
   assert.deepEqual([await state("browser"), await state("server")], ["open", "open"]);
+});
+
+test("the page says what the crate is, with a link", async () => {
+  const text = await page.locator("header p").innerText();
+  for (const word of ["sans-IO", "no_std", "no heap", "no unsafe"]) assert.ok(text.includes(word), text);
+  assert.match(await page.locator("header p a").getAttribute("href"), /^https:/);
 });
 
 test("the frames are shown byte by byte, with the masking key and the unmasked payload", async () => {
@@ -176,6 +189,7 @@ test("a connection that is cut ends with 1006", async () => {
   await reconnect();
   await page.click("#server-cut");
   await until("browser", "close 1006");
+  assert.ok(await newestInView());
   await logs("browser", ["close 1006 (not clean)"]);
   assert.deepEqual(await lines("wire"), []);
   await eventually(async () => assert.deepEqual([await state("browser"), await state("server")], ["closed", "closed"]));
@@ -187,6 +201,8 @@ test("a message over the limit is an error of the server, which closes with 1009
   await until("browser", "close");
   await logs("browser", ["send(1 MiB + 1)", "close 1009 (clean)"]);
   await logs("server", ["error a message is over the limit (close code 1009)", "close 1006 (not clean)"]);
+  assert.ok(await newestInView());
+  assert.doesNotMatch((await lines("wire")).join(), /\d\.\d/, "a size with a fraction");
 });
 
 test("an invalid frame is an error of the browser, which closes with 1002", async () => {
@@ -238,13 +254,44 @@ test("REST against WebSocket: each update arrives in three ways, and the proxy c
   assert.ok((await page.locator("#chart-delay path.dots").count()) === 3);
 });
 
+test("sizes are shown with all digits, or in whole MiB", async () => {
+  const sizes = await page.evaluate(async () => {
+    const { size, summary } = await import("/frame.js");
+    const text = (length) => summary({ name: "binary", fin: 1, length });
+    return [size(0), size(1), size(1536), size(1 << 20), size((1 << 20) + 1), size(3 << 19), text((1 << 20) + 1), text(1 << 20)];
+  });
+  assert.deepEqual(sizes, ["0 bytes", "1 byte", "1,536 bytes", "1 MiB", "1,048,577 bytes", "1,572,864 bytes",
+    "binary 1,048,577 B", "binary 1 MiB"]);
+});
+
+test("after the server is gone, both panels say so", async () => {
+  const second = await startDemo();
+  const other = await open(`http://localhost:${second.port}`);
+  second.demo.kill("SIGKILL");
+  await other.waitForSelector("#gone:not([hidden])");
+  assert.deepEqual(await other.locator(".end .what").allInnerTexts(), ["The server is gone.", "The server is gone."]);
+  await eventually(async () => assert.equal(await state("browser", other), "closed"));
+  assert.equal(await other.locator("#server-state [aria-current]").count(), 0);
+  assert.equal(await other.locator(".end button:enabled, #race-button:enabled").count(), 0);
+  await other.close();
+});
+
+test("a page under a name that the server does not know is told so", async () => {
+  const other = await context.newPage();
+  await other.goto(`http://evil.localhost:${demo.port}/`);
+  await other.waitForSelector("#gone:not([hidden])");
+  assert.match(await other.locator("#gone").innerText(), /refused.*--host/);
+  await other.close();
+});
+
 test("nothing was loaded from other origins, and there were no errors", () => {
   assert.ok(requested.length > 0);
-  assert.deepEqual(requested.filter((url) => !url.startsWith(origin) && !url.startsWith("data:")), []);
+  const own = (url) => url.startsWith("data:") || /^http:\/\/(127\.0\.0\.1|localhost|evil\.localhost):/.test(url);
+  assert.deepEqual(requested.filter((url) => !own(url)), []);
   assert.deepEqual(errors, []);
 });
 
-test("screenshots are taken, and the page is not wider than the window", async () => {
+test("screenshots are taken, the page is not wider than the window, and nothing is cut", async () => {
   for (const scheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: scheme });
     for (const width of [1280, 768, 390]) {
@@ -252,6 +299,11 @@ test("screenshots are taken, and the page is not wider than the window", async (
       await page.waitForTimeout(100);
       const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
       assert.ok(wider <= 0, `${width}: ${wider} pixels too wide`);
+      // Wide windows show the beginning of a frame's bytes in the log.
+      const cut = await page.evaluate((bytes) => [...document.querySelectorAll(`.log .what, .log .kind, ${bytes} .table-box, th, td, .end *, .frame *`)]
+        .filter((node) => node.offsetParent && node.scrollWidth > node.clientWidth + 1 && getComputedStyle(node).display !== "inline" && !node.matches("input"))
+        .map((node) => `${node.className}: ${node.textContent.slice(0, 60)}`), width < 720 ? ".log .hex, .log .hex i," : "");
+      assert.deepEqual(cut, [], `${width}: cut`);
       await page.screenshot({ path: `target/browser/${scheme}-${width}.png`, fullPage: true });
     }
   }

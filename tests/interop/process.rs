@@ -130,6 +130,11 @@ impl Process {
         self.input = None;
     }
 
+    #[allow(dead_code, reason = "for signals, which not all tests send")]
+    pub fn id(&self) -> u32 {
+        self.child.0.id()
+    }
+
     /// Waits for the end of the process.
     #[track_caller]
     pub fn exit(&mut self) -> ExitStatus {

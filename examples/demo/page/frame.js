@@ -33,10 +33,14 @@ export function parse({ wire, header, payload, length }) {
   };
 }
 
+/** A size: whole MiB, otherwise all digits, so that a byte over a limit is visible. */
+export const size = (n, unit = n === 1 ? "byte" : "bytes") =>
+  n >= 1 << 20 && n % (1 << 20) === 0 ? `${n / (1 << 20)} MiB` : `${count(n)} ${unit}`;
+
 /** A short description for the log. */
 export function summary(frame) {
   const more = frame.fin ? "" : ", to be continued";
-  return `${frame.name} ${frame.length >= 1 << 20 ? `${frame.length / (1 << 20)} MiB` : `${count(frame.length)} B`}${more}`;
+  return `${frame.name} ${size(frame.length, "B")}${more}`;
 }
 
 /** Fills a card with a frame. */

@@ -1,7 +1,7 @@
 // The log: the calls and events of both ends and the frames between them, in order of time; and the
 // two frame cards.
 
-import { count, element, fromHex, parse, showFrame, showHead, showNothing, summary } from "./frame.js";
+import { element, fromHex, parse, showFrame, showHead, showNothing, size, summary } from "./frame.js";
 
 const KEPT = 400;
 const list = document.querySelector("#log");
@@ -51,9 +51,8 @@ function content(entry) {
 
 function detail(entry) {
   if (entry.event !== "message") return entry.detail ?? "";
-  const size = entry.length >= 1 << 20 ? `${entry.length / (1 << 20)} MiB` : `${count(entry.length)} ${entry.length === 1 ? "byte" : "bytes"}`;
   if (entry.kind === "text" && entry.length < 100) return `“${entry.text}”`;
-  return `${entry.kind}, ${size}${entry.same ? ", as it was sent" : ""}`;
+  return `${entry.kind}, ${size(entry.length)}${entry.same ? ", as it was sent" : ""}`;
 }
 
 function wireButton(entry) {

@@ -31,6 +31,7 @@ for (const end of ["browser", "server"]) {
     $(`#${end}-state`).append(item);
   }
 }
+/** Shows the state of an end; none if it is not known. */
 function setState(end, state) {
   for (const item of $(`#${end}-state`).children) {
     item.toggleAttribute("aria-current", item.dataset.state === state);
@@ -90,9 +91,10 @@ function connect(greet) {
 /** Shows the state of this end, and enables the buttons that work in it. */
 function reflect() {
   setState("browser", STATES[socket.readyState]);
-  const open = socket.readyState === WebSocket.OPEN;
+  const open = socket.readyState === WebSocket.OPEN && watch.readyState === WebSocket.OPEN;
   for (const button of document.querySelectorAll(".end button:not(#connect)")) button.disabled = !open;
   $("#connect").hidden = socket.readyState !== WebSocket.CLOSED;
+  $("#connect").disabled = watch.readyState !== WebSocket.OPEN;
   $("#close").hidden = socket.readyState === WebSocket.CLOSED;
 }
 
@@ -166,4 +168,13 @@ watch.onmessage = ({ data }) => {
     log.add({ ...entry, at: pageTime(entry.at), end: entry.wire ? "wire" : "server", unclean });
   }
 };
-watch.onclose = () => ($("#gone").hidden = false);
+watch.onclose = () => {
+  const gone = session
+    ? "The server is gone. Start it again, then reload this page."
+    : "The server refused this page: it has too many of them, or does not know this address (see its option --host).";
+  $("#gone").textContent = gone;
+  $("#gone").hidden = false;
+  for (const what of document.querySelectorAll(".end .what")) what.textContent = session ? "The server is gone." : "No connection.";
+  setState("server", null);
+  for (const button of document.querySelectorAll(".end button, #race-button")) button.disabled = true;
+};
