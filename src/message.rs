@@ -46,18 +46,20 @@ impl Incoming {
     ///
     /// Text is validated here where it goes into the inbox. Text that is delivered from the input
     /// is validated by `WebSocket::deliver`, which makes the `&str`.
-    // Inlined for stack use: benches/README.md, "Outlined functions".
+    // Inlined for stack use, with its `delivery` as an argument for flash: benches/README.md, "Outlined
+    // functions".
     #[inline(always)]
     pub(crate) fn take<B: Buffer + ?Sized>(
         &mut self,
         PayloadPart { payload, key, last }: PayloadPart<'_>,
+        delivery: Delivery,
         start: &mut usize,
         inbox: &mut B,
     ) -> Result<Option<Data>, ProtocolError> {
         if payload.is_empty() && !last {
             return Ok(None);
         }
-        let (kind, delivery, first) = (self.kind, self.delivery, !self.begun);
+        let (kind, first) = (self.kind, !self.begun);
         let collects = delivery == Delivery::Whole && !(first && last);
         if collects && first {
             // It may hold a head, an earlier message, or anything of the caller's.

@@ -268,7 +268,7 @@ impl Receiver {
                         Some(message) if !frame.opcode.is_control() => {
                             let last = done && frame.fin;
                             let part = PayloadPart { payload, key, last };
-                            let data = message.take(part, &mut at.start, inbox)?;
+                            let data = message.take(part, message.delivery, &mut at.start, inbox)?;
                             if last {
                                 self.message = None;
                             }
