@@ -1006,6 +1006,7 @@ impl<R: Side> End<R> {
         self.check_output::<P>();
         if !self.hung_up {
             peer.incoming.extend(&self.outbox.bytes);
+            self.ws.output_sent(self.outbox.bytes.len(), 0);
         }
         self.outbox.clear();
         self.outbox_checked = 0;
@@ -1042,12 +1043,14 @@ impl<R: Side> End<R> {
             ws.send_piece(piece(true), full),
             ws.send_header(Kind::Binary, 2, full).map(drop),
             ws.ping(R::PING, full),
+            ws.pong(R::PING, full),
             ws.close(R::CODE, "", full),
             ws.close_without_code(full),
             // Arguments that are wrong in every state.
             ws.send_header(Kind::Binary, u64::MAX, empty).map(drop),
             ws.payload_sent(self.payload.len() as u64 + 1),
             ws.ping(&[0; 126], empty),
+            ws.pong(&[0; 126], empty),
             ws.close(R::CODE, "0123456789".repeat(13).as_str(), empty),
             ws.close(CloseCode::NO_STATUS, "", empty),
         ];

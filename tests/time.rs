@@ -395,6 +395,11 @@ fn a_deadline_after_the_largest_duration_is_never_reached() {
     // An earlier time starts it anew.
     peer.ws.handle_timeout(seconds(1));
     assert!(peer.ws.poll_timeout().is_some_and(|at| at > seconds(4_000_000)));
+    // A deadline that an earlier call has set stays.
+    let mut peer = server(config());
+    peer.ws.handle_timeout(Duration::MAX - seconds(35));
+    peer.ws.handle_timeout(Duration::MAX - seconds(10));
+    assert_eq!(peer.ws.poll_timeout(), Some(Duration::MAX - seconds(5)));
     // The last deadline that there is.
     let mut peer = server(config());
     peer.ws.handle_timeout(Duration::MAX - seconds(30));

@@ -156,10 +156,15 @@ fn drive<R: Role>(
         let _ = black_box(ws.transmit(outbox));
     }
     let mut bytes = black_box([0; 64]);
+    black_box(ws.missing(&bytes, inbox));
     if let Some(ready) = ws.poll(&mut bytes, inbox) {
         black_box(ready.consumed());
         black_box(ws.event(ready, black_box(&mut [0; 9]), inbox));
     }
+    let timeout = Some(Duration::from_nanos(Opaque.number()));
+    let delivery = if Opaque.number() > 7 { Delivery::Pieces } else { Delivery::Whole };
+    ws.set_config(ws.config().delivery(delivery).idle_ping(timeout).pong_timeout(timeout));
+    ws.output_sent(Opaque.number() as usize, Opaque.number() as usize);
     ws.handle_timeout(Duration::from_nanos(Opaque.number()));
     black_box((ws.poll_timeout(), ws.state(), ws.is_closed(), ws.awaits_caller(), ws.can_send()));
     let _ = black_box(ws.send(Message::Binary(Opaque.bytes()), outbox));
@@ -170,6 +175,7 @@ fn drive<R: Role>(
     }
     let _ = black_box(ws.payload_sent(Opaque.number()));
     let _ = black_box(ws.ping(Opaque.bytes(), outbox));
+    let _ = black_box(ws.pong(Opaque.bytes(), outbox));
     let _ = black_box(ws.close(CloseCode(Opaque.number() as u16), Opaque.text(), outbox));
     let _ = black_box(ws.close_without_code(outbox));
     ws.receive_eof();
