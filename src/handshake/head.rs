@@ -151,11 +151,11 @@ impl Reader {
             let (len, complete) = self.advance(rest, rules, config);
             taken += len;
             let part = rest.get(..len).unwrap_or_default();
-            let complete = if !self.skips_line && len <= inbox.remaining() {
+            let complete = if !self.skips_line && len <= remaining::<H, B>(inbox, config) {
                 inbox.append(part);
                 complete
             } else {
-                self.store(part, inbox, rules).and(complete)
+                self.store(part, inbox, rules, config).and(complete)
             };
             let line = inbox.bytes().get(self.line_start as usize..).unwrap_or_default();
             let step = match complete {
@@ -220,7 +220,9 @@ impl Reader {
         rules: &H,
         config: &Config,
     ) -> (usize, Result<bool, HeadError>) {
-        let capacity = u32::from(config.max_head).saturating_sub(self.received) as usize;
+        // Of a refusal, more is read than is kept.
+        let limit = if rules.refusal().is_some() { u16::MAX } else { config.max_head };
+        let capacity = u32::from(limit).saturating_sub(self.received) as usize;
         let after_cr = mem::take(&mut self.after_cr);
         let text = if after_cr { 0 } else { text_len(input) };
         let (mut len, mut complete) = match input.get(text..).unwrap_or_default() {
@@ -261,9 +263,11 @@ impl Reader {
         mut part: &[u8],
         inbox: &mut B,
         rules: &H,
+        config: &Config,
     ) -> Result<(), HeadError> {
         while !self.skips_line {
-            let (front, rest) = part.split_at_checked(inbox.remaining()).unwrap_or((part, &[]));
+            let (front, rest) =
+                part.split_at_checked(remaining::<H, B>(inbox, config)).unwrap_or((part, &[]));
             inbox.append(front);
             if rest.is_empty() {
                 break;
@@ -306,6 +310,14 @@ impl Reader {
         }
         len
     }
+}
+
+/// The capacity left for a head.
+fn remaining<H: HeadRules, B: Buffer + ?Sized>(inbox: &B, config: &Config) -> usize {
+    if H::READS_REQUEST {
+        return inbox.remaining();
+    }
+    inbox.remaining().min(usize::from(config.max_head).saturating_sub(inbox.bytes().len()))
 }
 
 /// Whether a header line begins with a whole name that there are no rules for.
