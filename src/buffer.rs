@@ -6,8 +6,8 @@ use core::str::Utf8Error;
 
 /// Memory that the caller owns and the machine appends to: an inbox or an outbox.
 ///
-/// - An inbox collects the head of the opening handshake, and each message that does not lie whole
-///   and in one frame in the input.
+/// - An inbox collects the head of the opening handshake, as far as it fits, and each message that
+///   does not lie whole and in one frame in the input.
 /// - An outbox takes the bytes to send. The caller sends them and clears it.
 ///
 /// Implemented for [`heapless::Vec<u8, N>`](heapless::Vec), [`Slice`] and [`FixedInbox`]; with the
@@ -57,14 +57,15 @@ pub trait Buffer {
 
     /// The bytes in it, to be changed in place.
     ///
-    /// The machine moves bytes with this and [`truncate`](Self::truncate) where a head is longer
-    /// than the inbox: it removes headers that it does not need. The defaults of the two can do
-    /// neither; then a whole head must fit.
+    /// With this and [`truncate`](Self::truncate), the machine removes headers that it does not need
+    /// from a head that is longer than the inbox, and gives a target like `http://a?b` its path.
+    /// The default is an empty slice: the whole head must fit then.
     fn bytes_mut(&mut self) -> &mut [u8] {
         &mut []
     }
 
-    /// Keeps the first `len` bytes, and removes all others. The default does nothing.
+    /// Keeps the first `len` bytes, and removes all others. The default does nothing, as that of
+    /// [`bytes_mut`](Self::bytes_mut); implement both or neither.
     fn truncate(&mut self, len: usize) {
         let _ = len;
     }

@@ -47,10 +47,12 @@ pub enum Delivery {
 /// | [`pong_timeout`](Self::pong_timeout) | 20 s |
 /// | [`closing_timeout`](Self::closing_timeout) | 5 s |
 ///
-/// A head (with the interim responses before it), and a message that is delivered whole, must also
-/// fit into the inbox: the inbox's [`max_len`](crate::Buffer::max_len) is a limit too.
+/// The inbox's [`max_len`](crate::Buffer::max_len) limits a message that is delivered whole too. Of
+/// a head, the first line and the headers of the opening handshake must fit into it; of the others,
+/// those are kept that fit.
 ///
-/// All of it can be changed at any time, with [`set_config`](crate::WebSocket::set_config).
+/// All but the delivery can be changed at any time, with
+/// [`set_config`](crate::WebSocket::set_config).
 ///
 /// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) has no timeouts.
 /// They are stored in whole milliseconds, rounded up: from 1 ms, also for zero, to 49 days.
@@ -94,7 +96,9 @@ impl Config {
     /// Sets the largest head of a request, in bytes, or of a response together with the interim
     /// responses before it. The empty line at its end counts.
     ///
-    /// A longer request is refused with status 431; a longer response fails the connection.
+    /// A longer request is refused with status 431, and a longer response with status 101 fails the
+    /// connection. A longer response with another final status is still reported: headers of at most
+    /// this size are kept, and the head is read on, up to 65,535 bytes.
     #[must_use]
     #[doc(alias = "header size")]
     pub const fn max_head(self, bytes: u16) -> Self {
@@ -103,7 +107,8 @@ impl Config {
 
     /// Sets the largest number of header lines in a head.
     ///
-    /// A request with more is refused with status 431; a response with more fails the connection.
+    /// A request with more is refused with status 431, and a response with status 101 and more fails
+    /// the connection. A response with another final status may have any number.
     #[must_use]
     pub const fn max_headers(self, lines: u16) -> Self {
         Self { max_headers: lines, ..self }
@@ -142,12 +147,13 @@ impl Config {
         Self { options: self.options.with(Options::PIECES, pieces), ..self }
     }
 
-    /// Server: sets whether a GET without an upgrade, HTTP/1.0 included, is delivered as a
-    /// [`Request`](crate::Request) too.
+    /// Server: sets whether a GET without an upgrade, and a HEAD, HTTP/1.0 included, is delivered as
+    /// a [`Request`](crate::Request) too.
     ///
     /// If it is, the caller answers it with [`reject`](crate::WebSocket::reject), with any status
-    /// and body, 200 included. If not, the machine refuses it with status 426. A HEAD is refused
-    /// with 405 in both cases.
+    /// and body, 200 included; for a HEAD, the machine leaves the body out (RFC 9110 section
+    /// 9.3.2). If not, the machine refuses a GET with status 426 and a HEAD with 405, as it refuses
+    /// any other method in both cases.
     #[must_use]
     #[doc(alias = "http")]
     pub const fn plain_requests(self, deliver: bool) -> Self {

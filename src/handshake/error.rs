@@ -15,9 +15,10 @@ pub enum HeadError {
     /// A CR without a LF after it (RFC 9112 section 2.2).
     BareCr,
     /// A LF without a CR before it. RFC 9112 section 2.2 allows a recipient to accept it; this one
-    /// does not.
+    /// does so only in a response that opens nothing.
     BareLf,
-    /// The head is longer than [`Config::max_head`](crate::Config::max_head), or than the inbox.
+    /// The head is longer than [`Config::max_head`](crate::Config::max_head); or its first line and
+    /// the headers of the opening handshake are longer than the inbox.
     TooLong,
     /// More header lines than [`Config::max_headers`](crate::Config::max_headers).
     TooManyHeaders,

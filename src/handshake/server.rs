@@ -130,7 +130,11 @@ impl<'r> Request<'r> {
 
     /// Returns the acceptance of this request, without a subprotocol. It borrows nothing, and
     /// [`WebSocket::accept`](crate::WebSocket::accept) of the same connection takes it, now or
-    /// later.
+    /// later. Until then the rest of the input stays in the caller's slice: keep it, and pass it to
+    /// [`receive`](crate::WebSocket::receive) after the answer.
+    ///
+    /// A browser that offered subprotocols fails the connection if none is selected, with close
+    /// code 1006 (as the WHATWG's WebSockets standard has it): see [`select`](Self::select).
     pub fn accept(&self) -> Accept<'static> {
         Accept::new(self.form)
     }
