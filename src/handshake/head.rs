@@ -90,9 +90,10 @@ pub enum Step {
 /// each is checked.
 ///
 /// A head may be longer than the inbox. A header line that does not fit is left out, if there are
-/// no rules for it; to make room for any other line, the headers without rules are removed. Which
-/// lines are kept does not depend on how the input is cut. If some are missing, the empty line at
-/// the end is left out too: so [`Head::is_complete`] knows.
+/// no rules for it; to make room for any other line, the headers without rules are removed. (A name
+/// must fit to be known.) Which lines are kept does not depend on how the input is cut. Two bytes
+/// are reserved for the empty line at the end, so that it always fits. It is left out if headers
+/// are missing: so [`Head::is_complete`] knows.
 #[derive(Clone, Debug)]
 pub(crate) struct Reader {
     /// Number of bytes received: of this head, and of those that it replaced.
@@ -151,7 +152,7 @@ impl Reader {
             let (len, complete) = self.advance(rest, rules, config);
             taken += len;
             let part = rest.get(..len).unwrap_or_default();
-            let complete = if !self.skips_line && len <= remaining::<H, B>(inbox, config) {
+            let complete = if !self.skips_line && len + 2 <= remaining::<H, B>(inbox, config) {
                 inbox.append(part);
                 complete
             } else {
@@ -266,20 +267,24 @@ impl Reader {
         config: &Config,
     ) -> Result<(), HeadError> {
         while !self.skips_line {
-            let (front, rest) =
-                part.split_at_checked(remaining::<H, B>(inbox, config)).unwrap_or((part, &[]));
+            let start = self.line_start as usize;
+            let line = inbox.bytes().get(start..).unwrap_or_default();
+            let reserved = if is_blank(line, part) { 0 } else { 2 };
+            let room = remaining::<H, B>(inbox, config).saturating_sub(reserved);
+            let (front, rest) = part.split_at_checked(room).unwrap_or((part, &[]));
             inbox.append(front);
             if rest.is_empty() {
                 break;
             }
             part = rest;
             self.is_complete = false;
-            let start = self.line_start as usize;
-            let line = inbox.bytes().get(start..).unwrap_or_default();
+            // A buffer that cannot be changed has to hold the whole head.
+            let bytes = inbox.bytes_mut();
+            let line = bytes.get(start..).ok_or(HeadError::TooLong)?;
             self.skips_line = self.lines > 0 && (rules.is_lenient() || has_no_rules(line, rules));
-            let len = if self.skips_line { start } else { self.remove_headers(inbox.bytes_mut(), rules) };
+            let len = if self.skips_line { start } else { self.remove_headers(bytes, rules) };
             inbox.truncate(len);
-            if inbox.remaining() == 0 && !self.skips_line {
+            if remaining::<H, B>(inbox, config) <= reserved && !self.skips_line {
                 return Err(HeadError::TooLong);
             }
         }
@@ -294,9 +299,6 @@ impl Reader {
         let mut at = 0;
         while let Some(&byte) = bytes.get(at) {
             if at >= start {
-                if at == start {
-                    self.line_start = len as u32;
-                }
                 keeps_line = true;
             } else if previous == b'\n' {
                 keeps_line = !has_no_rules(bytes.get(at..).unwrap_or_default(), rules);
@@ -308,6 +310,7 @@ impl Reader {
             previous = byte;
             at += 1;
         }
+        self.line_start = (start + len).saturating_sub(at) as u32;
         len
     }
 }
@@ -318,6 +321,11 @@ fn remaining<H: HeadRules, B: Buffer + ?Sized>(inbox: &B, config: &Config) -> us
         return inbox.remaining();
     }
     inbox.remaining().min(usize::from(config.max_head).saturating_sub(inbox.bytes().len()))
+}
+
+/// Whether a line is the empty line at the end of a head, or its CR, once `part` is appended.
+fn is_blank(line: &[u8], part: &[u8]) -> bool {
+    matches!((line, part), ([], b"\r" | b"\n" | b"\r\n") | (b"\r", b"\n"))
 }
 
 /// Whether a header line begins with a whole name that there are no rules for.
@@ -336,9 +344,9 @@ pub(crate) fn insert_path(front: Range<usize>, line: &mut [u8]) {
     }
 }
 
-/// A line without its CRLF, or LF.
+/// A line without its CRLF, or LF, or as much of it as was received.
 pub(crate) fn without_line_end(line: &[u8]) -> &[u8] {
-    if let [line @ .., b'\n'] = line { without_cr(line) } else { line }
+    without_cr(if let [line @ .., b'\n'] = line { line } else { line })
 }
 
 fn without_cr(line: &[u8]) -> &[u8] {

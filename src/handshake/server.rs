@@ -234,7 +234,8 @@ fn split_target(target: &str) -> (Option<&str>, &str) {
         Some((scheme, authority)) => {
             let (front, path) =
                 target.split_at_checked(scheme.len() + 3 + authority.len()).unwrap_or_default();
-            (front.get(scheme.len() + 3..), path)
+            // An inbox that can only append has no path inserted.
+            (front.get(scheme.len() + 3..), if path.is_empty() { "/" } else { path })
         }
         None => (None, target),
     }
