@@ -727,7 +727,8 @@ fn a_message_keeps_the_delivery_that_it_began_with() {
     }
     // Another delivery for each byte.
     for phase in 0..2 {
-        let delivery = |at: usize| if (at + phase) % 2 == 0 { Delivery::Whole } else { Delivery::Pieces };
+        let delivery =
+            |at: usize| if (at + phase).is_multiple_of(2) { Delivery::Whole } else { Delivery::Pieces };
         let mut peer = server(config(Delivery::Whole));
         for (at, byte) in stream.iter().enumerate() {
             peer.ws.set_config(config(delivery(at)));

@@ -835,9 +835,12 @@ proptest! {
     }
 }
 
+/// The setter of a timeout.
+type Setter = fn(Config, Option<Duration>) -> Config;
+
 /// A connection in each phase of the timer whose timeout `set` changes: it runs until the returned
 /// deadline, in seconds, with the timeout that was configured.
-fn running(config: Config) -> [(Peer<Server>, u64, fn(Config, Option<Duration>) -> Config); 4] {
+fn running(config: Config) -> [(Peer<Server>, u64, Setter); 4] {
     let mut idle = server(config);
     idle.ws.handle_timeout(seconds(100));
     let mut pong = server(config.idle_ping(Some(seconds(1))));
