@@ -795,7 +795,6 @@ proptest! {
         config in any_config(), connecting in any::<bool>(), steps in proptest::collection::vec(any_step(), 1..40)
     ) {
         let mut peer = if connecting { new_server(config) } else { server(config) };
-        let mut announced = 0;
         for step in steps {
             match step {
                 Step::Time(now, all) => {
@@ -817,12 +816,8 @@ proptest! {
                 Step::Sent(sent, left) => peer.ws.output_sent(sent, left),
                 Step::Transmit => peer.ws.transmit(&mut peer.outbox).unwrap(),
                 Step::Payload(len) => {
-                    if peer.ws.send_header(sansocket::Kind::Binary, 9, &mut peer.outbox).is_ok() {
-                        announced = 9;
-                    }
-                    if peer.ws.payload_sent(len).is_ok() {
-                        announced -= len;
-                    }
+                    let _ = peer.ws.send_header(sansocket::Kind::Binary, 9, &mut peer.outbox);
+                    let _ = peer.ws.payload_sent(len);
                 }
                 Step::Set(config) => peer.ws.set_config(config),
                 Step::Close => _ = peer.ws.close_without_code(&mut peer.outbox),
@@ -831,7 +826,6 @@ proptest! {
             // A closed connection has no timeout.
             prop_assert!(!is_closed(&peer) || peer.ws.poll_timeout().is_none());
         }
-        prop_assert!(announced < 10);
     }
 }
 
