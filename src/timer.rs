@@ -110,9 +110,8 @@ impl Timer {
     pub(crate) fn note_waiting(&mut self, len: usize) {
         // The low bits are enough to see a difference.
         let len = len as u32;
-        if self.waiting != len {
-            self.note_input();
-            self.waiting = len;
+        if self.phase >= Phase::Idle && self.waiting != len {
+            *self = Self { waiting: len, ..Self::armed(Phase::Idle) };
         }
     }
 
