@@ -122,8 +122,8 @@ pub enum SendError {
     PayloadPending,
     /// More payload was reported than the header announced.
     PayloadExceeded,
-    /// A Ping or Pong with more than 125 bytes of payload, a Close frame with a reason of more than 123
-    /// (section 5.5), or a frame of 2^63 bytes or more (section 5.2).
+    /// A Ping or Pong with more than 125 bytes of payload, a Close frame with a reason of more than
+    /// 123 (section 5.5), or a frame of 2^63 bytes or more (section 5.2).
     TooLong,
     /// A close code that must not be sent (section 7.4), or not by a server (1010).
     InvalidCode,

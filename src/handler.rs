@@ -40,8 +40,8 @@ pub trait Handler {
     /// - with status 426 if it is not an upgrade;
     /// - else it is accepted, without a subprotocol.
     ///
-    /// After a [`reject`](Responder::reject) that failed, no handler can accept or defer it. So a
-    /// handler that guards the others can be any element of a tuple before them.
+    /// After a [`reject`](Responder::reject) that failed, no handler can accept or defer it: the
+    /// first handler of a tuple can guard the others.
     fn on_request(&mut self, request: Request<'_>, sender: &mut Responder<'_>) {}
     /// Server: the machine refuses a request. `on_error` is next.
     fn on_bad_request(&mut self, request: BadRequest<'_>) {}

@@ -47,6 +47,7 @@ impl Timer {
         Self { deadline: None, phase, waiting: 0 }
     }
 
+    /// The timeout of the phase. Without a Pong timeout, silence leads to further Pings.
     const fn timeout(&self, config: &Config) -> Millis {
         match self.phase {
             Phase::Off => Millis::NEVER,
@@ -61,8 +62,10 @@ impl Timer {
 
     /// When to call [`advance`](Self::advance): `ZERO` for at once.
     pub(crate) const fn deadline(&self, config: &Config) -> Option<Duration> {
+        if self.timeout(config).is_never() {
+            return None;
+        }
         match self.deadline {
-            _ if self.timeout(config).is_never() => None,
             None => Some(Duration::ZERO),
             Some(deadline) => deadline,
         }
@@ -70,8 +73,7 @@ impl Timer {
 
     /// Starts it if it is armed. Returns the phase if its timeout has passed.
     ///
-    /// A deadline that is further away than the timeout is of a time that went back, or of a longer
-    /// timeout: it starts anew.
+    /// If the deadline is further away than the timeout, it starts anew: the time has gone back.
     pub(crate) fn advance(&mut self, config: &Config, now: Duration) -> Option<Phase> {
         let latest = now.checked_add(self.timeout(config).get()?);
         match self.deadline {
@@ -108,9 +110,8 @@ impl Timer {
     pub(crate) fn note_waiting(&mut self, len: usize) {
         // The low bits are enough to see a difference.
         let len = len as u32;
-        if self.waiting != len {
-            self.note_input();
-            self.waiting = len;
+        if self.phase >= Phase::Idle && self.waiting != len {
+            *self = Self { waiting: len, ..Self::armed(Phase::Idle) };
         }
     }
 
@@ -122,8 +123,8 @@ impl Timer {
     /// cannot be late.
     pub(crate) fn note_output(&mut self, all: bool) {
         match self.phase {
-            Phase::Off | Phase::Handshake | Phase::Closing => return,
-            Phase::Idle | Phase::PingSent if all => return,
+            Phase::Off | Phase::Handshake => return,
+            Phase::Closing | Phase::Idle | Phase::PingSent if all => return,
             Phase::PingQueued if all => self.phase = Phase::PingSent,
             _ => {}
         }

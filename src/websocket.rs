@@ -652,7 +652,6 @@ impl<R: Role> WebSocket<R> {
             Some(phase) if phase > Phase::Idle && !self.config.pong_timeout.is_never() => {
                 self.fail_later(Error::PongTimeout);
             }
-            // Without a Pong timeout, silence leads to further Pings.
             Some(_) => self.timer.start(Phase::PingPending, &self.config, now),
         }
     }

@@ -382,7 +382,8 @@ fn a_pong_can_be_sent_until_the_close_of_the_peer() {
     };
     not_open(&mut new_server(Config::default()));
     not_open(&mut requested(Config::default(), &request("")).0);
-    // The peer's Close frame came first, and a failure: before and after the Close frame is transmitted.
+    // The peer's Close frame came first, and a failure: before and after the Close frame is
+    // transmitted.
     for stream in [masked(0x88, b""), masked(0x83, b"")] {
         let mut peer = server(Config::default());
         peer.receive_only(&stream);
