@@ -223,7 +223,8 @@ impl Config {
     /// Sets how long the closing handshake may take, and for a client how long the end of the
     /// stream may take after it (RFC 6455 sections 7.1.1 and 7.1.2). Then the connection is closed.
     /// `None`: for ever. The time starts with the call of `close`, or the peer's Close frame or
-    /// fault: sending the output ahead of our Close frame is part of it.
+    /// fault, and anew while a backlog moves that
+    /// [`output_sent`](crate::WebSocket::output_sent) reports: our Close frame waits behind it.
     ///
     /// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) has no such
     /// limit.

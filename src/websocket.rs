@@ -748,7 +748,7 @@ impl<R: Role> WebSocket<R> {
     }
 
     /// Reports a write: the transport has taken `sent` bytes of the outbox, and `left` bytes are
-    /// still unsent. It changes nothing but the timer of an open connection.
+    /// still unsent. It changes nothing but the timer of an open or closing connection.
     ///
     /// Reporting is optional. Without it, the peer is alive only while bytes arrive from it, and a
     /// large message to a slow peer can end in a [`PongTimeout`](Error::PongTimeout): a peer cannot
@@ -759,6 +759,7 @@ impl<R: Role> WebSocket<R> {
     /// | no idle Ping is due | the peer is alive: [`idle_ping`](Config::idle_ping) starts anew | no change |
     /// | it waits for [`transmit`](Self::transmit), or in the outbox | [`pong_timeout`](Config::pong_timeout) starts anew | it starts anew |
     /// | it is sent | `pong_timeout` starts anew | no change |
+    /// | the connection is closing | [`closing_timeout`](Config::closing_timeout) starts anew | no change |
     ///
     /// What is left moves only while the peer acknowledges bytes. The last bytes are no sign of
     /// life, because a kernel takes small writes long after the peer is gone. A report with no byte
