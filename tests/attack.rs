@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use sansocket::{Buffer, Config, Delivery, Event, FixedInbox, Role, Server, State, WebSocket};
+use sansocket::{Buffer, Config, Connect, Delivery, Event, FixedInbox, Role, Server, State, WebSocket};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 use std::process::Command;
@@ -47,8 +47,8 @@ fn heap(attack: impl FnOnce()) -> isize {
 }
 
 /// Receives `slice` up to `times` times; returns how many times until the connection ended.
-fn repeat<B: Buffer>(
-    ws: &mut WebSocket<Server>,
+fn repeat<R: Role, B: Buffer>(
+    ws: &mut WebSocket<R>,
     slice: &[u8],
     times: usize,
     inbox: &mut B,
@@ -164,6 +164,29 @@ fn an_endless_head_uses_no_more_memory_than_its_limit() {
             assert_eq!(ws.is_closed(), ended == 101);
         });
         assert_eq!(used, 0);
+    }
+}
+
+/// Proves: D1, D12.
+#[test]
+fn an_endless_refusal_uses_no_more_memory_than_its_limit() {
+    fn attack<B: Buffer>(first: &str, piece: &str, mut inbox: B, mut outbox: B) {
+        let mut ws = WebSocket::client(Config::default(), rng());
+        ws.connect(Connect::new("a", "/"), &mut outbox).unwrap();
+        repeat(&mut ws, first.as_bytes(), 1, &mut inbox, &mut outbox);
+        let times = repeat(&mut ws, piece.as_bytes(), 1_000_000, &mut inbox, &mut outbox);
+        assert!(times * piece.len() <= 8192, "{piece:?}: {times}");
+        assert!(ws.is_closed() && outbox.bytes().is_empty());
+    }
+    for first in
+        ["HTTP/1.1 403 ", "HTTP/1.1 403\r\n", "HTTP/1.1 403\nX: y\n", "HTTP/1.1 103\n\nHTTP/1.1 403\n"]
+    {
+        for piece in ["x", "X: y\r\n", " \n", "\r", "\0", "Connection: close\n"] {
+            let used = heap(|| attack(first, piece, Vec::new(), Vec::new()));
+            assert!(used < 3 * 8192, "{first:?} {piece:?}: {used}");
+            let (inbox, outbox) = (FixedInbox::<256>::new(), FixedInbox::<256>::new());
+            assert_eq!(heap(|| attack(first, piece, inbox, outbox)), 0);
+        }
     }
 }
 

@@ -3,8 +3,10 @@
 mod common;
 
 use common::*;
+use sansocket::handshake::HeaderName as Name;
 use sansocket::{
-    AnswerError, Config, Event, OutboxFull, Reject, Request, SendError, Server, State, WebSocket,
+    AnswerError, BadRequest, Buffer, Config, Error, Event, FixedInbox, Handler, HeadError, OutboxFull,
+    Reject, Request, RequestError, Responder, SendError, Server, Slice, State, WebSocket,
 };
 
 /// The events and the response of a server that accepts each request.
@@ -119,7 +121,10 @@ fn exactly_one_valid_host_is_required() {
     }
     refused(&request_with("Host", ""), 400, "no Host");
     refused(request("Host: b\r\n").as_bytes(), 400, "more than one Host");
-    for host in ["", "a b", "a/b", "u@a", "a, b", "a:b", "a:65536", "[a]", "[1:2]:80", "\u{e9}"] {
+    for host in [
+        "", "a b", "a/b", "u@a", "a, b", "a:b", "a:65536", "[a]", "[1:2]:80", "[v1.a]", "[::1%]", "[::1]x",
+        "\u{e9}",
+    ] {
         refused(&request_with("Host", &format!("Host: {host}\r\n")), 400, "Host header is malformed");
     }
 }
@@ -681,6 +686,397 @@ fn truncating_the_inbox_in_the_middle_of_a_head_never_panics() {
                 ws.receive(&mut &mut *rest, &mut inbox),
                 Some(Event::BadRequest(_) | Event::Request(_))
             ));
+        }
+    }
+}
+
+/// A bad request as the server shows it, and the Error after it.
+#[derive(Debug, PartialEq)]
+struct Bad {
+    shown: String,
+    method: String,
+    target: String,
+    /// The names of its headers.
+    headers: Vec<String>,
+    error: Option<Error>,
+}
+
+impl Bad {
+    fn new(request: BadRequest<'_>) -> Self {
+        for (name, value) in request.headers() {
+            assert!(
+                request.header(&name.to_lowercase()).is_some_and(|first| first == value || name == "Host")
+            );
+        }
+        Self {
+            shown: request.to_string(),
+            method: request.method().into(),
+            target: request.target().into(),
+            headers: request.headers().map(|(name, _)| name.into()).collect(),
+            error: None,
+        }
+    }
+}
+
+/// Records a bad request and its Error.
+#[derive(Default)]
+struct Log(Option<Bad>, Vec<&'static str>);
+
+impl Handler for Log {
+    fn on_request(&mut self, _: Request<'_>, _: &mut Responder<'_>) {
+        self.1.push("request");
+    }
+    fn on_bad_request(&mut self, request: BadRequest<'_>) {
+        self.1.push("bad request");
+        self.0 = Some(Bad::new(request));
+    }
+    fn on_error(&mut self, error: Error) {
+        self.1.push("error");
+        self.0.as_mut().unwrap().error = Some(error);
+    }
+    fn on_close(&mut self, _: &sansocket::Close) {
+        self.1.push("close");
+    }
+}
+
+/// The bad request, received in slices of `size` bytes by two handlers, or by `poll` and `event`.
+fn bad(config: Config, head: &[u8], size: usize) -> Bad {
+    let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
+    let (mut ws, mut handlers) = (WebSocket::server(config), (Log::default(), Log::default()));
+    let mut bytes = head.to_vec();
+    for slice in bytes.chunks_mut(size) {
+        let mut input = slice;
+        while ws.dispatch(&mut input, &mut inbox, &mut outbox, &mut handlers).unwrap() {}
+    }
+    assert_eq!(handlers.0.1, ["bad request", "error", "close"], "{}", head.escape_ascii());
+    assert_eq!((&handlers.0.0, &handlers.0.1), (&handlers.1.0, &handlers.1.1));
+    let found = handlers.0.0.unwrap();
+    let status = found.error.unwrap().status().unwrap();
+    assert!(String::from_utf8(outbox).unwrap().starts_with(&format!("HTTP/1.1 {status} ")));
+
+    let mut ws = WebSocket::server(config);
+    let mut again = None;
+    for slice in head.to_vec().chunks_mut(size) {
+        let mut input = slice;
+        while let Some(ready) = ws.poll(input, &mut inbox) {
+            let (taken, rest) = std::mem::take(&mut input).split_at_mut(ready.consumed());
+            input = rest;
+            match ws.event(ready, taken, &mut inbox).unwrap() {
+                Event::BadRequest(request) => {
+                    assert_eq!(again, None);
+                    assert!(!ws.is_closed(), "the refusal is pending");
+                    again = Some(Bad::new(request));
+                }
+                Event::Error(error) => again.as_mut().unwrap().error = Some(error),
+                Event::Close(close) => assert!(!close.clean),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(again.as_ref(), Some(&found));
+    found
+}
+
+/// Proves: S1.
+#[test]
+fn each_refused_request_is_shown_as_far_as_it_was_received() {
+    use RequestError as E;
+    let config = Config::default().max_head(400).max_headers(9);
+    let front = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\n";
+    let upgrade = "Upgrade: websocket\r\nConnection: Upgrade\r\n";
+    let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    let version = "Sec-WebSocket-Version: 13\r\n";
+    let long = "x".repeat(400);
+    // The rest of the head after `front`, the error, and the headers that are shown after Host. The faulty
+    // line is shown if it can be read.
+    let cases: Vec<(String, E, &[&str])> = vec![
+        ("X: a\0".into(), HeadError::ControlCharacter.into(), &[]),
+        ("X: a\r\nY: \rb".into(), HeadError::BareCr.into(), &["X"]),
+        ("X: a\n".into(), HeadError::BareLf.into(), &[]),
+        (format!("X: a\r\nY: {long}"), HeadError::TooLong.into(), &["X"]),
+        ("X: a\r\n".repeat(9), HeadError::TooManyHeaders.into(), &["X"; 9]),
+        (" folded\r\n".into(), HeadError::Folded.into(), &[]),
+        ("no colon\r\n".into(), HeadError::NoColon.into(), &[]),
+        ("X(: a\r\n".into(), HeadError::InvalidName.into(), &[]),
+        ("X : a\r\n".into(), HeadError::SpaceBeforeColon.into(), &["X"]),
+        ("Content-Length: 5\r\n".into(), E::Body, &["Content-Length"]),
+        ("Transfer-Encoding: chunked\r\n".into(), E::Body, &["Transfer-Encoding"]),
+        ("X: a\r\n\r\n".into(), E::Missing(Name::Upgrade), &["X"]),
+        ("Upgrade: websocket\r\n\r\n".into(), E::Missing(Name::Connection), &["Upgrade"]),
+        (format!("{upgrade}\r\n"), E::Missing(Name::SecWebSocketVersion), &["Upgrade", "Connection"]),
+        (
+            format!("{version}{upgrade}\r\n"),
+            E::Missing(Name::SecWebSocketKey),
+            &["Sec-WebSocket-Version", "Upgrade", "Connection"],
+        ),
+        ("Host: b\r\n".into(), E::Duplicate(Name::Host), &["Host"]),
+        ("Origin: b\r\nOrigin: b\r\n".into(), E::Duplicate(Name::Origin), &["Origin", "Origin"]),
+        (format!("{key}{key}"), E::Duplicate(Name::SecWebSocketKey), &["Sec-WebSocket-Key"; 2]),
+        (
+            format!("{version}{version}"),
+            E::Duplicate(Name::SecWebSocketVersion),
+            &["Sec-WebSocket-Version"; 2],
+        ),
+        ("Sec-WebSocket-Key: a\r\n".into(), E::Invalid(Name::SecWebSocketKey), &["Sec-WebSocket-Key"]),
+        (
+            "Sec-WebSocket-Version: 8\r\n".into(),
+            E::Invalid(Name::SecWebSocketVersion),
+            &["Sec-WebSocket-Version"],
+        ),
+        (
+            "Sec-WebSocket-Protocol: a b\r\n".into(),
+            E::Invalid(Name::SecWebSocketProtocol),
+            &["Sec-WebSocket-Protocol"],
+        ),
+        (
+            "Sec-WebSocket-Extensions: a;\r\n".into(),
+            E::Invalid(Name::SecWebSocketExtensions),
+            &["Sec-WebSocket-Extensions"],
+        ),
+    ];
+    for (rest, error, headers) in cases {
+        let head = format!("{front}{rest}");
+        for size in [1, 5, head.len()] {
+            let found = bad(config, head.as_bytes(), size);
+            assert_eq!(found.error, Some(error.into()), "{head}");
+            assert_eq!((&found.method[..], &found.target[..]), ("GET", "/chat"));
+            assert_eq!(found.shown, "GET /chat HTTP/1.1");
+            assert_eq!(found.headers, [&["Host"], headers].concat(), "{head}");
+        }
+    }
+    // Without a Host, or with a wrong one.
+    for (host, error) in [("", E::Missing(Name::Host)), ("Host: a b\r\n", E::Invalid(Name::Host))] {
+        let head = format!("GET / HTTP/1.1\r\n{host}\r\n");
+        let found = bad(config, head.as_bytes(), 7);
+        assert_eq!((found.error, found.headers.len()), (Some(error.into()), host.len().min(1)));
+    }
+    // A fault in the first line: the method, the target and what is shown.
+    let too_long = format!("GET /{long} HTTP/1.1\r\n");
+    let cut = format!("/{}", &long[..395]);
+    let cases: [(&str, E, &str, &str); 12] = [
+        ("POST /a?b HTTP/1.1\r\n", E::MethodNotAllowed, "POST", "/a?b"),
+        ("get / HTTP/1.1\r\n", E::MethodNotAllowed, "get", "/"),
+        ("GET / HTTP/1.0\r\n", E::HttpTooOld, "GET", "/"),
+        ("GET chat HTTP/1.1\r\n", E::InvalidTarget, "GET", "chat"),
+        ("GET ftp://a/ HTTP/1.1\r\n", E::InvalidTarget, "GET", "ftp://a/"),
+        ("GET http://[a]/ HTTP/1.1\r\n", E::InvalidTarget, "GET", "http://[a]/"),
+        (&too_long, E::TargetTooLong, "GET", &cut),
+        ("GET /\r\n", E::InvalidRequestLine, "GET", "/"),
+        ("hello\r\n", E::InvalidRequestLine, "hello", ""),
+        ("\r\n\r\n", E::InvalidRequestLine, "", ""),
+        ("GET /\u{e9}\x1B[2J", HeadError::ControlCharacter.into(), "GET", "/\u{e9}"),
+        ("\x16\x03\x01", HeadError::ControlCharacter.into(), "", ""),
+    ];
+    for (head, error, method, target) in cases {
+        for size in [1, 5, head.len()] {
+            let found = bad(config, head.as_bytes(), size);
+            assert_eq!(found.error, Some(error.into()), "{head}");
+            assert_eq!((&found.method[..], &found.target[..]), (method, target), "{head}");
+            assert!(found.headers.is_empty());
+        }
+    }
+}
+
+/// Proves: S1, Q3.
+#[test]
+fn a_bad_request_is_escaped_for_the_log() {
+    for (head, shown) in [
+        (&b"GET /\xE9\xFF?token=a\\b\"c HTTP/1.1\r\n"[..], "GET /\\xe9\\xff?token=a\\\\b\\\"c HTTP/1.1"),
+        (b"GET /a\tb HTTP/1.1\r\n", "GET /a\\tb HTTP/1.1"),
+        ("GET /\u{202E} HTTP/1.1\r\n".as_bytes(), "GET /\\xe2\\x80\\xae HTTP/1.1"),
+        (b"GET /\x1B]0;x\x07", "GET /"),
+        (b"\xFF\xFE\r\n", "\\xff\\xfe"),
+    ] {
+        let found = bad(Config::default(), head, head.len());
+        assert_eq!(found.shown, shown);
+        assert!(found.shown.bytes().all(|byte| (b' '..=b'~').contains(&byte)));
+    }
+    // `Debug` shows no query and no secret.
+    let head = b"GET /a?token=secret HTTP/1.1\r\nCookie: secret\r\nX: \0";
+    let mut peer = new_server(Config::default());
+    peer.receive_with(head, |_, event, _| {
+        let shown = format!("{event:?}");
+        assert!(!shown.contains("secret"), "{shown}");
+    });
+    assert!(matches!(peer.seen[0], Seen::BadRequest(_)));
+}
+
+/// Proves: S1, S11.
+#[test]
+fn a_bad_request_shows_what_a_small_inbox_holds() {
+    let head = format!("GET /a HTTP/1.1\r\nHost: b\r\nCookie: {}\r\nX: y\r\nHost: c\r\n", "z".repeat(300));
+    for size in [1, 9, 1000] {
+        let (mut ws, mut inbox) = (WebSocket::server(Config::default()), FixedInbox::<64>::new());
+        let mut seen = Vec::new();
+        for slice in head.clone().into_bytes().chunks_mut(size) {
+            let mut input = slice;
+            while let Some(event) = ws.receive(&mut input, &mut inbox) {
+                if let Event::BadRequest(request) = &event {
+                    let names: Vec<&str> = request.headers().map(|(name, _)| name).collect();
+                    assert_eq!(names, ["Host", "X", "Host"]);
+                    assert_eq!(request.header("host"), Some(&b"b"[..]));
+                }
+                push(&mut seen, &event);
+            }
+        }
+        let [Seen::BadRequest(line), Seen::Error(error), Seen::Close(..)] = &seen[..] else {
+            panic!("{seen:?}")
+        };
+        assert!(line == "GET /a HTTP/1.1" && error.contains("more than one Host"));
+    }
+}
+
+/// Proves: S2.
+#[test]
+fn head_is_a_plain_request_only() {
+    for version in ["1.0", "1.1", "1.2"] {
+        let request = format!("HEAD /a HTTP/{version}\r\nHost: b\r\n\r\n");
+        let (status, because) = if version == "1.0" { (400, "older") } else { (405, "not GET") };
+        refused(request.as_bytes(), status, because);
+        let config = Config::default().plain_requests(true);
+        let mut peer = new_server(config);
+        peer.receive_with(request.as_bytes(), |ws, event, outbox| {
+            let Event::Request(request) = event else { return };
+            assert_eq!((request.method(), request.to_string()), ("HEAD", "b/a".into()));
+            ws.reject(Reject::status(404).body(b"gone").headers(&[("X", "y")]), outbox).unwrap();
+        });
+        assert_eq!(
+            peer.take_sent(),
+            b"HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 4\r\nX: y\r\n\r\n"
+        );
+        assert_eq!(peer.seen[1..], [Seen::Close(1006, String::new(), false)]);
+        // A handler that answers nothing refuses it, as any plain request.
+        let (mut ws, mut outbox) = (WebSocket::server(config), Vec::new());
+        let mut bytes = request.into_bytes();
+        let mut input = &mut bytes[..];
+        while ws.dispatch(&mut input, &mut Vec::new(), &mut outbox, &mut Log::default()).unwrap() {}
+        assert!(outbox.starts_with(b"HTTP/1.1 426 ") && outbox.ends_with(b"\r\n\r\n"));
+    }
+    // The rules of HTTP apply to it too.
+    let config = Config::default().plain_requests(true);
+    refused_by(config, b"HEAD / HTTP/1.1\r\n\r\n", 400, "no Host");
+    refused_by(config, b"HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n", 400, "body");
+    refused_by(config, b"HEAD a HTTP/1.1\r\nHost: a\r\n\r\n", 400, "target");
+    // With a wrong key it is a plain request with a malformed header.
+    refused_by(
+        config,
+        b"HEAD / HTTP/1.1\r\nHost: a\r\nSec-WebSocket-Key: a\r\n\r\n",
+        400,
+        "Sec-WebSocket-Key",
+    );
+}
+
+/// A `Buffer` with the methods that it must have.
+struct Plain(Vec<u8>);
+
+impl Buffer for Plain {
+    fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+    fn remaining(&self) -> usize {
+        512 - self.0.len()
+    }
+    fn append(&mut self, bytes: &[u8]) {
+        self.0.extend_from_slice(bytes);
+    }
+    fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Proves: S14.
+#[test]
+fn a_target_in_absolute_form_has_a_path() {
+    for (target, host, path) in [
+        ("http://h?x", "h", "/?x"),
+        ("http://h?", "h", "/?"),
+        ("http://h", "h", "/"),
+        ("http://h/", "h", "/"),
+        ("http://h/?x", "h", "/?x"),
+        ("WS://h:80?a=/b?c", "h:80", "/?a=/b?c"),
+        ("wss://[::1]:8443", "[::1]:8443", "/"),
+        ("https://a.example?http://b/", "a.example", "/?http://b/"),
+        ("ws://a?b", "a", "/?b"),
+    ] {
+        for method in ["GET", "HEAD"] {
+            let head = request("").replace("GET /chat", &format!("{method} {target}"));
+            let config = Config::default().plain_requests(true);
+            for size in 1..head.len() {
+                let mut peer = new_server(config);
+                for slice in head.as_bytes().chunks(size) {
+                    peer.receive_with(slice, |ws, event, outbox| {
+                        let Event::Request(request) = event else { return };
+                        assert_eq!((request.host(), request.target()), (host, path), "{target}");
+                        assert_eq!(request.to_string(), format!("{host}{path}"));
+                        assert_eq!(request.method(), method);
+                        assert_eq!(request.headers().count(), 5);
+                        if request.is_upgrade() {
+                            ws.accept(request.accept(), outbox).unwrap();
+                        }
+                    });
+                }
+                assert_eq!(peer.ws.state() == State::Open, method == "GET");
+            }
+        }
+    }
+    // An inbox that can only append has no path inserted before a query.
+    let mut inbox = Plain(Vec::new());
+    for (target, path) in [("http://h", "/"), ("http://h/a?x", "/a?x")] {
+        let mut head = request("").replace("/chat", target).into_bytes();
+        let mut ws = WebSocket::server(Config::default());
+        let Some(Event::Request(request)) = ws.receive(&mut &mut head[..], &mut inbox) else { panic!() };
+        assert_eq!((request.host(), request.target()), ("h", path));
+    }
+}
+
+/// Proves: S11, S12.
+#[test]
+fn a_request_is_accepted_if_its_headers_with_rules_fit() {
+    let cookie = format!("Cookie: {}\r\n", "c".repeat(2000));
+    let more = format!("{cookie}Sec-WebSocket-Protocol: soap, chat\r\nX: y\r\n{cookie}Origin: http://a\r\n");
+    let head = request(&more);
+    let needed = head.len() - 2 * cookie.len() - "X: y\r\n".len();
+    let glued = masked(0x81, b"glued");
+    let stream = [head.as_bytes(), &glued].concat();
+    for (capacity, opens) in [(needed + 20, true), (needed + "Cookie:".len(), true), (needed - 1, false)] {
+        for size in [1, 50, 9000] {
+            let mut memory = vec![0; capacity];
+            let (mut ws, mut inbox) = (WebSocket::server(Config::default()), Slice::new(&mut memory));
+            let (mut seen, mut outbox) = (Vec::new(), Vec::new());
+            for slice in stream.clone().chunks_mut(size) {
+                let mut input = slice;
+                while let Some(event) = ws.receive(&mut input, &mut inbox) {
+                    push(&mut seen, &event);
+                    match event {
+                        Event::Request(request) => {
+                            assert_eq!((request.header("cookie"), request.is_complete()), (None, false));
+                            assert_eq!(request.origin(), Some("http://a"));
+                            assert_eq!(request.host(), "server.example.com");
+                            assert!(request.protocols().eq(["soap", "chat"]));
+                            ws.accept(request.select(&["chat"]).unwrap(), &mut outbox).unwrap();
+                        }
+                        Event::Open(open) => {
+                            assert_eq!((open.header("cookie"), open.is_complete()), (None, false));
+                            assert!(open.headers().count() >= 7);
+                        }
+                        Event::Error(error) => assert_eq!(error.status(), Some(431)),
+                        _ => {}
+                    }
+                }
+            }
+            if opens {
+                let expected = [
+                    Seen::Request("/chat".into()),
+                    Seen::Open(Some("chat".into())),
+                    Seen::Text("glued".into()),
+                ];
+                assert_eq!(seen, expected, "{capacity} {size}");
+            } else {
+                assert!(
+                    matches!(seen[..], [Seen::BadRequest(_), Seen::Error(_), Seen::Close(..)]),
+                    "{seen:?}"
+                );
+            }
         }
     }
 }

@@ -37,6 +37,10 @@ fn main() -> io::Result<()> {
         )?;
         write("cut_anywhere", 60 + at, &[&[4 | 0x10, 1, 1, 9, at as u8], &glued[..]].concat())?;
     }
+    // A HEAD, where plain requests are served; a request that is longer than the inbox.
+    write("server_head", 16, &[0x30, 3, 0, 0, 0, 0x3E, 22])?;
+    write("server_head", 17, &[0x10, 0x41, 1, 200])?;
+    write("cut_anywhere", 54, &[&[2 | 0x10, 0x80, 1, 9], heads::REQUESTS[1].as_bytes()].concat())?;
     for (at, (uri, protocols, header)) in CONNECTS.iter().enumerate() {
         let counted = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
         write("connect", at, &[vec![1], counted(uri), counted(protocols), counted(header)].concat())?;
@@ -55,17 +59,35 @@ fn main() -> io::Result<()> {
         )?;
         write("cut_anywhere", 80 + at, &[&[5 | 0x10, 1, 1, 9, at as u8], &glued[..]].concat())?;
     }
+    // A response that is longer than the inbox.
+    write("client_head", 12, &[0x10, 0x41, 80])?;
+    for (at, response) in REFUSALS.iter().enumerate() {
+        write("client_head", 13 + at, &[&[0x02, 0x04, 0], response.as_bytes()].concat())?;
+        write("client_head", 16 + at, &[&[0x02, 0x40, 30], response.as_bytes()].concat())?;
+        write("cut_anywhere", 90 + at, &[&[3 | 0x10, 0x80, 1, 9], response.as_bytes()].concat())?;
+    }
     Ok(())
 }
 
 /// A client's URI, subprotocols and header.
-const CONNECTS: [(&str, &str, &str); 6] = [
+const CONNECTS: [(&str, &str, &str); 8] = [
     ("ws://a.example/chat?room=1", "chat,v2", "Origin:http://a.example"),
     ("WSS://[::1]:8443", "", ""),
     ("wss://a:443?x", "v2", "X: y\t"),
     ("ws://a:80/%20#b", "v2,v2", "Host:b"),
     ("ws://b@a/", "a b", "X:\n"),
     ("http://a/", "", ""),
+    ("ws://[fe80::1%25eth0]:81/", "a,b,c", ""),
+    ("ws://[1:2:3:4:5:6:192.0.2.1]", "", ""),
+];
+
+/// Refusals that are no strict HTTP, cut short, or longer than a small inbox.
+const REFUSALS: [&str; 3] = [
+    "HTTP/1.1 103 Hints\nLink : a\n\nHTTP/1.1 403 Forbidden\r\nX-Why : quota\r\n folded\r\nno colon\n\
+     X: a\0b\r\nLocation: /b\n\r\nbody\n\n",
+    "HTTP/1.1 503 Busy\r\nRetry-After: 120\r\nX: cut",
+    "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"a, a long one, longer than the inbox\"\r\n\
+     Connection: close\r\nContent-Length: 4\r\n\r\nbody",
 ];
 
 fn write(target: &str, number: usize, seed: &[u8]) -> io::Result<()> {

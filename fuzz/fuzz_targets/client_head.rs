@@ -1,25 +1,38 @@
 //! Proves that a client accepts only the responses that RFC 6455 section 4.1 allows, by naive
-//! checks and by httparse, that it reports any other status unchanged, and that a failed handshake
-//! sends nothing more.
+//! checks and by httparse, that it reports any other status with the headers that can be read and
+//! leaves its body, that an inbox which is too small only loses headers without rules, and that a
+//! failed handshake sends nothing more.
 #![no_main]
 
 use sansocket::handshake::HeaderName as Name;
-use sansocket::{Config, Connect, Error, Event, HeadError, Open, ResponseError, WebSocket, handshake};
-use sansocket_fuzz::heads::{self, CLIENT_KEY, Head};
-use sansocket_fuzz::{Choices, FIXED, OwnedEvent, Peer, inbox, portion, rng};
+use sansocket::{
+    Config, Connect, Error, Event, HeadError, Open, Response, ResponseError, WebSocket, handshake,
+};
+use sansocket_fuzz::heads::{self, CLIENT_KEY, Head, Lenient};
+use sansocket_fuzz::{Choices, FIXED, OwnedEvent, Peer, inbox, portion, rng, small_inbox};
 
-const OFFERS: [&[&str]; 2] = [&["chat", "v2"], &[]];
+/// The subprotocols that are offered: with a name of 150 bytes, and as many as can be.
+const LONG: &str = "header-AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\
+    AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+const OFFERS: [&[&str]; 4] = [
+    &["chat", "v2"],
+    &[],
+    &[LONG, "v2", "chat"],
+    &[
+        "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m", "n", "o", "p", "q", "r", "s", "t",
+        "u", "v", "w", "x", "y", "z", "va", "v22", "V2", "cha", "hat", "Chat",
+    ],
+];
 const SMALL: usize = 190;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let mut choices = Choices(data);
     let flags = choices.byte();
     let shape = choices.byte();
-    // Unused: the layout is that of `server_head`.
-    choices.byte();
+    let capacity = 2 * usize::from(choices.byte());
     let accept = heads::accept_of(CLIENT_KEY);
-    let offered = OFFERS[usize::from(flags & 1)];
-    let valid = flags & 0x51 == 0x10 && choices.is_empty() && shape & 3 < 2;
+    let offered = OFFERS[usize::from(flags & 3)];
+    let valid = flags & 0x51 == 0x10 && choices.is_empty() && shape & 3 < 2 && shape & 0x40 == 0;
     let stream = if flags & 0x10 != 0 {
         heads::edit(&heads::responses(&accept)[usize::from(shape & 3)], choices)
     } else {
@@ -31,10 +44,14 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         config = config.max_head(SMALL as u16).max_headers(4);
     }
     let max_head = if flags & 0x40 != 0 { SMALL } else { 8 << 10 };
-    let max_head = if flags >> 2 & 2 == 0 { max_head.min(FIXED) } else { max_head };
-    let check = Check { accept: &accept, offered, max_head, stream: &stream };
+    let (inbox, capacity) = match (shape & 0x40, flags >> 2 & 2) {
+        (0, 0) => (inbox(flags >> 2), FIXED),
+        (0, _) => (inbox(flags >> 2), usize::MAX),
+        _ => (small_inbox(capacity), capacity),
+    };
+    let check = Check { accept: &accept, offered, max_head, capacity, stream: &stream };
 
-    let mut peer = Peer::new(WebSocket::client(config, rng()), inbox(flags >> 2));
+    let mut peer = Peer::new(WebSocket::client(config, rng()), inbox);
     peer.two_steps = flags & 0x80 != 0;
     peer.ws.connect(Connect::new("a.example", "/").protocols(offered), &mut peer.outbox).unwrap();
     check.request(&peer.outbox);
@@ -47,14 +64,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         let left = peer.receive(slice, |ws, event, left, _| {
             match event {
                 Event::Open(open) => check.open(open, &stream[..end - left]),
-                Event::Refused(response) => {
-                    let status = response.status();
-                    let bytes = check.head(&stream, response.headers());
-                    assert_ne!(status, 101);
-                    let (head, _) = Head::read(bytes);
-                    assert_eq!(head.parts()[1], status.to_string());
-                    assert_eq!(response.header("location").is_some(), !head.values("location").is_empty());
-                }
+                Event::Refused(response) => check.refused(response, end - left),
                 Event::Error(Error::Response(error)) => check.error(*error),
                 _ => {}
             }
@@ -68,7 +78,15 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let opened = matches!(peer.record.events.first(), Some(OwnedEvent::Open(_)));
     assert!(opened || !valid, "a valid response was refused: {:?}", peer.record);
     assert!(opened || peer.outbox.is_empty());
+    if peer.record.events.is_empty() {
+        check.unfinished();
+    }
     peer.end();
+    // A head that was cut short tells its status too.
+    if let [OwnedEvent::Refused(status), ..] = &peer.record.events[..] {
+        let (head, _) = Lenient::read_final(&stream);
+        assert!(head.first == 0 || head.status == status.to_string());
+    }
 });
 
 /// The data that the response is checked against.
@@ -76,6 +94,7 @@ struct Check<'c> {
     accept: &'c str,
     offered: &'static [&'static str],
     max_head: usize,
+    capacity: usize,
     stream: &'c [u8],
 }
 
@@ -90,35 +109,62 @@ impl Check<'_> {
         assert_eq!(head.value("sec-websocket-key"), Some(CLIENT_KEY));
         assert_eq!(head.value("sec-websocket-version"), Some("13"));
         assert!(head.lists("upgrade", "websocket") && head.lists("connection", "upgrade"));
-        assert!(self.offered.iter().all(|offer| head.lists("sec-websocket-protocol", offer)));
+        let offer = self.offered.join(", ");
+        let expected = if offer.is_empty() { None } else { Some(&offer[..]) };
+        assert_eq!(head.value("sec-websocket-protocol"), expected);
     }
 
-    /// Returns the final head in `bytes`, after interim responses. httparse reads the same `fields`
-    /// in it.
-    fn head<'b, 'h>(&self, bytes: &'b [u8], fields: impl Iterator<Item = (&'h str, &'h [u8])>) -> &'b [u8] {
-        let mut rest = bytes;
-        loop {
-            let end = rest.windows(4).position(|four| four == b"\r\n\r\n").expect("a complete head") + 4;
-            let (head, after) = rest.split_at(end);
-            let switches = Head::read(head).0.parts()[1] == "101";
-            // A response that does not switch protocols may fold its lines; continuation lines are
-            // left out.
-            let lines = if switches { head.to_vec() } else { heads::without_folds(head) };
-            let parsed = heads::parse_response(&lines).expect("httparse reads an accepted head");
-            assert_eq!(parsed.len, lines.len());
-            if !(100..200).contains(&parsed.status) || switches {
-                assert!(bytes.len() - after.len() <= self.max_head);
-                assert!(fields.map(|(name, value)| (name.into(), value.into())).eq(parsed.fields));
-                return head;
-            }
-            rest = after;
+    /// A refusal shows the headers that can be read, in order, and all of them if the inbox has
+    /// room. `taken`: where its body begins.
+    fn refused(&self, response: &Response<'_>, taken: usize) {
+        let (head, start) = Lenient::read_final(&self.stream[..taken]);
+        let status = response.status();
+        assert!(status >= 200 && (head.status == status.to_string() || head.first == 0));
+        let fields = heads::owned(response.headers());
+        assert!(heads::are_among(&fields, &head.fields));
+        // An incomplete first line is only reported if it is over a limit.
+        let fits = head.first > 0 && start + head.first <= self.max_head && head.first + 2 <= self.capacity;
+        let Some(len) = head.len.filter(|len| fits && start + len <= self.max_head) else {
+            assert!(!response.is_complete() && (!fits || taken == self.max_head), "cut short by a limit");
+            return;
+        };
+        assert_eq!(taken, start + len, "the rest is the body");
+        if len < self.capacity {
+            assert!(response.is_complete());
         }
+        if response.is_complete() {
+            assert_eq!(fields, head.fields);
+            // httparse is stricter. Where it reads the head, it reads the same.
+            if let Ok(parsed) = heads::parse_response(&self.stream[start..taken]) {
+                assert_eq!((parsed.status, parsed.len, parsed.fields), (status, len, fields));
+            }
+        }
+    }
+
+    /// The stream has ended before the head has.
+    fn unfinished(&self) {
+        let (head, start) = Lenient::read_final(self.stream);
+        assert!(head.status == "101" || head.len.is_none(), "a complete head is reported");
+        assert!(self.stream.len() <= self.max_head && start <= self.max_head);
     }
 
     /// The response that opened the connection passes each check of section 4.1.
     fn open(&self, open: &Open<'_>, bytes: &[u8]) {
-        let last = self.head(bytes, open.headers());
-        assert!(bytes.ends_with(last));
+        assert!(bytes.len() <= self.max_head);
+        let (found, start) = Lenient::read_final(bytes);
+        let last = &bytes[start..];
+        assert_eq!(found.len, Some(last.len()));
+        // httparse reads the same fields. Those with rules are there.
+        let parsed = heads::parse_response(last).expect("httparse reads an accepted head");
+        assert_eq!(parsed.len, last.len());
+        let fields = heads::owned(open.headers());
+        assert!(heads::are_among(&fields, &parsed.fields));
+        assert_eq!(
+            heads::named(&fields, &heads::RESPONSE_RULES),
+            heads::named(&parsed.fields, &heads::RESPONSE_RULES)
+        );
+        assert_eq!(open.is_complete(), fields.len() == parsed.fields.len());
+        assert!(open.is_complete() || last.len() > self.capacity);
         let (head, complete) = Head::read(last);
         assert!(complete);
         // 1: "If the status code received from the server is not 101"
@@ -147,20 +193,17 @@ impl Check<'_> {
     /// The stream has the fault that the error names.
     fn error(&self, error: ResponseError) {
         use ResponseError as E;
-        let mut rest = self.stream;
-        let head = loop {
-            let (head, complete) = Head::read(rest);
-            let interim =
-                head.parts().get(1).is_some_and(|status| status.len() == 3 && status.starts_with('1'));
-            if !interim || !complete || head.parts()[1] == "101" {
-                break head;
-            }
-            let end = rest.windows(4).position(|four| four == b"\r\n\r\n");
-            rest = &rest[end.unwrap() + 4..];
-        };
+        let (lenient, start) = Lenient::read_final(self.stream);
+        let rest = &self.stream[start..];
+        let (head, _) = Head::read(rest);
         let values = |name: Name| head.values(&name.as_str().to_ascii_lowercase());
         let there = match error {
-            E::Head(HeadError::TooLong) => self.stream.len() > self.max_head,
+            E::Head(HeadError::TooLong) => {
+                let last = &rest[..lenient.len.unwrap_or(rest.len())];
+                self.stream.len() > self.max_head
+                    || heads::needed(last, &heads::RESPONSE_RULES) > self.capacity
+                    || Lenient::longest_first(&self.stream[..start]) + 2 > self.capacity
+            }
             E::HttpTooOld => !heads::is_new_enough(head.parts()[0]),
             E::Missing(Name::Connection) => !head.lists("connection", "upgrade"),
             E::Missing(name) => values(name).is_empty(),

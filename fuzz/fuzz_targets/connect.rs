@@ -20,7 +20,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let Ok(connect) = Connect::from_uri(uri) else { return assert!(!is_plain(uri), "{uri:?} is refused") };
     let naive = Naive::read(uri);
     assert_eq!((connect.host(), connect.port(), connect.is_secure()), (naive.host, naive.port, naive.secure));
-    assert_eq!(connect.authority(), naive.authority);
+    assert_eq!((connect.authority(), connect.zone()), (&naive.authority[..], naive.zone));
     let connect = match protocols[..] {
         [one] => connect.protocol(one),
         _ => connect.protocols(&protocols),
@@ -33,12 +33,17 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     assert!(!format!("{:?}", client.ws).is_empty(), "Debug does not panic");
     if let Err(error) = connected {
         assert!(client.outbox.is_empty());
-        let unique =
-            protocols.iter().enumerate().all(|(at, one)| is_token(one) && !protocols[..at].contains(one));
+        // No random byte was drawn: the next key is the generator's first.
+        client.ws.connect(Connect::new("a", "/"), &mut client.outbox).unwrap();
+        assert_eq!(Head::read(&client.outbox).0.value("sec-websocket-key"), Some(heads::CLIENT_KEY));
+        let unique = protocols
+            .iter()
+            .enumerate()
+            .all(|(at, one)| heads::is_token(one) && !protocols[..at].contains(one));
         return assert!(match error {
             ConnectError::InvalidHost => !is_plain(uri),
             ConnectError::InvalidProtocol => !unique,
-            ConnectError::OfferTooLong => protocols.concat().len() + 2 * protocols.len() > 125,
+            ConnectError::TooManyProtocols => protocols.len() > 32,
             ConnectError::InvalidHeader => !headers.is_empty(),
             _ => false,
         });
@@ -48,7 +53,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let parsed = heads::parse_request(&request).expect("httparse reads the request");
     assert_eq!(parsed.len, request.len());
     assert_eq!(head.parts(), ["GET", &naive.target, "HTTP/1.1"]);
-    assert_eq!(head.value("host"), Some(&naive.authority[..]));
+    assert_eq!(head.value("host"), Some(&naive.host_header[..]));
     assert_eq!(parsed.fields.len(), 5 + usize::from(!protocols.is_empty()) + headers.len());
     for (name, value) in &headers {
         let value = value.trim_matches([' ', '\t']);
@@ -63,9 +68,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let selected = protocols.get(index).copied();
     server.receive(&mut request.clone(), |ws, event, _, outbox| {
         if let Event::Request(request) = event {
-            assert_eq!((request.target(), request.host()), (&naive.target[..], &naive.authority[..]));
+            assert_eq!((request.target(), request.host()), (&naive.target[..], &naive.host_header[..]));
             assert!(request.protocols().eq(protocols.iter().copied()));
-            assert_eq!(request.to_string(), format!("{}{}", naive.authority, naive.target));
+            assert_eq!(request.to_string(), format!("{}{}", naive.host_header, naive.target));
             for (name, _) in &headers {
                 assert_eq!(
                     request.header(name).map(<[u8]>::to_vec),
@@ -91,10 +96,14 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 /// A URI, parsed in the simplest way.
 struct Naive<'u> {
     secure: bool,
+    /// Without brackets and zone.
     host: &'u str,
+    zone: Option<&'u str>,
     port: u16,
-    /// The value of `Host`: without the scheme's default port.
+    /// Without the scheme's default port.
     authority: String,
+    /// The same without the zone.
+    host_header: String,
     target: String,
 }
 
@@ -112,9 +121,20 @@ impl<'u> Naive<'u> {
         let default = if secure { 443 } else { 80 };
         let port = if port.is_empty() { default } else { port.parse().unwrap() };
         let authority = if port == default { host.to_owned() } else { authority.to_owned() };
-        let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+        let (mut address, mut zone) = (host, None);
+        let mut host_header = authority.clone();
+        if let Some(inside) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            address = inside;
+            if let Some((before, after)) = inside.split_once('%') {
+                host_header = authority.replace(&format!("%{after}"), "");
+                (address, zone) = (before, Some(after.strip_prefix("25").unwrap_or(after)));
+            }
+            // The end of an IPv4 address is checked for its characters only.
+            assert!(address.contains('.') || is_ipv6(address), "{address} in brackets");
+            assert!(zone.is_none_or(heads::is_token), "{zone:?}");
+        }
         let slash = if target.starts_with('/') { "" } else { "/" };
-        Self { secure, host, port, authority, target: format!("{slash}{target}") }
+        Self { secure, host: address, zone, port, authority, host_header, target: format!("{slash}{target}") }
     }
 }
 
@@ -124,17 +144,25 @@ fn is_plain(uri: &str) -> bool {
         return false;
     };
     let (authority, target) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    let (host, port) = authority.split_once(':').unwrap_or((authority, "1"));
     let all =
         |text: &str, more: &str| text.chars().all(|one| one.is_ascii_alphanumeric() || more.contains(one));
-    !host.is_empty()
-        && all(host, "-.")
+    let (is_host, port) = match authority.strip_prefix('[').and_then(|inside| inside.split_once(']')) {
+        Some((address, port)) => {
+            let (address, zone) = address.split_once("%25").unwrap_or((address, "zone"));
+            let port = if port.is_empty() { Some("1") } else { port.strip_prefix(':') };
+            (is_ipv6(address) && !zone.is_empty() && all(zone, "-_.~"), port.unwrap_or("x"))
+        }
+        None => {
+            let (host, port) = authority.split_once(':').unwrap_or((authority, "1"));
+            (!host.is_empty() && all(host, "-."), port)
+        }
+    };
+    is_host
         && port.bytes().all(|byte| byte.is_ascii_digit())
         && port.parse::<u16>().is_ok()
         && all(target, "/?&=-._~%")
 }
 
-fn is_token(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+fn is_ipv6(text: &str) -> bool {
+    text.parse::<std::net::Ipv6Addr>().is_ok()
 }

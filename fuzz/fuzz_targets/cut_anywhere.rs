@@ -5,8 +5,9 @@
 #![no_main]
 
 use sansocket::{
-    Close, CloseCode, Config, Connect, ControlPayload, Delivery, Error, Event, Handler, Message, Open, Piece,
-    Reject, Request, Responder, Response, Server, Slice, State, WebSocket,
+    BadRequest, Close, CloseCode, Config, Connect, ControlPayload, Delivery, Error, Event, FixedInbox,
+    Handler, Message, Open, Piece, Reject, Request, Responder, Response, Server, Slice, State, WebSocket,
+    heapless,
 };
 use sansocket_fuzz::heads::{self, CLIENT_KEY};
 use sansocket_fuzz::{Checked, Choices, FIXED, Peer, Record, Side, TestClient, inbox, rng};
@@ -52,6 +53,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
 });
 
 const REJECT: Reject<'static> = Reject::status(404).body(b"no");
+
+/// A capacity that a head can exceed.
+const SMALL: usize = 210;
 
 /// The Close that may follow a Pong.
 const CLOSE: (CloseCode, &str) = (CloseCode(4001), "pong");
@@ -125,8 +129,14 @@ impl Case<'_> {
                 config.max_message(150).max_frame(140).max_empty_fragments(3).max_head(300).max_headers(6);
         }
         let mut memory = [0; FIXED];
-        let inbox = match way {
-            Way::Dispatch if kind & 2 == 0 => Checked(Box::new(Slice::new(&mut memory))),
+        let small = self.more & 0x80 != 0;
+        let mut short = [0; SMALL];
+        let inbox = match (way, kind & 3) {
+            (Way::Dispatch, 0 | 1) => {
+                Checked(Box::new(Slice::new(if small { &mut short } else { &mut memory })))
+            }
+            (_, 0) if small => Checked(Box::new(heapless::Vec::<u8, SMALL>::new())),
+            (_, 1) if small => Checked(Box::new(FixedInbox::<SMALL>::new())),
             _ => inbox(kind),
         };
         let mut peer = Peer::new(make(config), inbox);
@@ -210,6 +220,9 @@ impl Handler for Recorder<'_> {
     fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Responder<'_>) {
         assert_ne!(sender.state(), State::Connecting);
         self.0.push(&Event::Pong(payload.clone()));
+    }
+    fn on_bad_request(&mut self, request: BadRequest<'_>) {
+        self.0.push(&Event::BadRequest(request));
     }
     fn on_refused(&mut self, response: Response<'_>) {
         self.0.push(&Event::Refused(response));

@@ -1,15 +1,16 @@
 //! Proves that a server accepts only the requests that RFC 6455 section 4.2.1 allows, by naive
 //! checks and by httparse, that each refusal is a well-formed response with the status of a fault
-//! in the request, and that no header can be injected into a response.
+//! in the request, that an inbox which is too small only loses headers without rules, and that no
+//! header can be injected into a response.
 #![no_main]
 
 use sansocket::handshake::HeaderName as Name;
 use sansocket::{
-    Accept, AnswerError, Config, Event, HeadError, Reject, Request, RequestError, Server, WebSocket,
-    handshake,
+    Accept, AnswerError, BadRequest, Config, Event, HeadError, Reject, Request, RequestError, Server,
+    WebSocket, handshake,
 };
 use sansocket_fuzz::heads::{self, Head};
-use sansocket_fuzz::{Choices, FIXED, OwnedEvent, Peer, frames, inbox, portion};
+use sansocket_fuzz::{Choices, FIXED, OwnedEvent, Peer, frames, inbox, portion, small_inbox};
 
 /// Flags, the choice of a request and its portions, the material of the answer; then edits of that
 /// request, or a head.
@@ -18,6 +19,8 @@ struct Input<'d> {
     portion: usize,
     answer: &'d [u8],
     stream: Vec<u8>,
+    /// That of the inbox.
+    capacity: usize,
     /// The request must be accepted.
     valid: bool,
 }
@@ -35,11 +38,16 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let shape = choices.byte();
     let answer = choices.counted();
     let request = usize::from(shape & 3);
-    let valid = flags & 0x50 == 0x10 && choices.is_empty() && request < 3;
+    let valid = flags & 0x50 == 0x10 && choices.is_empty() && request < 3 && shape < 0x40;
     let stream =
         if flags & 0x10 != 0 { heads::edit(heads::REQUESTS[request], choices) } else { choices.0.to_vec() };
     let portion = if shape >> 2 & 0xF == 0 { usize::MAX } else { portion(shape >> 2) };
-    run(&Input { flags, portion, answer, stream, valid });
+    let capacity = match (shape >> 6, flags >> 2 & 2) {
+        (0, 0) => FIXED,
+        (0, _) => usize::MAX,
+        (more, _) => 60 * usize::from(more) + usize::from(answer.first().copied().unwrap_or(0)),
+    };
+    run(&Input { flags, portion, answer, stream, capacity, valid });
 });
 
 const LIMITS: (usize, usize) = (300, 6);
@@ -50,7 +58,11 @@ fn run(input: &Input<'_>) {
     if flags & 0x40 != 0 {
         config = config.max_head(LIMITS.0 as u16).max_headers(LIMITS.1 as u16);
     }
-    let mut peer = Peer::new(WebSocket::server(config), inbox(flags >> 2));
+    let inbox = match input.capacity {
+        FIXED | usize::MAX => inbox(flags >> 2),
+        capacity => small_inbox(capacity),
+    };
+    let mut peer = Peer::new(WebSocket::server(config), inbox);
     peer.two_steps = flags & 0x80 != 0;
     let mut answered = None;
     let mut fault = None;
@@ -60,6 +72,7 @@ fn run(input: &Input<'_>) {
         end += slice.len();
         let left = peer.receive(slice, |ws, event, left, outbox| {
             match event {
+                Event::BadRequest(request) => check_bad(request, &stream[..end]),
                 Event::Request(request) => {
                     check(request, &stream[..end - left], input);
                     answered = Some(answer(ws, request, outbox, input));
@@ -88,15 +101,18 @@ fn run(input: &Input<'_>) {
             assert_eq!(frames::read(rest).1, 0);
         }
         (Some(Answer::Rejected { status, header, body }), None) => {
-            let (head, sent) = heads::check_refusal(&peer.outbox, *status);
-            assert_eq!(sent, if *body { input.answer } else { b"" });
+            let body = if *body { input.answer } else { b"" };
+            let (head, sent) = heads::check_refusal(&peer.outbox, *status, body.len());
+            let is_head =
+                matches!(&peer.record.events[0], OwnedEvent::Request(shown) if shown.starts_with("HEAD "));
+            assert_eq!(sent, if is_head { b"" } else { body });
             check_added(&head, header.then(|| added(input.answer)));
         }
         (Some(_), Some(fault)) => panic!("{fault:?} after an answer"),
         (None, Some((status, _))) => {
-            let (_, body) = heads::check_refusal(&peer.outbox, *status);
+            let (_, body) = heads::check_refusal(&peer.outbox, *status, 0);
             assert!(body.is_empty());
-            assert_eq!(peer.record.events.len(), 2);
+            assert_eq!(peer.record.events.len(), 3);
         }
         (None, None) => assert_eq!(sent, 0),
     }
@@ -164,28 +180,35 @@ fn answer(
 
 /// A request that the server reports passes each check of section 4.2.1.
 fn check(request: &Request<'_>, bytes: &[u8], input: &Input<'_>) {
-    assert!(bytes.len() <= limit(input));
+    assert!(bytes.len() <= max_head(input));
     let bytes = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
     let (head, complete) = Head::read(bytes);
     assert!(complete && bytes.ends_with(b"\r\n\r\n"));
     assert!(head.fields.len() <= if input.flags & 0x40 != 0 { LIMITS.1 } else { 100 });
     // 1: "An HTTP/1.1 or higher GET request"
     let [method, target, version] = head.parts()[..] else { panic!("{head:?}") };
-    assert_eq!(method, "GET");
+    let is_head = method == "HEAD" && input.flags & 0x20 != 0;
+    assert!(method == "GET" || is_head);
+    assert_eq!(request.method(), method);
     let old = !heads::is_new_enough(version);
     assert!(!old || version == "HTTP/1.0" && input.flags & 0x20 != 0, "only a plain request may be old");
-    assert!(target.starts_with('/') || target.contains("://"));
     assert!(target.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#'));
     // 2: "A |Host| header field"
     assert!(head.values("host").len() == 1 || old && head.values("host").is_empty());
     if target.starts_with('/') {
         assert_eq!((request.target(), request.host()), (target, head.value("host").unwrap_or("")));
+    } else {
+        let (_, rest) = target.split_once("://").expect("a path or a URI");
+        let (host, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        assert_eq!((request.host(), request.target()), (host, &*format!("{slash}{path}")));
     }
     // No body.
     assert!(head.values("transfer-encoding").is_empty());
     assert!(head.values("content-length").iter().all(|value| is_zero(value)));
     // 3 and 4: "An |Upgrade| header field", "A |Connection| header field"
-    let upgrade = !old && head.lists("upgrade", "websocket") && head.lists("connection", "upgrade");
+    let upgrade =
+        !old && !is_head && head.lists("upgrade", "websocket") && head.lists("connection", "upgrade");
     assert_eq!(request.is_upgrade(), upgrade);
     if upgrade {
         // 5: "a base64-encoded value that, when decoded, is 16 bytes in length"
@@ -209,11 +232,33 @@ fn check(request: &Request<'_>, bytes: &[u8], input: &Input<'_>) {
     let origins = head.values("origin");
     let origin = origins.first().map(|origin| str::from_utf8(origin).unwrap_or(""));
     assert!(request.origin() == origin && origins.len() < 2);
-    // httparse reads the same.
+    // httparse reads the same fields. Those with rules are there.
     let parsed = heads::parse_request(bytes).expect("httparse reads an accepted request");
-    assert_eq!(parsed.len, bytes.len());
-    assert!(parsed.fields.iter().map(|(name, value)| (&name[..], &value[..])).eq(request.headers()));
-    assert_eq!(parsed.fields.len(), head.fields.len());
+    assert_eq!((parsed.len, parsed.fields.len()), (bytes.len(), head.fields.len()));
+    let fields = heads::owned(request.headers());
+    assert!(heads::are_among(&fields, &parsed.fields));
+    assert_eq!(
+        heads::named(&fields, &heads::REQUEST_RULES),
+        heads::named(&parsed.fields, &heads::REQUEST_RULES)
+    );
+    assert_eq!(request.is_complete(), fields.len() == parsed.fields.len());
+    assert!(request.is_complete() || bytes.len() > input.capacity);
+}
+
+/// A bad request shows what has arrived of it: `bytes` end with the slice that holds the fault.
+fn check_bad(request: &BadRequest<'_>, bytes: &[u8]) {
+    let bytes = bytes.strip_prefix(b"\r\n").unwrap_or(bytes);
+    let (head, _) = Head::read(bytes);
+    let target = request.target();
+    if target.contains("://") {
+        // A path may have been inserted.
+        assert!(head.parts().get(1).is_some_and(|part| part.len() >= target.len()));
+    } else {
+        assert!(bytes.starts_with(request.first_line()));
+        assert!(head.first.starts_with(request.method()) && head.first.contains(target));
+    }
+    let all = heads::Lenient::read(bytes).fields;
+    assert!(heads::are_among(&heads::owned(request.headers()), &all));
 }
 
 /// Whether a `Content-Length` is 0: `1*DIGIT`, all of them 0.
@@ -222,9 +267,8 @@ fn is_zero(value: &[u8]) -> bool {
 }
 
 /// The longest head.
-fn limit(input: &Input<'_>) -> usize {
-    let limit = if input.flags & 0x40 != 0 { LIMITS.0 } else { 8 << 10 };
-    if input.flags >> 2 & 2 == 0 { limit.min(FIXED) } else { limit }
+fn max_head(input: &Input<'_>) -> usize {
+    if input.flags & 0x40 != 0 { LIMITS.0 } else { 8 << 10 }
 }
 
 /// The stream has the fault that the error names.
@@ -233,11 +277,17 @@ fn check_error(error: RequestError, input: &Input<'_>) {
     let (head, complete) = Head::read(&input.stream);
     let values = |name: Name| head.values(&name.as_str().to_ascii_lowercase());
     let there = match error {
-        E::Head(HeadError::TooLong) | E::TargetTooLong => input.stream.len() > limit(input),
+        E::Head(HeadError::TooLong) => {
+            let bytes = input.stream.strip_prefix(b"\r\n").unwrap_or(&input.stream);
+            let last = &bytes[..heads::Lenient::read(bytes).len.unwrap_or(bytes.len())];
+            input.stream.len() > max_head(input)
+                || heads::needed(last, &heads::REQUEST_RULES) > input.capacity
+        }
+        E::TargetTooLong => head.first.len() + 4 > max_head(input).min(input.capacity),
         E::Head(HeadError::BareLf) => input.stream.contains(&b'\n'),
         E::Head(HeadError::BareCr) => input.stream.contains(&b'\r'),
         E::Head(HeadError::ControlCharacter) => input.stream.iter().any(|&byte| byte < b' ' || byte == 0x7F),
-        E::MethodNotAllowed => head.parts()[0] != "GET",
+        E::MethodNotAllowed => !matches!((head.parts()[0], input.flags & 0x20), ("GET", _) | ("HEAD", 0x20)),
         E::HttpTooOld => head.parts().get(2).is_none_or(|version| !heads::is_new_enough(version)),
         E::Body => {
             !head.values("transfer-encoding").is_empty()

@@ -66,7 +66,7 @@ const WORDS: [&str; 32] = [
     "\r\nContent-Length: ",
     "websocket",
     "upgrade",
-    "close",
+    "HEAD",
     "chunked",
     "chat",
     "v2",
@@ -96,20 +96,6 @@ pub fn edit(template: &str, mut choices: Choices<'_>) -> Vec<u8> {
         bytes.splice(start..end, inserted.iter().copied());
     }
     bytes
-}
-
-/// A head without its continuation lines (obs-fold, RFC 9112 section 5.2).
-pub fn without_folds(head: &[u8]) -> Vec<u8> {
-    let mut lines: Vec<&[u8]> = Vec::new();
-    let mut start = 0;
-    for end in (1..=head.len()).filter(|&end| head[..end].ends_with(b"\r\n")) {
-        let line = &head[start..end];
-        if !matches!(line, [b' ' | b'\t', ..]) {
-            lines.push(line);
-        }
-        start = end;
-    }
-    lines.concat()
 }
 
 /// A head: its first line, and its fields' names, in lower case, and values.
@@ -166,6 +152,163 @@ impl Head {
     }
 }
 
+/// A head as a lenient client reads it: lines end with LF, and fields that cannot be read are left
+/// out.
+#[derive(Debug)]
+pub struct Lenient {
+    pub status: String,
+    /// The length of its first line.
+    pub first: usize,
+    pub fields: Fields,
+    /// Its length with the empty line; `None` if it is not complete.
+    pub len: Option<usize>,
+}
+
+/// Names and values.
+pub type Fields = Vec<(String, Vec<u8>)>;
+
+impl Lenient {
+    pub fn read(bytes: &[u8]) -> Self {
+        let mut head = Self { status: String::new(), first: 0, fields: Vec::new(), len: None };
+        let mut at = 0;
+        for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+            at += line.len();
+            let Some(text) = line.strip_suffix(b"\n") else { break };
+            let text = text.strip_suffix(b"\r").unwrap_or(text);
+            if head.first == 0 {
+                head.first = line.len();
+                let parts = String::from_utf8_lossy(text);
+                head.status = parts.split(' ').nth(1).unwrap_or("").into();
+            } else if text.is_empty() {
+                head.len = Some(at);
+                break;
+            } else {
+                head.fields.extend(field(text));
+            }
+        }
+        head
+    }
+
+    /// The length of the longest first line of complete heads.
+    pub fn longest_first(mut bytes: &[u8]) -> usize {
+        let mut longest = 0;
+        while let Self { first, len: Some(len), .. } = Self::read(bytes) {
+            longest = longest.max(first);
+            bytes = &bytes[len..];
+        }
+        longest
+    }
+
+    /// The final head after interim ones, and where it begins.
+    pub fn read_final(bytes: &[u8]) -> (Self, usize) {
+        let mut start = 0;
+        loop {
+            let head = Self::read(&bytes[start..]);
+            let interim = head.status.starts_with('1') && head.status != "101";
+            match head.len {
+                Some(len) if interim => start += len,
+                _ => return (head, start),
+            }
+        }
+    }
+}
+
+/// Whether a response before one with status 101 has a line that only a lenient client reads.
+pub fn has_odd_line(mut bytes: &[u8]) -> bool {
+    loop {
+        let head = Lenient::read(bytes);
+        if head.first == 0 || head.status == "101" {
+            return false;
+        }
+        let (lines, rest) = bytes.split_at(head.len.unwrap_or(bytes.len()));
+        let (first, headers) = lines.split_at(head.first);
+        if !is_strict(first, true)
+            || headers.split_inclusive(|&byte| byte == b'\n').any(|line| !is_strict(line, false))
+        {
+            return true;
+        }
+        if head.len.is_none() || !head.status.starts_with('1') {
+            return false;
+        }
+        bytes = rest;
+    }
+}
+
+/// Whether it is a line of a strict head, or the beginning of one.
+fn is_strict(line: &[u8], is_first: bool) -> bool {
+    let text = line.strip_suffix(b"\r\n").unwrap_or(line);
+    let is_text = text.iter().all(|&byte| byte == b'\t' || byte >= b' ' && byte != 0x7F);
+    let colon = text.iter().position(|&byte| byte == b':');
+    let name = str::from_utf8(&text[..colon.unwrap_or(text.len())]).unwrap_or("");
+    let is_complete = text.len() < line.len();
+    is_text && (is_first || text.is_empty() || is_token(name) && (colon.is_some() || !is_complete))
+}
+
+/// The name and the value of a header line: the name is a token, with white space behind it, and
+/// the value is text.
+fn field(line: &[u8]) -> Option<(String, Vec<u8>)> {
+    let colon = line.iter().position(|&byte| byte == b':')?;
+    let (name, value) = (str::from_utf8(&line[..colon]).ok()?, trim(&line[colon + 1..]));
+    let name = name.trim_end_matches([' ', '\t']);
+    let is_text = line[colon..].iter().all(|&byte| byte == b'\t' || byte >= b' ' && byte != 0x7F);
+    (is_token(name) && is_text).then(|| (name.to_owned(), value.to_vec()))
+}
+
+pub fn is_token(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+/// Whether `kept` are some of `all`, in their order.
+pub fn are_among(kept: &Fields, all: &Fields) -> bool {
+    let mut all = all.iter();
+    kept.iter().all(|kept| all.any(|field| field == kept))
+}
+
+/// The fields with these names (in lower case).
+pub fn named(fields: &Fields, names: &[&str]) -> Fields {
+    fields.iter().filter(|(name, _)| names.contains(&&*name.to_ascii_lowercase())).cloned().collect()
+}
+
+/// The capacity in which a strict head must open: its first line, the lines with these names, one
+/// other name, and the empty line.
+pub fn needed(bytes: &[u8], names: &[&str]) -> usize {
+    let (mut needed, mut longest) = (2, 0);
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        match line.iter().position(|&byte| byte == b':') {
+            Some(colon) if needed > 2 && is_other(&line[..colon], names) => {
+                longest = longest.max(colon + 1);
+            }
+            _ => needed += line.len(),
+        }
+    }
+    needed + longest
+}
+
+/// Whether it is a name, but none of these.
+fn is_other(name: &[u8], names: &[&str]) -> bool {
+    let name = String::from_utf8_lossy(name).to_ascii_lowercase();
+    is_token(&name) && !names.contains(&&*name)
+}
+
+/// The headers of a request that RFC 6455 and HTTP have rules for.
+pub const REQUEST_RULES: [&str; 10] = [
+    "host",
+    "origin",
+    "upgrade",
+    "connection",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "sec-websocket-protocol",
+    "sec-websocket-extensions",
+    "content-length",
+    "transfer-encoding",
+];
+
+/// Those of a response.
+pub const RESPONSE_RULES: [&str; 5] =
+    ["upgrade", "connection", "sec-websocket-accept", "sec-websocket-protocol", "sec-websocket-extensions"];
+
 fn trim(mut value: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = value {
         value = rest;
@@ -190,7 +333,7 @@ pub fn is_key(value: &[u8]) -> bool {
 pub struct Parsed {
     pub len: usize,
     pub status: u16,
-    pub fields: Vec<(String, Vec<u8>)>,
+    pub fields: Fields,
 }
 
 /// Replaces the version by HTTP/1.1: httparse accepts only 1.0 and 1.1.
@@ -209,7 +352,7 @@ pub fn parse_request(bytes: &[u8]) -> Result<Parsed, httparse::Error> {
     let mut fields = [httparse::EMPTY_HEADER; 128];
     let mut request = httparse::Request::new(&mut fields);
     let status = request.parse(&bytes)?;
-    Ok(Parsed { len: len(status), status: 0, fields: owned(request.headers) })
+    Ok(Parsed { len: len(status), status: 0, fields: fields_of(request.headers) })
 }
 
 /// Reads a response with httparse.
@@ -218,7 +361,7 @@ pub fn parse_response(bytes: &[u8]) -> Result<Parsed, httparse::Error> {
     let mut fields = [httparse::EMPTY_HEADER; 128];
     let mut response = httparse::Response::new(&mut fields);
     let status = response.parse(&bytes)?;
-    Ok(Parsed { len: len(status), status: response.code.unwrap_or(0), fields: owned(response.headers) })
+    Ok(Parsed { len: len(status), status: response.code.unwrap_or(0), fields: fields_of(response.headers) })
 }
 
 fn len(status: httparse::Status<usize>) -> usize {
@@ -228,14 +371,18 @@ fn len(status: httparse::Status<usize>) -> usize {
     }
 }
 
-fn owned(fields: &[httparse::Header<'_>]) -> Vec<(String, Vec<u8>)> {
-    fields.iter().map(|field| (field.name.into(), field.value.into())).collect()
+fn fields_of(fields: &[httparse::Header<'_>]) -> Fields {
+    owned(fields.iter().map(|field| (field.name, field.value)))
 }
 
-/// Checks a response that ends the connection: status, `Connection: close`, the right
-/// `Content-Length` if the status allows a body, and the headers that the status requires. Returns
-/// its head and its body.
-pub fn check_refusal(bytes: &[u8], status: u16) -> (Head, &[u8]) {
+pub fn owned<'h>(fields: impl Iterator<Item = (&'h str, &'h [u8])>) -> Fields {
+    fields.map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// Checks a response that ends the connection: status, `Connection: close`, a `Content-Length` of
+/// `len` if the status allows a body, and the headers that the status requires. Returns its head
+/// and its body.
+pub fn check_refusal(bytes: &[u8], status: u16, len: usize) -> (Head, &[u8]) {
     let parsed = parse_response(bytes).expect("httparse reads the refusal");
     assert_eq!(parsed.status, status);
     let (head, complete) = Head::read(bytes);
@@ -246,7 +393,7 @@ pub fn check_refusal(bytes: &[u8], status: u16) -> (Head, &[u8]) {
     if matches!(status, 204 | 304) {
         assert!(body.is_empty() && head.value("content-length").is_none());
     } else {
-        assert_eq!(head.values("content-length"), [body.len().to_string().as_bytes()]);
+        assert_eq!(head.values("content-length"), [len.to_string().as_bytes()]);
     }
     if status == 405 {
         assert_eq!(head.value("allow"), Some("GET"));

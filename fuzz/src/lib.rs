@@ -91,6 +91,13 @@ impl Buffer for Checked<'_> {
     fn clear(&mut self) {
         self.0.clear();
     }
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        self.0.bytes_mut()
+    }
+    fn truncate(&mut self, len: usize) {
+        assert!(len <= self.bytes().len(), "truncated to more than its length");
+        self.0.truncate(len);
+    }
     fn append_text(&mut self, text: &str) {
         assert!(text.len() <= self.remaining(), "appended more than the remaining capacity");
         self.0.append_text(text);
@@ -134,12 +141,25 @@ impl Buffer for Bounded {
     fn clear(&mut self) {
         self.bytes.clear();
     }
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.bytes
+    }
+    fn truncate(&mut self, len: usize) {
+        assert!(len <= self.bytes.len(), "truncated to more than its length");
+        self.bytes.truncate(len);
+    }
+}
+
+/// An inbox of `capacity` bytes.
+pub fn small_inbox(capacity: usize) -> Checked<'static> {
+    Checked(Box::new(Bounded { bytes: Vec::new(), capacity }))
 }
 
 /// An event that borrows nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum OwnedEvent {
     Request(String),
+    BadRequest(String),
     Open(Option<String>),
     Text(String),
     Binary(Vec<u8>),
@@ -169,6 +189,8 @@ impl OwnedEvent {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
     pub events: Vec<OwnedEvent>,
+    /// The headers of each head that an event shows, and whether they are all.
+    pub heads: Vec<(Vec<(String, Vec<u8>)>, bool)>,
     /// The pieces of an incomplete message.
     pub partial: Option<OwnedEvent>,
 }
@@ -181,6 +203,9 @@ impl Record {
             Some(OwnedEvent::Refused(status)) => {
                 assert_eq!(*event, Event::Error(Error::Refused(*status)), "after Refused");
             }
+            Some(OwnedEvent::BadRequest(_)) => {
+                assert!(matches!(event, Event::Error(Error::Request(_))), "{event:?} after BadRequest");
+            }
             Some(OwnedEvent::Request(_)) => assert!(
                 matches!(event, Event::Open(_) | Event::Error(_) | Event::Close(_)),
                 "{event:?} after Request"
@@ -190,7 +215,17 @@ impl Record {
         let owned = match event {
             Event::Request(request) => {
                 assert!(self.events.is_empty(), "Request is the first event");
-                OwnedEvent::Request(format!("{request:?}"))
+                self.heads.push((heads::owned(request.headers()), request.is_complete()));
+                assert!(!format!("{request:?}").is_empty(), "Debug does not panic");
+                OwnedEvent::Request(format!("{} {request}", request.method()))
+            }
+            Event::BadRequest(request) => {
+                assert!(self.events.is_empty(), "BadRequest is the first event");
+                self.heads.push((heads::owned(request.headers()), false));
+                assert!(!format!("{request:?}").is_empty(), "Debug does not panic");
+                let shown = request.to_string();
+                assert!(shown.bytes().all(|byte| (b' '..=b'~').contains(&byte)), "{shown} is escaped");
+                OwnedEvent::BadRequest(shown)
             }
             Event::Open(open) => {
                 assert!(
@@ -198,6 +233,9 @@ impl Record {
                     "only Request is ahead of Open"
                 );
                 assert!(!format!("{open:?}").is_empty(), "Debug does not panic");
+                let head = (heads::owned(open.headers()), open.is_complete());
+                assert!(self.heads.iter().all(|before| *before == head), "the same head as in Request");
+                self.heads.push(head);
                 OwnedEvent::Open(open.protocol().map(Into::into))
             }
             Event::Message(message) => {
@@ -209,9 +247,15 @@ impl Record {
             Event::Pong(payload) => OwnedEvent::Pong(payload.to_vec()),
             Event::Refused(response) => {
                 assert!(self.events.is_empty(), "Refused is the first event");
+                self.heads.push((heads::owned(response.headers()), response.is_complete()));
+                assert!(!format!("{response:?}").is_empty(), "Debug does not panic");
                 OwnedEvent::Refused(response.status())
             }
-            Event::Error(error) => OwnedEvent::Error(error.to_string()),
+            Event::Error(error) => {
+                let is_request = matches!(error, Error::Request(_));
+                assert_eq!(is_request, matches!(self.events.last(), Some(OwnedEvent::BadRequest(_))));
+                OwnedEvent::Error(error.to_string())
+            }
             Event::Close(close) => {
                 assert_eq!(close.clean, close.code.0 != 1006);
                 if let Some(OwnedEvent::Error(_)) = self.events.last() {

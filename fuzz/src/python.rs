@@ -81,7 +81,7 @@ impl Other for Python {
                 D::Lists,
                 D::EmptyValue,
                 D::Target,
-                D::Folds,
+                D::Lenient,
                 D::Zeros,
                 D::OneValue,
                 D::Digits,

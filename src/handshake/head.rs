@@ -824,6 +824,7 @@ fn is_ipv6(text: &[u8]) -> bool {
     for at in 0..=address.len() {
         match address.get(at).copied().unwrap_or(b':') {
             b':' if digits == 0 => empty += 1,
+            b':' if dots > 0 && at < address.len() => return false,
             b':' => {
                 // An IPv4 address stands for two groups.
                 groups += if dots > 0 { 2 } else { 1 };
@@ -834,8 +835,12 @@ fn is_ipv6(text: &[u8]) -> bool {
             _ => return false,
         }
     }
-    let ends = usize::from(address.starts_with(b":")) + usize::from(address.ends_with(b":"));
-    !address.is_empty() && if empty == 0 { groups == 8 } else { groups < 8 && empty == 1 + ends }
+    let ends = |colons| usize::from(address.starts_with(colons)) + usize::from(address.ends_with(colons));
+    match empty {
+        0 => groups == 8,
+        // A single colon at an end is none of "::".
+        _ => groups < 8 && !address.is_empty() && empty == 1 + ends(b":") && ends(b":") == ends(b"::"),
+    }
 }
 
 /// Parses a decimal number.

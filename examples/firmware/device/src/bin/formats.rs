@@ -80,6 +80,7 @@ fn errors() {
         ResponseError::Duplicate(HeaderName::SecWebSocketAccept),
         ResponseError::Invalid(HeaderName::SecWebSocketAccept),
         ResponseError::Unoffered(HeaderName::SecWebSocketProtocol),
+        ResponseError::InvalidKey,
     ] {
         show(Error::Response(error));
     }
@@ -106,6 +107,7 @@ fn errors() {
         AnswerError::InvalidHeader,
         AnswerError::InvalidStatus,
         AnswerError::BodyNotAllowed,
+        AnswerError::Refused,
     ] {
         show(error);
     }
@@ -116,7 +118,7 @@ fn errors() {
         ConnectError::InvalidHost,
         ConnectError::InvalidPath,
         ConnectError::InvalidProtocol,
-        ConnectError::OfferTooLong,
+        ConnectError::TooManyProtocols,
         ConnectError::InvalidHeader,
     ] {
         show(error);
@@ -146,7 +148,11 @@ fn events(config: Config, open: bool, stream: &[u8]) {
                 }
             }
             // The match makes sure that a new event is added here.
-            Event::Open(_) | Event::BadRequest(_) | Event::Refused(_) | Event::Message(_) | Event::Piece(_) => {}
+            Event::Open(_)
+            | Event::BadRequest(_)
+            | Event::Refused(_)
+            | Event::Message(_)
+            | Event::Piece(_) => {}
             Event::Ping(_) | Event::Pong(_) | Event::Error(_) | Event::Close(_) => {}
         }
         show(event);
@@ -180,6 +186,14 @@ fn main() -> ! {
         \x81\x83\0\0\0\0\xE2\x82\xAC\x82\x82\0\0\0\0\x01\xFF\x89\x81\0\0\0\0a\x8A\x80\0\0\0\0\
         \x88\x85\0\0\0\0\x03\xE8bye",
     );
+    let bad: [&[u8]; 3] = [
+        b"GET /a?token=b HTTP/1.1\r\nHost: device.example\r\nCookie: c\r\nX : y\r\n",
+        b"GET\0",
+        b"POST /a HTTP/1.1\r\n",
+    ];
+    for stream in bad {
+        events(Config::new(), false, stream);
+    }
     let pieces = Config::new().delivery(Delivery::Pieces);
     events(pieces, true, b"\x81\x83\0\0\0\0\xE2\x82\xAC\x02\x82\0\0\0\0\x01\xFF\x80\x80\0\0\0\0\x83");
     refusal();
