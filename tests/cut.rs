@@ -468,7 +468,9 @@ fn check(
         }
         _ => false,
     };
-    let is_over = read > max_head;
+    // Of a refusal, more is read than is kept.
+    let is_refusal = !model.kept.is_empty() && model.status() >= Some(200);
+    let is_over = read > max_head && !is_refusal;
     if let (false, false, Some(&last)) = (is_fault, is_over, stream[..read].last()) {
         fits = fits && model.take(last);
     }
@@ -632,6 +634,7 @@ fn check_head(
     cuts.sort_unstable();
     let full = show(config, &stream, &bytewise, &mut Vec::new(), false);
     let check = |shown: &Shown, is_plain, capacity| {
+        let capacity = if reads_request { capacity } else { max_head.min(capacity) };
         check(&stream, max_head, &full, shown, Model::new(reads_request, is_plain, capacity))
     };
     let capacity = capacity.index(stream.len() + 4);
