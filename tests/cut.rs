@@ -327,6 +327,8 @@ struct Model {
     /// The inbox can only append.
     is_plain: bool,
     capacity: usize,
+    /// So much is kept of a refusal.
+    max_head: usize,
     kept: Vec<Vec<u8>>,
     line: Vec<u8>,
     skips_line: bool,
@@ -334,9 +336,9 @@ struct Model {
 }
 
 impl Model {
-    fn new(reads_request: bool, is_plain: bool, capacity: usize) -> Self {
+    fn new(reads_request: bool, is_plain: bool, capacity: usize, max_head: usize) -> Self {
         let (kept, line) = Default::default();
-        Self { reads_request, is_plain, capacity, kept, line, skips_line: false, is_complete: true }
+        Self { reads_request, is_plain, capacity, max_head, kept, line, skips_line: false, is_complete: true }
     }
 
     /// The status of a response.
@@ -381,7 +383,9 @@ impl Model {
     fn fits(&self) -> bool {
         let kept: usize = self.kept.iter().map(Vec::len).sum();
         let reserved = if [&b"\r"[..], b"\n", b"\r\n"].contains(&&self.line[..]) { 0 } else { 2 };
-        kept + self.line.len() + reserved <= self.capacity
+        let is_refusal = self.is_lenient() && self.status() >= Some(200);
+        let capacity = if is_refusal { self.capacity.min(self.max_head + 2) } else { self.capacity };
+        kept + self.line.len() + reserved <= capacity
     }
 
     /// Takes a byte. `false`: the line does not fit.
@@ -418,7 +422,7 @@ impl Model {
             let is_interim = !self.reads_request && matches!(self.status(), Some(100 | 102..200));
             if is_blank && (is_interim || self.kept.is_empty()) {
                 // Another head follows.
-                *self = Self::new(self.reads_request, self.is_plain, self.capacity);
+                *self = Self::new(self.reads_request, self.is_plain, self.capacity, self.max_head);
             } else if !std::mem::take(&mut self.skips_line) {
                 self.kept.push(line);
             }
@@ -634,8 +638,7 @@ fn check_head(
     cuts.sort_unstable();
     let full = show(config, &stream, &bytewise, &mut Vec::new(), false);
     let check = |shown: &Shown, is_plain, capacity| {
-        let capacity = if reads_request { capacity } else { max_head.min(capacity) };
-        check(&stream, max_head, &full, shown, Model::new(reads_request, is_plain, capacity))
+        check(&stream, max_head, &full, shown, Model::new(reads_request, is_plain, capacity, max_head))
     };
     let capacity = capacity.index(stream.len() + 4);
     let in_slice = show(config, &stream, &[], &mut Slice::new(&mut vec![0; capacity]), two_steps);
@@ -651,7 +654,7 @@ fn check_head(
     }
     // Of headers without rules, there need only be room for one name.
     if full.error.is_none() && !full.events.is_empty() {
-        let model = Model::new(reads_request, false, 0);
+        let model = Model::new(reads_request, false, 0, 0);
         let (mut needed, mut longest) = (2, 0);
         for line in stream[..full.taken].split_inclusive(|&byte| byte == b'\n') {
             match line.iter().position(|&byte| byte == b':') {

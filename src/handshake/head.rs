@@ -152,7 +152,7 @@ impl Reader {
             let (len, complete) = self.advance(rest, rules, config);
             taken += len;
             let part = rest.get(..len).unwrap_or_default();
-            let complete = if !self.skips_line && len + 2 <= remaining::<H, B>(inbox, config) {
+            let complete = if !self.skips_line && len + 2 <= remaining(inbox, rules, config) {
                 inbox.append(part);
                 complete
             } else {
@@ -270,7 +270,7 @@ impl Reader {
             let start = self.line_start as usize;
             let line = inbox.bytes().get(start..).unwrap_or_default();
             let reserved = if is_blank(line, part) { 0 } else { 2 };
-            let room = remaining::<H, B>(inbox, config).saturating_sub(reserved);
+            let room = remaining(inbox, rules, config).saturating_sub(reserved);
             let (front, rest) = part.split_at_checked(room).unwrap_or((part, &[]));
             inbox.append(front);
             if rest.is_empty() {
@@ -284,7 +284,7 @@ impl Reader {
             self.skips_line = self.lines > 0 && (rules.is_lenient() || has_no_rules(line, rules));
             let len = if self.skips_line { start } else { self.remove_headers(bytes, rules) };
             inbox.truncate(len);
-            if remaining::<H, B>(inbox, config) <= reserved && !self.skips_line {
+            if remaining(inbox, rules, config) <= reserved && !self.skips_line {
                 return Err(HeadError::TooLong);
             }
         }
@@ -315,12 +315,12 @@ impl Reader {
     }
 }
 
-/// The capacity left for a head.
-fn remaining<H: HeadRules, B: Buffer + ?Sized>(inbox: &B, config: &Config) -> usize {
-    if H::READS_REQUEST {
-        return inbox.remaining();
+/// The capacity left for a head. Of a refusal, `max_head` bytes are kept, and its empty line.
+fn remaining<H: HeadRules, B: Buffer + ?Sized>(inbox: &B, rules: &H, config: &Config) -> usize {
+    match rules.refusal() {
+        None => inbox.remaining(),
+        _ => inbox.remaining().min((usize::from(config.max_head) + 2).saturating_sub(inbox.bytes().len())),
     }
-    inbox.remaining().min(usize::from(config.max_head).saturating_sub(inbox.bytes().len()))
 }
 
 /// Whether a line is the empty line at the end of a head, or its CR, once `part` is appended.
