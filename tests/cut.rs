@@ -299,7 +299,7 @@ fn show_client(
     show(ws, stream, cuts, inbox, two_steps, |_, _| {})
 }
 
-/// A buffer with the methods that a `Buffer` must have.
+/// A buffer with only the required methods of `Buffer`.
 struct Plain {
     bytes: Vec<u8>,
     capacity: usize,
@@ -452,7 +452,8 @@ fn is_token(name: &[u8]) -> bool {
         && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(byte))
 }
 
-/// Checks what an inbox shows of a head against the model. `full` is shown byte by byte if all fits.
+/// Compares what is shown of a head with the model. `full` is shown byte by byte, of an inbox
+/// without a limit.
 fn check(
     stream: &[u8],
     max_head: usize,
@@ -501,7 +502,7 @@ fn check(
         prop_assert_eq!((&shown.events, shown.error), (&event, Some(error)));
         prop_assert!(!shown.is_complete);
     }
-    // What is kept are headers of the head, in their order.
+    // The kept headers are headers of the head, in their order.
     if !shown.events.is_empty() {
         prop_assert_eq!(&shown.headers, &model.headers());
     }
@@ -652,7 +653,7 @@ fn check_head(
         prop_assert_eq!((&in_slice.events, &in_slice.headers), (&full.events, &full.headers));
         prop_assert_eq!(in_slice.is_complete, full.is_complete);
     }
-    // Of headers without rules, there need only be room for one name.
+    // The headers without rules need room for one name only.
     if full.error.is_none() && !full.events.is_empty() {
         let model = Model::new(reads_request, false, 0, 0);
         let (mut needed, mut longest) = (2, 0);

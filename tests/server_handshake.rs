@@ -787,8 +787,8 @@ fn each_refused_request_is_shown_as_far_as_it_was_received() {
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
     let version = "Sec-WebSocket-Version: 13\r\n";
     let long = "x".repeat(400);
-    // The rest of the head after `front`, the error, and the headers that are shown after Host. The faulty
-    // line is shown if it can be read.
+    // The rest of the head after `front`, the error, and the headers that are shown after Host. The
+    // faulty line is shown if it can be read.
     let cases: Vec<(String, E, &[&str])> = vec![
         ("X: a\0".into(), HeadError::ControlCharacter.into(), &[]),
         ("X: a\r\nY: \rb".into(), HeadError::BareCr.into(), &["X"]),
@@ -966,7 +966,7 @@ fn head_is_a_plain_request_only() {
     );
 }
 
-/// A `Buffer` with the methods that it must have.
+/// A buffer with only the required methods of `Buffer`.
 struct Plain(Vec<u8>);
 
 impl Buffer for Plain {

@@ -255,7 +255,9 @@ const fn default_port(secure: bool) -> u16 {
 /// [`receive`](crate::WebSocket::receive) has left when it returns
 /// [`Event::Refused`](crate::Event::Refused), and goes on in what the transport delivers next. Its
 /// end is that of any response (RFC 9112 section 6.3): `Content-Length`, chunks, or the end of the
-/// stream. The next `receive` discards it.
+/// stream. The next `receive` discards it. Of a head that is longer than
+/// [`Config::max_head`](crate::Config::max_head), or whose first line does not fit into the inbox,
+/// the rest is left instead.
 ///
 /// `Debug` and `defmt::Format` show only the values of headers that hold no secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -326,7 +328,7 @@ const RESPONSE_HEADERS: &[(HeaderName, &str)] = &[
 ///
 /// A digest is the name's bytes as a polynomial modulo 2^31 - 1, at a random point that no peer
 /// knows. Names that differ in one byte never have the same digest. For any other name that a
-/// server may choose, the probability is the longer one's length by 2^31.
+/// server may choose, the probability is the longer one's length by 2^30.
 #[derive(Clone)]
 struct Offered {
     point: u32,
