@@ -4,7 +4,7 @@ use crate::data::{ControlPayload, Fragment, Message, Piece};
 use crate::event::{Close, Error, Event};
 use crate::handshake::{Accept, BadRequest, Open, Reject, Request, Response};
 use crate::role::Role;
-use crate::{AnswerError, Buffer, CloseCode, OutboxFull, SendError, State, WebSocket};
+use crate::{AnswerError, Buffer, CloseCode, Config, OutboxFull, SendError, State, WebSocket};
 use core::fmt;
 
 /// Callbacks for events: [`WebSocket::dispatch`] calls one method per event. Each method does
@@ -38,7 +38,7 @@ pub trait Handler {
     /// [`dispatch`](WebSocket::dispatch) answers it:
     /// - with status 500 if a handler tried to answer it and failed;
     /// - with status 426 if it is not an upgrade;
-    /// - else it is accepted, without a subprotocol.
+    /// - else it is accepted, without a subprotocol; a browser that offered some closes it then.
     ///
     /// After a [`reject`](Responder::reject) that failed, no handler can accept or defer it: the
     /// first handler of a tuple can guard the others.
@@ -56,7 +56,8 @@ pub trait Handler {
     fn on_ping(&mut self, payload: &ControlPayload, sender: &mut Responder<'_>) {}
     /// A Pong was received.
     fn on_pong(&mut self, payload: &ControlPayload, sender: &mut Responder<'_>) {}
-    /// Client: the server refused the opening handshake. `on_error` is next.
+    /// Client: the server refused the opening handshake. `on_error` is next. The response's body
+    /// begins at the input that [`dispatch`](WebSocket::dispatch) leaves: see [`Response`].
     fn on_refused(&mut self, response: Response<'_>) {}
     /// The connection failed. `on_close` is next.
     fn on_error(&mut self, error: Error) {}
@@ -79,6 +80,7 @@ enum Answer {
     NotAccepted,
     /// They tried to reject it and failed. It must not be accepted.
     NotRejected,
+    /// The caller answers it later. It must not be accepted before.
     Deferred,
 }
 
@@ -143,8 +145,10 @@ impl Responder<'_> {
     /// [`AnswerError`]; nothing has changed. A client has [no request](AnswerError::NoRequest). A
     /// request that a handler has failed to reject is [`Refused`](AnswerError::Refused).
     pub fn accept(&mut self, accept: Accept<'_>) -> Result<(), AnswerError> {
-        if self.answer == Answer::NotRejected {
-            return Err(AnswerError::Refused);
+        match self.answer {
+            Answer::NotRejected => return Err(AnswerError::Refused),
+            Answer::Deferred => return Err(AnswerError::Deferred),
+            _ => {}
         }
         let accepted = self.machine.accept(accept);
         if accepted.is_err() {
@@ -170,7 +174,8 @@ impl Responder<'_> {
     }
 
     /// Leaves the request unanswered, unless a handler has failed to reject it. The caller must
-    /// call [`WebSocket::accept`] or [`WebSocket::reject`] later; until then no input is taken.
+    /// call [`WebSocket::accept`] or [`WebSocket::reject`] later; until then no input is taken. A
+    /// later handler can reject the request, but not accept it.
     pub fn defer(&mut self) {
         if self.answer != Answer::NotRejected {
             self.answer = Answer::Deferred;
@@ -181,6 +186,17 @@ impl Responder<'_> {
     #[must_use]
     pub fn state(&self) -> State {
         self.machine.state()
+    }
+
+    /// [`WebSocket::config`].
+    #[must_use]
+    pub fn config(&self) -> &Config {
+        self.machine.config()
+    }
+
+    /// [`WebSocket::set_config`]: to allow larger messages after a login, for example.
+    pub fn set_config(&mut self, config: Config) {
+        self.machine.set_config(config);
     }
 }
 
@@ -253,6 +269,8 @@ trait Machine {
     fn reject(&mut self, reject: Reject<'_>) -> Result<(), AnswerError>;
     fn close_without_code(&mut self) -> Result<(), SendError>;
     fn state(&self) -> State;
+    fn config(&self) -> &Config;
+    fn set_config(&mut self, config: Config);
 }
 
 struct Connection<'c, R: Role, B: ?Sized> {
@@ -287,6 +305,12 @@ impl<R: Role, B: Buffer + ?Sized> Machine for Connection<'_, R, B> {
     }
     fn state(&self) -> State {
         self.ws.state()
+    }
+    fn config(&self) -> &Config {
+        self.ws.config()
+    }
+    fn set_config(&mut self, config: Config) {
+        self.ws.set_config(config);
     }
 }
 

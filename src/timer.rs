@@ -48,7 +48,8 @@ impl Timer {
     }
 
     /// The timeout of the phase. Without a Pong timeout, silence leads to further Pings.
-    const fn timeout(&self, config: &Config) -> Millis {
+    /// The timeout of the phase.
+    pub(crate) const fn timeout(&self, config: &Config) -> Millis {
         match self.phase {
             Phase::Off => Millis::NEVER,
             Phase::Handshake => config.handshake_timeout,
@@ -120,10 +121,10 @@ impl Timer {
     /// What remains of a backlog moves only while the peer acknowledges bytes: the peer is alive,
     /// and a Ping behind the backlog could not be answered yet. The end of the output says less: a
     /// kernel takes small writes long after the peer is gone. But until the Ping is taken, its Pong
-    /// cannot be late.
+    /// cannot be late, and until a client's request is taken, nor can the response.
     pub(crate) fn note_output(&mut self, all: bool) {
         match self.phase {
-            Phase::Off | Phase::Handshake => return,
+            Phase::Off => return,
             Phase::Closing | Phase::Idle | Phase::PingSent if all => return,
             Phase::PingQueued if all => self.phase = Phase::PingSent,
             _ => {}

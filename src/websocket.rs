@@ -584,8 +584,8 @@ impl<R: Role> WebSocket<R> {
     ///
     /// The limits are in effect from the next frame header on, or the rest of a head. A message in
     /// progress counts with all its frames: if the new limit is lower than its length, it fails
-    /// with its next header. The timeout that is running starts anew, with its new length. The
-    /// delivery stays what it is.
+    /// with its next header. If the timeout that is running has another length now, it starts anew.
+    /// The delivery stays what it is.
     ///
     /// ```
     /// # use sansocket::{Config, Server, WebSocket};
@@ -593,9 +593,11 @@ impl<R: Role> WebSocket<R> {
     /// ws.set_config(ws.config().max_message(1 << 20));
     /// ```
     #[doc(alias = "settings")]
-    pub const fn set_config(&mut self, config: Config) {
+    pub fn set_config(&mut self, config: Config) {
+        if self.timer.timeout(&config) != self.timer.timeout(&self.config) {
+            self.timer.restart();
+        }
         self.config = config.delivery(self.config.options.delivery());
-        self.timer.restart();
     }
 
     /// Notes that the stream has ended: the peer sends nothing more. Call it after all input has
@@ -748,7 +750,7 @@ impl<R: Role> WebSocket<R> {
     }
 
     /// Reports a write: the transport has taken `sent` bytes of the outbox, and `left` bytes are
-    /// still unsent. It changes nothing but the timer of an open or closing connection.
+    /// still unsent. It changes nothing but the timer.
     ///
     /// Reporting is optional. Without it, the peer is alive only while bytes arrive from it, and a
     /// large message to a slow peer can end in a [`PongTimeout`](Error::PongTimeout): a peer cannot
@@ -756,6 +758,7 @@ impl<R: Role> WebSocket<R> {
     ///
     /// | | while bytes are left | when all are sent |
     /// |---|---|---|
+    /// | the opening handshake | [`handshake_timeout`](Config::handshake_timeout) starts anew: the request is still leaving | it starts anew |
     /// | no idle Ping is due | the peer is alive: [`idle_ping`](Config::idle_ping) starts anew | no change |
     /// | it waits for [`transmit`](Self::transmit), or in the outbox | [`pong_timeout`](Config::pong_timeout) starts anew | it starts anew |
     /// | it is sent | `pong_timeout` starts anew | no change |
@@ -798,10 +801,11 @@ impl<R: Role> WebSocket<R> {
     /// Ping, or the answer to an [`Event::Ping`] if [`Config::answer_pings`] is off.
     ///
     /// It is possible while the connection is open, and after our own Close frame until the peer's
-    /// arrives (section 5.5.2). A proxy forwards Pings and Pongs from one end to the other:
+    /// arrives (section 5.5.2). A proxy forwards Pings and Pongs from one end to the other, and
+    /// passes on the close:
     ///
     /// ```
-    /// # use sansocket::{Buffer, Event, Role, SendError, WebSocket};
+    /// # use sansocket::{Buffer, CloseCode, Event, Role, SendError, State, WebSocket};
     /// // With `Config::answer_pings(false)` and `Config::idle_ping(None)` for both connections.
     /// fn forward<R: Role, B: Buffer>(
     ///     event: Event<'_>,
@@ -809,11 +813,16 @@ impl<R: Role> WebSocket<R> {
     ///     outbox: &mut B,
     /// ) -> Result<(), SendError> {
     ///     match event {
+    ///         // Both ends may close at the same time.
+    ///         _ if to.state() != State::Open => Ok(()),
     ///         Event::Message(message) => to.send(message, outbox),
     ///         Event::Piece(piece) => to.send_piece(&piece, outbox),
     ///         Event::Ping(payload) => to.ping(&payload, outbox),
     ///         Event::Pong(payload) => to.pong(&payload, outbox),
-    ///         _ => Ok(()), // the handshakes and the close are each connection's own
+    ///         Event::Close(close) if close.code == CloseCode::NO_STATUS => to.close_without_code(outbox),
+    ///         Event::Close(close) if close.clean => to.close(close.code, &close.reason, outbox),
+    ///         Event::Close(_) => to.close(CloseCode::GOING_AWAY, "", outbox),
+    ///         _ => Ok(()), // each connection has its own handshake and errors
     ///     }
     /// }
     /// ```

@@ -334,6 +334,7 @@ fn check_answers(does: &[Does], results: &[Option<Result<(), AnswerError>>], sta
                 deferred |= !refused;
                 None
             }
+            Does::Accept if deferred && !refused => Some(Err(AnswerError::Deferred)),
             _ if answered.is_some() => Some(Err(AnswerError::NoRequest)),
             Does::Accept if refused => Some(Err(AnswerError::Refused)),
             Does::Accept => {
@@ -341,7 +342,7 @@ fn check_answers(does: &[Does], results: &[Option<Result<(), AnswerError>>], sta
                 Some(Ok(()))
             }
             Does::Reject => {
-                (answered, refused) = (Some(403), false);
+                (answered, refused, deferred) = (Some(403), false, false);
                 Some(Ok(()))
             }
             Does::TooLong => Some(Err(AnswerError::OutboxFull(OutboxFull { needed: 666 }))),

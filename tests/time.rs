@@ -550,16 +550,19 @@ fn a_closing_timeout_starts_anew_while_a_backlog_moves() {
 }
 
 #[test]
-fn reports_of_output_change_no_other_timeout() {
-    fn check<R: sansocket::Role>(mut peer: Peer<R>) {
-        let deadline = next(&mut peer, 1);
-        for (sent, left) in [(0, 0), (1, 0), (1, 1), (usize::MAX, usize::MAX)] {
-            peer.ws.output_sent(sent, left);
-        }
-        assert_eq!(next(&mut peer, 2), deadline);
+fn a_handshake_timeout_starts_anew_while_the_request_leaves() {
+    let mut peer = connecting_with(config(), sansocket::Connect::new("a", "/"));
+    let limit = next(&mut peer, 1) - 1;
+    for (now, left) in [(2, 800), (5, 400), (6, 0)] {
+        peer.ws.output_sent(400, left);
+        assert_eq!(next(&mut peer, now), now + limit);
     }
-    check(new_server(config()));
-    check(connecting_with(config(), sansocket::Connect::new("a", "/")));
+    peer.ws.output_sent(0, 0);
+    assert_eq!(next(&mut peer, 7), 6 + limit);
+}
+
+#[test]
+fn a_report_of_output_after_the_end_starts_no_timer() {
     let mut closed = server(config());
     closed.eof();
     closed.ws.output_sent(1, 1);
@@ -864,9 +867,19 @@ fn running(config: Config) -> [(Peer<Server>, u64, Setter); 4] {
 }
 
 #[test]
+fn a_configuration_that_changes_no_timeout_restarts_none() {
+    for (mut peer, deadline, _) in running(config()) {
+        for max in [1, 2, 3] {
+            peer.ws.set_config(peer.ws.config().max_message(max).max_frame(max).max_head(900));
+            assert_eq!(peer.ws.poll_timeout(), Some(seconds(deadline)));
+        }
+    }
+}
+
+#[test]
 fn a_changed_timeout_starts_anew() {
     for index in 0..4 {
-        for timeout in [1, 3, 5, 50, 500] {
+        for timeout in [1, 3, 6, 50, 500] {
             let (mut peer, deadline, set) = running(config()).into_iter().nth(index).unwrap();
             assert_eq!(peer.ws.poll_timeout(), Some(seconds(deadline)));
             peer.ws.set_config(set(*peer.ws.config(), Some(seconds(timeout))));

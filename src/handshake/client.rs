@@ -4,7 +4,7 @@
 use super::head::{self, Head, HeadRules, HeaderSet, Step};
 use super::{
     HeaderName, Headers, KeyValue, Outcome, SelectedRange, ShownHeaders, accept_value, append, are_allowed,
-    checked_value, key_value, size,
+    checked_header, is_key, key_value, size,
 };
 use crate::{Buffer, Config, ConnectError, OutboxFull, ResponseError};
 use core::fmt;
@@ -167,7 +167,14 @@ impl<'a> Connect<'a> {
         if valid { Ok(()) } else { Err(ConnectError::InvalidPath) }
     }
 
-    pub(crate) fn check(&self) -> Result<(), ConnectError> {
+    /// Checks the request, as [`connect`](crate::WebSocket::connect) does: for a caller of
+    /// [`new`](Self::new) before it opens the transport. [`port`](Self::port) of a malformed port is
+    /// the scheme's default.
+    ///
+    /// # Errors
+    /// [`ConnectError`], but for [`OutboxFull`](ConnectError::OutboxFull) and
+    /// [`AlreadySent`](ConnectError::AlreadySent).
+    pub fn check(&self) -> Result<(), ConnectError> {
         head::host_and_port(self.authority.as_bytes()).ok_or(ConnectError::InvalidHost)?;
         self.check_path()?;
         if !are_allowed(self.headers, "Host") {
@@ -539,14 +546,15 @@ pub fn check_response<'h>(
     key: &str,
     connect: &Connect<'_>,
 ) -> Result<Agreed<'h>, ResponseError> {
-    let key = key.as_bytes().try_into().map_err(|_| ResponseError::InvalidKey)?;
+    let key = key.as_bytes();
+    let (true, Ok(key)) = (is_key(key), key.try_into()) else { return Err(ResponseError::InvalidKey) };
     let mut checks = Checks { key, seen: HeaderSet::EMPTY };
     let mut protocol = None;
     for (name, value) in headers {
-        let value = checked_value(value)?;
-        checks.header(name.as_bytes(), value, |selected| {
-            protocol = head::token(value);
-            connect.offered().iter().any(|offered| offered.as_bytes() == selected)
+        let (name, value) = checked_header(name, value)?;
+        checks.header(name, value, |_| {
+            protocol = head::token(value).filter(|value| connect.offered().contains(value));
+            protocol.is_some()
         })?;
     }
     checks.finish()?;

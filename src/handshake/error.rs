@@ -235,7 +235,7 @@ pub enum ResponseError {
     /// (`Sec-WebSocket-Extensions`) that was not offered.
     Unoffered(HeaderName),
     /// The caller's fault: the key that was given to
-    /// [`check_response`](crate::handshake::check_response) does not have 24 characters.
+    /// [`check_response`](crate::handshake::check_response) is not 16 bytes in base64.
     InvalidKey,
 }
 
@@ -277,6 +277,8 @@ pub enum AnswerError {
     NoRequest,
     /// `accept` for a request that does not ask for an upgrade.
     NotAnUpgrade,
+    /// `accept` in a [`Handler`](crate::Handler) after a handler has deferred the answer.
+    Deferred,
     /// `accept` with the [`Accept`](crate::Accept) of another connection's request.
     OtherRequest,
     /// A header name is not a token or belongs to the machine, or a value holds a control
@@ -295,6 +297,7 @@ impl fmt::Display for AnswerError {
         f.write_str(match self {
             Self::OutboxFull(full) => return full.fmt(f),
             Self::NoRequest => "there is no request to answer",
+            Self::Deferred => "a handler has deferred the answer",
             Self::NotAnUpgrade => "the request does not ask for an upgrade",
             Self::OtherRequest => "this is the acceptance of another request",
             Self::InvalidHeader => "a header is not allowed here",

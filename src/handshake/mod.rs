@@ -221,10 +221,20 @@ fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
     })
 }
 
-/// A header's value from other software, without the white space around it, if it could have been
-/// in a head.
-fn checked_value(value: &[u8]) -> Result<&[u8], HeadError> {
-    if head::is_text(value) { Ok(head::trim(value)) } else { Err(HeadError::ControlCharacter) }
+/// A header from other software, without the white space around its value, if it could have been in
+/// a head.
+fn checked_header<'h>(name: &'h str, value: &'h [u8]) -> Result<(&'h [u8], &'h [u8]), HeadError> {
+    match (head::is_token(name.as_bytes()), head::is_text(value)) {
+        (false, _) => Err(HeadError::InvalidName),
+        (_, false) => Err(HeadError::ControlCharacter),
+        _ => Ok((name.as_bytes(), head::trim(value))),
+    }
+}
+
+/// Whether `value` is 16 bytes in base64: 22 characters of the alphabet and `==`. The trailing bits
+/// are ignored, as in the example of section 4.1 (erratum 3150).
+fn is_key(value: &[u8]) -> bool {
+    value.len() == 24 && value.strip_suffix(b"==").is_some_and(|digits| head::is_all(digits, head::BASE64))
 }
 
 /// Shows the caller's headers without secrets.

@@ -4,7 +4,7 @@
 use super::head::{self, Head, HeadRules, HeaderSet, Step};
 use super::{
     AcceptValue, HeaderName, Headers, KeyValue, Outcome, SelectedRange, ShownHeaders, accept_value, append,
-    are_allowed, checked_value,
+    are_allowed, checked_header, is_key,
 };
 use crate::{AnswerError, Buffer, Config, HeadError, OutboxFull, RequestError};
 use core::{fmt, mem};
@@ -590,12 +590,6 @@ fn is_zero(value: &[u8]) -> bool {
     !value.is_empty() && head::parse_decimal(value) == Some(0)
 }
 
-/// Whether `value` is 16 bytes in base64: 22 characters of the alphabet and `==`. The trailing bits
-/// are ignored, as in the example of section 4.1 (erratum 3150).
-fn is_key(value: &[u8]) -> bool {
-    value.len() == 24 && value.strip_suffix(b"==").is_some_and(|digits| head::is_all(digits, head::BASE64))
-}
-
 /// Checks the headers of a GET request that other software has parsed by the rules that the machine
 /// applies to requests (section 4.2.1). The result's [`Accept::value`] is the value of
 /// `Sec-WebSocket-Accept`.
@@ -612,7 +606,8 @@ pub fn check_request<'h>(
 ) -> Result<Accept<'static>, RequestError> {
     let mut opening = ServerOpening::new();
     for (name, value) in headers {
-        opening.header(name.as_bytes(), checked_value(value)?)?;
+        let (name, value) = checked_header(name, value)?;
+        opening.header(name, value)?;
     }
     opening.finish(false)?;
     Ok(Accept::new(opening.form))
