@@ -309,13 +309,10 @@ impl<'r> Response<'r> {
 /// The reason may be empty; some servers omit the space before it too.
 fn status_line(line: &[u8]) -> Option<(u8, u16)> {
     let (version, rest) = line.split_at_checked(8)?;
-    match rest {
-        [b' ', status @ ..] => {
-            let (status, _) = head::split(status, b' ');
-            match status {
-                [b'1'..=b'9', _, _] => Some((head::http_version(version)?, head::parse_decimal(status)?)),
-                _ => None,
-            }
+    let [b' ', status @ ..] = rest else { return None };
+    match status.split_at_checked(3)? {
+        (status @ [b'1'..=b'9', ..], [] | [b' ', ..]) => {
+            Some((head::http_version(version)?, head::parse_decimal(status)?))
         }
         _ => None,
     }

@@ -2,7 +2,7 @@
 
 use super::{HeadError, HeaderName, RequestError, RequestForm};
 use crate::{Buffer, Config};
-use core::{convert::Infallible, fmt, hint::black_box, mem, ops::Range};
+use core::{convert::Infallible, fmt, hint::black_box, mem};
 
 /// What a role requires of the peer's head, checked line by line.
 pub trait HeadRules {
@@ -78,8 +78,8 @@ pub enum Outcome {
 pub enum Step {
     /// The next line of the head.
     NextLine,
-    /// The next line. The target lacks a path, which [`insert_path`] adds.
-    NoPath(Range<usize>),
+    /// The next line. The target lacks a path: `/` is inserted at this offset.
+    InsertSlash(usize),
     /// Another head, which replaces this one.
     NextHead,
     /// Nothing: the head is complete.
@@ -152,14 +152,21 @@ impl Reader {
             let (len, complete) = self.advance(rest, rules, config);
             taken += len;
             let part = rest.get(..len).unwrap_or_default();
-            let complete = if !self.skips_line && len + 2 <= remaining(inbox, rules, config) {
+            let mut stored = Ok(());
+            if !self.skips_line && len + 2 <= remaining(inbox, rules, config) {
                 inbox.append(part);
-                complete
             } else {
-                self.store(part, inbox, rules, config).and(complete)
-            };
+                stored = self.store(part, inbox, rules, config);
+            }
             let line = inbox.bytes().get(self.line_start as usize..).unwrap_or_default();
-            let step = match complete {
+            if !H::READS_REQUEST && is_first && stored.and(complete) != Ok(true) {
+                // The beginning of the line tells the status, even if the rest does not come, or does not fit.
+                let _ = rules.line(line, is_first, config);
+                if stored.is_err() && rules.refusal().is_some() {
+                    (self.skips_line, self.is_complete, stored) = (true, false, Ok(()));
+                }
+            }
+            let step = match stored.and(complete) {
                 Ok(true) if self.skips_line => Step::NextLine,
                 Ok(true) => rules.line(line, is_first, config)?,
                 Ok(false) => {
@@ -167,10 +174,6 @@ impl Reader {
                     return Ok(None);
                 }
                 Err(error) => {
-                    if is_first && !H::READS_REQUEST {
-                        // The beginning of a line that is over a limit may tell the status.
-                        let _ = rules.line(line, is_first, config);
-                    }
                     return match rules.refusal() {
                         Some(status) if error == HeadError::TooLong => {
                             Ok(Some((Outcome::Refused(status), taken)))
@@ -186,12 +189,14 @@ impl Reader {
                 return Err(H::head_error(fault, is_first));
             }
             match step {
-                Step::NextLine if self.lines > config.max_headers && rules.refusal().is_none() => {
+                Step::NextLine if self.lines > config.max_headers && !rules.is_lenient() => {
                     return Err(H::head_error(HeadError::TooManyHeaders, is_first));
                 }
                 Step::NextLine => {}
-                Step::NoPath(front) if H::READS_REQUEST => insert_path(front, inbox.bytes_mut()),
-                Step::NoPath(_) => {}
+                Step::InsertSlash(at) if H::READS_REQUEST => {
+                    insert(b'/', at, inbox).map_err(|error| H::head_error(error, is_first))?;
+                }
+                Step::InsertSlash(_) => {}
                 Step::NextHead => {
                     *self = Self { received: self.received, ..Self::new() };
                     inbox.clear();
@@ -221,8 +226,8 @@ impl Reader {
         rules: &H,
         config: &Config,
     ) -> (usize, Result<bool, HeadError>) {
-        // Of a refusal, more is read than is kept.
-        let limit = if rules.refusal().is_some() { u16::MAX } else { config.max_head };
+        // Of a head that is read leniently, more is read than is kept.
+        let limit = if rules.is_lenient() { u16::MAX } else { config.max_head };
         let capacity = u32::from(limit).saturating_sub(self.received) as usize;
         let after_cr = mem::take(&mut self.after_cr);
         let text = if after_cr { 0 } else { text_len(input) };
@@ -315,12 +320,14 @@ impl Reader {
     }
 }
 
-/// The capacity left for a head. Of a refusal, `max_head` bytes are kept, and its empty line.
+/// The capacity left for a head. Of one that is read leniently, `max_head` bytes are kept, and its
+/// empty line.
 fn remaining<H: HeadRules, B: Buffer + ?Sized>(inbox: &B, rules: &H, config: &Config) -> usize {
-    match rules.refusal() {
-        None => inbox.remaining(),
-        _ => inbox.remaining().min((usize::from(config.max_head) + 2).saturating_sub(inbox.bytes().len())),
+    let capacity = inbox.remaining();
+    if !rules.is_lenient() {
+        return capacity;
     }
+    capacity.min((usize::from(config.max_head) + 2).saturating_sub(inbox.bytes().len()))
 }
 
 /// Whether a line is the empty line at the end of a head, or its CR, once `part` is appended.
@@ -334,14 +341,32 @@ fn has_no_rules<H: HeadRules>(line: &[u8], rules: &H) -> bool {
     !name.is_empty() && rest.starts_with(b":") && !rules.has_rules_for(name)
 }
 
-/// Gives a target in absolute form the path `/`, in the same memory: `http://a?b` becomes
-/// `htt://a/?b`. The range is that of `p://a`.
-pub(crate) fn insert_path(front: Range<usize>, line: &mut [u8]) {
-    let mut moved = b'/';
-    for byte in line.get_mut(front).unwrap_or_default().iter_mut().rev() {
-        // Firmware would link `memmove` for a loop that the compiler recognises.
-        moved = mem::replace(byte, black_box(moved));
+/// Inserts a byte at an offset of the inbox. (A buffer that can only append stays as it is.)
+fn insert<B: Buffer + ?Sized>(byte: u8, at: usize, inbox: &mut B) -> Result<(), HeadError> {
+    // With two bytes for the empty line.
+    if inbox.remaining() <= 2 {
+        return Err(HeadError::TooLong);
     }
+    if inbox.bytes_mut().is_empty() {
+        return Ok(());
+    }
+    inbox.append(&[byte]);
+    let mut moved = byte;
+    for slot in inbox.bytes_mut().get_mut(at..).unwrap_or_default() {
+        // Firmware would link `memmove` for a loop that the compiler recognises.
+        moved = mem::replace(slot, black_box(moved));
+    }
+    Ok(())
+}
+
+/// The name and the value of a header line, if they can be read.
+fn readable_header(line: &[u8]) -> Option<(&str, &[u8])> {
+    let line = without_cr(line);
+    let (name, value) = split(line, b':');
+    if name.len() == line.len() || !is_text(value) {
+        return None;
+    }
+    Some((token(trim_end(name))?, trim(value)))
 }
 
 /// A line without its CRLF, or LF, or as much of it as was received.
@@ -423,15 +448,22 @@ impl<'h> Head<'h> {
     }
 
     /// The names and values of all headers that can be read: their names are tokens, and their
-    /// values text. White space before the colon, which "MUST be removed" from a response (RFC 9112
-    /// section 5.1), and folded lines are left out.
+    /// values text in one line. White space before the colon "MUST be removed" from a response
+    /// (RFC 9112 section 5.1). A folded header (section 5.2) is left out.
     pub(crate) fn headers(&self) -> impl Iterator<Item = (&'h str, &'h [u8])> + use<'h> {
-        let lines = self.bytes.split(|&byte| byte == b'\n').skip(1);
-        lines.filter_map(|line| {
-            let line = without_cr(line);
-            let (name, value) = split(line, b':');
-            let has_colon = name.len() < line.len();
-            if has_colon && is_text(value) { Some((token(trim_end(name))?, trim(value))) } else { None }
+        let mut rest = split(self.bytes, b'\n').1;
+        core::iter::from_fn(move || {
+            while !rest.is_empty() {
+                let (line, after) = split(rest, b'\n');
+                rest = after;
+                let is_folded = matches!(after, [b' ' | b'\t', ..]);
+                if let Some(header) = readable_header(line)
+                    && !is_folded
+                {
+                    return Some(header);
+                }
+            }
+            None
         })
     }
 
@@ -824,7 +856,7 @@ fn is_ipv6(text: &[u8]) -> bool {
     for at in 0..=address.len() {
         match address.get(at).copied().unwrap_or(b':') {
             b':' if digits == 0 => empty += 1,
-            b':' if dots > 0 && at < address.len() => return false,
+            b':' if dots > 0 && (dots != 3 || at < address.len()) => return false,
             b':' => {
                 // An IPv4 address stands for two groups.
                 groups += if dots > 0 { 2 } else { 1 };
