@@ -190,7 +190,7 @@ impl OwnedEvent {
 pub struct Record {
     pub events: Vec<OwnedEvent>,
     /// The headers of each head that an event shows, and whether they are all.
-    pub heads: Vec<(Vec<(String, Vec<u8>)>, bool)>,
+    pub heads: Vec<(heads::Fields, bool)>,
     /// The pieces of an incomplete message.
     pub partial: Option<OwnedEvent>,
 }
