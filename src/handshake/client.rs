@@ -499,7 +499,7 @@ impl HeadRules for ClientOpening {
     }
 
     fn is_lenient(&self) -> bool {
-        self.status != 101
+        !matches!(self.status, 0 | 101)
     }
 
     fn refusal(&self) -> Option<u16> {

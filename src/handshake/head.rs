@@ -110,9 +110,10 @@ pub(crate) struct Reader {
     is_complete: bool,
     /// The last byte received is a CR.
     after_cr: bool,
-    /// The first fault of the current line, which is read leniently.
-    fault: Option<HeadError>,
 }
+
+/// Length of the version and the status in a status line: `HTTP/1.1 403`.
+const STATUS_LEN: u32 = 12;
 
 impl Reader {
     pub(crate) const fn new() -> Self {
@@ -124,7 +125,6 @@ impl Reader {
             skips_line: false,
             is_complete: true,
             after_cr: false,
-            fault: None,
         }
     }
 
@@ -148,7 +148,11 @@ impl Reader {
         let mut taken = 0;
         loop {
             let is_first = self.lines == 0;
-            let rest = input.get(taken..).unwrap_or_default();
+            let mut rest = input.get(taken..).unwrap_or_default();
+            if !H::READS_REQUEST && is_first && self.line_len < STATUS_LEN {
+                // Version and status come first: they decide how the rest is read.
+                rest = rest.get(..(STATUS_LEN - self.line_len) as usize).unwrap_or(rest);
+            }
             let (len, complete) = self.advance(rest, rules, config);
             taken += len;
             let part = rest.get(..len).unwrap_or_default();
@@ -159,19 +163,22 @@ impl Reader {
                 stored = self.store(part, inbox, rules, config);
             }
             let line = inbox.bytes().get(self.line_start as usize..).unwrap_or_default();
-            if !H::READS_REQUEST && is_first && stored.and(complete) != Ok(true) {
-                // The beginning of the line tells the status, even if the rest does not come, or does not fit.
-                let _ = rules.line(line, is_first, config);
-                if stored.is_err() && rules.refusal().is_some() {
-                    (self.skips_line, self.is_complete, stored) = (true, false, Ok(()));
-                }
+            if is_first && stored.is_err() && rules.is_lenient() {
+                // Of a refusal's first line, the beginning is enough.
+                (self.skips_line, self.is_complete, stored) = (true, false, Ok(()));
             }
             let step = match stored.and(complete) {
                 Ok(true) if self.skips_line => Step::NextLine,
                 Ok(true) => rules.line(line, is_first, config)?,
                 Ok(false) => {
                     self.line_len = line.len() as u32;
-                    return Ok(None);
+                    if !H::READS_REQUEST && is_first && self.line_len == STATUS_LEN {
+                        let _ = rules.line(line, is_first, config);
+                    }
+                    if taken == input.len() {
+                        return Ok(None);
+                    }
+                    continue;
                 }
                 Err(error) => {
                     return match rules.refusal() {
@@ -182,12 +189,6 @@ impl Reader {
                     };
                 }
             };
-            if !H::READS_REQUEST
-                && let Some(fault) = self.fault.take()
-                && !rules.is_lenient()
-            {
-                return Err(H::head_error(fault, is_first));
-            }
             match step {
                 Step::NextLine if self.lines > config.max_headers && !rules.is_lenient() => {
                     return Err(H::head_error(HeadError::TooManyHeaders, is_first));
@@ -226,8 +227,9 @@ impl Reader {
         rules: &H,
         config: &Config,
     ) -> (usize, Result<bool, HeadError>) {
-        // Of a head that is read leniently, more is read than is kept.
-        let limit = if rules.is_lenient() { u16::MAX } else { config.max_head };
+        // More is read than is kept of a head that is read leniently, and until the status is known.
+        let knows_form = H::READS_REQUEST || self.lines > 0;
+        let limit = if knows_form && !rules.is_lenient() { config.max_head } else { u16::MAX };
         let capacity = u32::from(limit).saturating_sub(self.received) as usize;
         let after_cr = mem::take(&mut self.after_cr);
         let text = if after_cr { 0 } else { text_len(input) };
@@ -247,10 +249,7 @@ impl Reader {
             [b'\n', ..] => (text, Err(HeadError::BareLf)),
             _ => (text, Err(HeadError::ControlCharacter)),
         };
-        if let Err(fault) = complete
-            && rules.is_lenient()
-        {
-            self.fault.get_or_insert(fault);
+        if complete.is_err() && rules.is_lenient() {
             let line = split(input, b'\n').0.len();
             (len, complete) = if line < input.len() { (line + 1, Ok(true)) } else { (line, Ok(false)) };
         }
