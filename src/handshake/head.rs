@@ -319,14 +319,15 @@ impl Reader {
     }
 }
 
-/// The capacity left for a head. Of one that is read leniently, `max_head` bytes are kept, and its
-/// empty line.
+/// The capacity left for a head. Of one that is read leniently, `max_head` bytes are kept, at least
+/// the status, and the empty line.
 fn remaining<H: HeadRules, B: Buffer + ?Sized>(inbox: &B, rules: &H, config: &Config) -> usize {
     let capacity = inbox.remaining();
     if !rules.is_lenient() {
         return capacity;
     }
-    capacity.min((usize::from(config.max_head) + 2).saturating_sub(inbox.bytes().len()))
+    let kept = u32::from(config.max_head).max(STATUS_LEN) + 2;
+    capacity.min((kept as usize).saturating_sub(inbox.bytes().len()))
 }
 
 /// Whether a line is the empty line at the end of a head, or its CR, once `part` is appended.
