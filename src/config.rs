@@ -97,8 +97,8 @@ impl Config {
     /// responses before it. The empty line at its end counts.
     ///
     /// A longer request is refused with status 431, and a longer response with status 101 fails the
-    /// connection. A longer response with another final status is still reported: headers of at most
-    /// this size are kept, and the head is read on, up to 65,535 bytes.
+    /// connection. Of a response with another status, headers of this size are kept, and the head is
+    /// read on, up to 65,535 bytes with the heads before it.
     #[must_use]
     #[doc(alias = "header size")]
     pub const fn max_head(self, bytes: u16) -> Self {

@@ -159,7 +159,10 @@ pub struct Lenient {
     pub status: String,
     /// The length of its first line.
     pub first: usize,
+    /// Without folded headers.
     pub fields: Fields,
+    /// With the first line of each folded header: its other lines may not fit into an inbox.
+    pub all: Fields,
     /// Its length with the empty line; `None` if it is not complete.
     pub len: Option<usize>,
 }
@@ -169,8 +172,9 @@ pub type Fields = Vec<(String, Vec<u8>)>;
 
 impl Lenient {
     pub fn read(bytes: &[u8]) -> Self {
-        let mut head = Self { status: String::new(), first: 0, fields: Vec::new(), len: None };
-        let mut at = 0;
+        let mut head =
+            Self { status: String::new(), first: 0, fields: Vec::new(), all: Vec::new(), len: None };
+        let (mut at, mut before) = (0, None);
         for line in bytes.split_inclusive(|&byte| byte == b'\n') {
             at += line.len();
             let Some(text) = line.strip_suffix(b"\n") else { break };
@@ -183,9 +187,14 @@ impl Lenient {
                 head.len = Some(at);
                 break;
             } else {
-                head.fields.extend(field(text));
+                if text.starts_with(b" ") || text.starts_with(b"\t") {
+                    before = None;
+                }
+                head.fields.extend(std::mem::replace(&mut before, field(text)));
+                head.all.extend(before.clone());
             }
         }
+        head.fields.extend(before);
         head
     }
 

@@ -262,9 +262,8 @@ const fn default_port(secure: bool) -> u16 {
 /// [`receive`](crate::WebSocket::receive) has left when it returns
 /// [`Event::Refused`](crate::Event::Refused), and goes on in what the transport delivers next. Its
 /// end is that of any response (RFC 9112 section 6.3): `Content-Length`, chunks, or the end of the
-/// stream. The next `receive` discards it. Of a head that is longer than
-/// [`Config::max_head`](crate::Config::max_head), or whose first line does not fit into the inbox,
-/// the rest is left instead.
+/// stream. The next `receive` discards it. (Of a head that is longer than 65,535 bytes, the rest is
+/// left instead.)
 ///
 /// `Debug` and `defmt::Format` show only the values of headers that hold no secrets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -281,7 +280,10 @@ impl<'r> Response<'r> {
     /// The status code.
     #[must_use]
     pub fn status(&self) -> u16 {
-        status_line(self.head.first_line()).map_or(0, |(_, status)| status)
+        let line = self.head.first_line();
+        // A line that was cut short to fit has been judged by these bytes.
+        let line = line.get(..head::STATUS_LEN as usize).unwrap_or(line);
+        status_line(line).map_or(0, |(_, status)| status)
     }
 
     /// The value of the first header with this name, without the white space around it: `Location`,

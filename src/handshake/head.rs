@@ -113,7 +113,7 @@ pub(crate) struct Reader {
 }
 
 /// Length of the version and the status in a status line: `HTTP/1.1 403`.
-const STATUS_LEN: u32 = 12;
+pub(crate) const STATUS_LEN: u32 = 12;
 
 impl Reader {
     pub(crate) const fn new() -> Self {
