@@ -57,9 +57,9 @@ pub trait Buffer {
 
     /// The bytes in it, to be changed in place.
     ///
-    /// With this and [`truncate`](Self::truncate), the machine removes headers that it does not need
-    /// from a head that is longer than the inbox, and gives a target like `http://a?b` its path.
-    /// The default is an empty slice: the whole head must fit then.
+    /// With this and [`truncate`](Self::truncate), the machine removes headers that it does not
+    /// need from a head that is longer than the inbox, and gives a target like `http://a?b` its path.
+    /// The default is an empty slice: then the whole head must fit, and that target is `?b`.
     fn bytes_mut(&mut self) -> &mut [u8] {
         &mut []
     }

@@ -55,7 +55,7 @@ pub enum Delivery {
 /// [`set_config`](crate::WebSocket::set_config).
 ///
 /// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) has no timeouts.
-/// They are stored in whole milliseconds, rounded up: from 1 ms, also for zero, to 49 days.
+/// They are stored in whole milliseconds, rounded up; at least 1 ms, at most 49 days.
 #[doc(alias = "settings")]
 #[doc(alias = "options")]
 #[doc(alias = "limits")]
@@ -96,9 +96,10 @@ impl Config {
     /// Sets the largest head of a request, in bytes, or of a response together with the interim
     /// responses before it. The empty line at its end counts.
     ///
-    /// A longer request is refused with status 431, and a longer response with status 101 fails the
-    /// connection. Of a response with another status, headers of this size are kept, and the head is
-    /// read on, up to 65,535 bytes with the heads before it.
+    /// A longer request is refused with status 431, or 414 if its first line is too long, and a
+    /// longer response with status 101 fails the connection. Of a response with another status,
+    /// headers of this size are kept, and the head is read on, up to 65,535 bytes with the
+    /// heads before it.
     #[must_use]
     #[doc(alias = "header size")]
     pub const fn max_head(self, bytes: u16) -> Self {
@@ -107,8 +108,8 @@ impl Config {
 
     /// Sets the largest number of header lines in a head.
     ///
-    /// A request with more is refused with status 431, and a response with status 101 and more fails
-    /// the connection. A response with another final status may have any number.
+    /// A request with more is refused with status 431, and a response with status 101 and more
+    /// fails the connection. A response with another final status may have any number.
     #[must_use]
     pub const fn max_headers(self, lines: u16) -> Self {
         Self { max_headers: lines, ..self }
@@ -147,13 +148,13 @@ impl Config {
         Self { options: self.options.with(Options::PIECES, pieces), ..self }
     }
 
-    /// Server: sets whether a GET without an upgrade, and a HEAD, HTTP/1.0 included, is delivered as
-    /// a [`Request`](crate::Request) too.
+    /// Server: sets whether a GET without an upgrade, and a HEAD, HTTP/1.0 included, is delivered
+    /// as a [`Request`](crate::Request) too.
     ///
     /// If it is, the caller answers it with [`reject`](crate::WebSocket::reject), with any status
     /// and body, 200 included; for a HEAD, the machine leaves the body out (RFC 9110 section
-    /// 9.3.2). If not, the machine refuses a GET with status 426 and a HEAD with 405, as it refuses
-    /// any other method in both cases.
+    /// 9.3.2). If not, the machine refuses a GET with status 426, a HEAD with 405, and HTTP/1.0
+    /// with 400. It refuses any other method with 405 in both cases.
     #[must_use]
     #[doc(alias = "http")]
     pub const fn plain_requests(self, deliver: bool) -> Self {
@@ -171,7 +172,9 @@ impl Config {
     }
 
     /// Sets how long the peer's part of the opening handshake may take. Then the connection fails
-    /// with [`Error::HandshakeTimeout`](crate::Error::HandshakeTimeout). `None`: for ever.
+    /// with [`Error::HandshakeTimeout`](crate::Error::HandshakeTimeout), or with
+    /// [`Refused`](crate::Error::Refused) if a client has read the status of a refusal. `None`: for
+    /// ever.
     ///
     /// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) has no such
     /// limit.
@@ -224,7 +227,8 @@ impl Config {
     /// stream may take after it (RFC 6455 sections 7.1.1 and 7.1.2). Then the connection is closed.
     /// `None`: for ever. The time starts with the call of `close`, or the peer's Close frame or
     /// fault, and anew while a backlog moves that
-    /// [`output_sent`](crate::WebSocket::output_sent) reports: our Close frame waits behind it.
+    /// [`output_sent`](crate::WebSocket::output_sent) reports: our Close frame waits behind it. (A
+    /// peer that takes a byte now and then can make that last: limit the rate of a write yourself.)
     ///
     /// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) has no such
     /// limit.

@@ -25,7 +25,8 @@ pub enum Event<'e> {
     Open(Open<'e>),
     /// Client: the server answered the opening handshake with another status than 101, for example
     /// a redirect or a 401. [`Event::Error`] is next. The input that is left begins with the
-    /// response's body, which the machine does not read: see [`Response`].
+    /// response's body, unless its head was cut short. The machine does not read it: see
+    /// [`Response`].
     Refused(Response<'e>),
     /// A whole message.
     #[doc(alias = "onmessage")]
@@ -68,8 +69,8 @@ pub enum Error {
     Refused(u16),
     /// The opening handshake was not completed in time.
     HandshakeTimeout,
-    /// The peer has sent nothing since an idle Ping was due, for as long as
-    /// [`Config::pong_timeout`](crate::Config::pong_timeout) says.
+    /// The peer has sent nothing since an idle Ping was due, or has left the outbox if
+    /// [`output_sent`](crate::WebSocket::output_sent) reports it, for as long as a Pong may take.
     PongTimeout,
     /// The stream ended without a Close frame from the peer (section 7.1.5: 1006).
     EndOfStream,

@@ -107,9 +107,8 @@ impl Timer {
     }
 
     /// Notes input of this length that waits for the rest of its frame. If the length is another
-    /// one than before, bytes have arrived.
+    /// one than before, bytes have arrived. (Lengths that differ by 4 GiB count as equal.)
     pub(crate) fn note_waiting(&mut self, len: usize) {
-        // The low bits are enough to see a difference.
         let len = len as u32;
         if self.phase >= Phase::Idle && self.waiting != len {
             *self = Self { waiting: len, ..Self::armed(Phase::Idle) };
@@ -118,10 +117,11 @@ impl Timer {
 
     /// Notes that the transport has taken output, `all` of it or not.
     ///
-    /// What remains of a backlog moves only while the peer acknowledges bytes: the peer is alive,
-    /// and a Ping behind the backlog could not be answered yet. The end of the output says less: a
-    /// kernel takes small writes long after the peer is gone. But until the Ping is taken, its Pong
-    /// cannot be late, and until a client's request is taken, nor can the response.
+    /// Once the kernel's buffer is full, a backlog moves only while the peer acknowledges bytes:
+    /// the peer is alive, and a Ping behind the backlog could not be answered yet. The end of
+    /// the output says less: a kernel takes small writes long after the peer is gone. But until
+    /// the Ping is taken, its Pong cannot be late, and until a client's request is taken, nor
+    /// can the response.
     pub(crate) fn note_output(&mut self, all: bool) {
         match self.phase {
             Phase::Off => return,

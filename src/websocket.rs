@@ -376,8 +376,8 @@ impl<R: Role> WebSocket<R> {
     /// The answer is what the peer has declared. Compare it with the capacity; never allocate by
     /// it.
     ///
-    /// Input of another length than at the last call is a sign of life of the peer, as received
-    /// bytes are: it may arm the timer anew. Nothing else changes.
+    /// Input of another length than at the last call, since input was received, is a sign of life
+    /// of the peer, as received bytes are: it may arm the timer anew. Nothing else changes.
     #[must_use]
     #[inline(always)]
     pub fn missing<B: Buffer + ?Sized>(&mut self, input: &[u8], inbox: &B) -> u64 {
@@ -605,7 +605,8 @@ impl<R: Role> WebSocket<R> {
     ///
     /// Pending output is discarded, and the connection is closed. If it had not ended before, by
     /// the peer's Close frame for example, an [`Error::EndOfStream`] and a [`Close`] with 1006
-    /// follow from the next [`receive`](Self::receive).
+    /// follow from the next [`receive`](Self::receive). A client that has read the status of a
+    /// refusal reports that instead: [`Event::Refused`].
     #[doc(alias = "disconnect")]
     pub fn receive_eof(&mut self) {
         // After the peer's Close frame, or an earlier end, the receiver reports no error.
@@ -764,7 +765,9 @@ impl<R: Role> WebSocket<R> {
     /// | it is sent | `pong_timeout` starts anew | no change |
     /// | the connection is closing | [`closing_timeout`](Config::closing_timeout) starts anew | no change |
     ///
-    /// What is left moves only while the peer acknowledges bytes. The last bytes are no sign of
+    /// Once the transport's buffer is full, what is left moves only while the peer acknowledges
+    /// bytes. A peer that takes a byte now and then is alive: limit the rate of a write yourself.
+    /// The last bytes are no sign of
     /// life, because a kernel takes small writes long after the peer is gone. A report with no byte
     /// sent changes nothing.
     ///

@@ -426,16 +426,7 @@ impl Model {
             }
         }
         if byte == b'\n' {
-            let mut line = std::mem::take(&mut self.line);
-            if let Some(at) = Self::lacks_path(&line).filter(|_| self.reads_request && self.kept.is_empty()) {
-                if self.capacity - line.len() <= 2 {
-                    self.line = line;
-                    return false;
-                }
-                if !self.is_plain {
-                    line.insert(at, b'/');
-                }
-            }
+            let line = std::mem::take(&mut self.line);
             let is_blank = !self.skips_line && matches!(&line[..], b"\r\n" | b"\n");
             let is_interim = !self.reads_request && matches!(self.status(), Some(100 | 102..200));
             if is_blank && (is_interim || self.kept.is_empty()) {
@@ -446,14 +437,6 @@ impl Model {
             }
         }
         true
-    }
-
-    /// Where the path is missing in a valid request line.
-    fn lacks_path(line: &[u8]) -> Option<usize> {
-        let target = line.strip_prefix(b"GET ")?.strip_suffix(b" HTTP/1.1\r\n")?;
-        let (scheme, rest) = str::from_utf8(target).ok()?.split_once("://")?;
-        let authority = rest.split('?').next()?.len();
-        (!rest[..authority].contains('/')).then_some(4 + scheme.len() + 3 + authority)
     }
 
     /// The headers in the lines that are kept.
@@ -678,8 +661,6 @@ fn check_head(
         (true, false) => 1,
         (false, _) => 2,
     };
-    // A slash may be inserted.
-    let spare = if reads_request { spare + 1 } else { spare };
     if capacity >= full.read + spare {
         prop_assert_eq!((&in_slice.events, &in_slice.headers), (&full.events, &full.headers));
         prop_assert_eq!(in_slice.is_complete, full.is_complete);

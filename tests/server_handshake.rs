@@ -841,7 +841,9 @@ fn each_refused_request_is_shown_as_far_as_it_was_received() {
             assert_eq!(found.error, Some(error.into()), "{head}");
             assert_eq!((&found.method[..], &found.target[..]), ("GET", "/chat"));
             assert_eq!(found.shown, "GET /chat HTTP/1.1");
-            assert_eq!(found.headers, [&["Host"], headers].concat(), "{head}");
+            // A folded header is left out.
+            let host: &[&str] = if rest.starts_with([' ', '\t']) { &[] } else { &["Host"] };
+            assert_eq!(found.headers, [host, headers].concat(), "{head}");
         }
     }
     // Without a Host, or with a wrong one.

@@ -144,9 +144,11 @@ pub enum RequestError {
     Head(HeadError),
     /// The first line is not `METHOD TARGET HTTP/x.y`.
     InvalidRequestLine,
-    /// The method is not GET.
+    /// The method is not GET; with [`Config::plain_requests`](crate::Config::plain_requests), nor
+    /// HEAD.
     MethodNotAllowed,
-    /// The HTTP version is older than 1.1.
+    /// The HTTP version is older than 1.1; with
+    /// [`Config::plain_requests`](crate::Config::plain_requests), than 1.0.
     HttpTooOld,
     /// The target is neither a path nor an absolute http(s) or ws(s) URI, or holds a character that
     /// neither allows.
@@ -227,9 +229,8 @@ pub enum ResponseError {
     /// More than one `Upgrade`, `Sec-WebSocket-Accept`, `Sec-WebSocket-Protocol` or
     /// `Sec-WebSocket-Extensions`.
     Duplicate(HeaderName),
-    /// A wrong value: an `Upgrade` other than `websocket`, a `Sec-WebSocket-Accept` that does not
-    /// answer the key that was sent, or a `Sec-WebSocket-Extensions` outside the grammar of
-    /// section 9.1.
+    /// A wrong value: an `Upgrade` other than `websocket`, or a `Sec-WebSocket-Accept` that does
+    /// not answer the key that was sent.
     Invalid(HeaderName),
     /// The server selected a subprotocol (`Sec-WebSocket-Protocol`) or an extension
     /// (`Sec-WebSocket-Extensions`) that was not offered.

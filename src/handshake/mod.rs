@@ -54,7 +54,7 @@ impl<'o> Open<'o> {
         let protocol = match selected {
             SelectedRange::NONE => None,
             _ => head
-                .checked_value(HeaderName::SecWebSocketProtocol)
+                .first_value(HeaderName::SecWebSocketProtocol)
                 .and_then(|value| core::str::from_utf8(value).ok()),
         };
         Self { head, protocol }
@@ -172,9 +172,7 @@ fn size(front: &[&[u8]], headers: Headers<'_>, body: &[u8]) -> usize {
         size = size.saturating_add(part.len());
     }
     for (name, value) in headers {
-        for len in [name.len(), value.len(), 4] {
-            size = size.saturating_add(len);
-        }
+        size = size.saturating_add(name.len()).saturating_add(value.len()).saturating_add(4);
     }
     size
 }
@@ -207,9 +205,9 @@ fn append<B: Buffer + ?Sized>(
 /// Whether the caller may add these headers: names are tokens, but neither the machine's own nor
 /// `reserved`; values hold no control characters, above all no CR and LF.
 fn are_allowed(headers: Headers<'_>, reserved: &str) -> bool {
-    const OWN: &[&str] = &["Connection", "Upgrade", "Content-Length", "Transfer-Encoding"];
+    const OWN: &[u8] = b"Connection,Upgrade,Content-Length,Transfer-Encoding";
     headers.iter().all(|(name, value)| {
-        let is_own = OWN.iter().any(|own| head::eq_ignore_case(own.as_bytes(), name.as_bytes()))
+        let is_own = head::contains_token(OWN, name)
             || name
                 .as_bytes()
                 .get(..14)

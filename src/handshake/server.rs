@@ -194,8 +194,7 @@ impl<'r> BadRequest<'r> {
         core::str::from_utf8(head::split(self.first_line(), b' ').0).unwrap_or_default()
     }
 
-    /// The target as it was sent, but that an absolute one without a path has the path `/`; empty if
-    /// there is none, or if it is not UTF-8.
+    /// The target as it was sent; empty if there is none, or if it is not UTF-8.
     #[doc(alias = "path")]
     #[doc(alias = "uri")]
     #[must_use]
@@ -245,7 +244,7 @@ fn split_target(target: &str) -> (Option<&str>, &str) {
 /// The scheme and the authority of a target in absolute form (RFC 9112 section 3.2.2).
 fn split_absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
     match head::split(target, b':') {
-        (scheme, [b'/', b'/', rest @ ..]) if !target.starts_with(b"/") => {
+        (scheme, [b'/', b'/', rest @ ..]) if !matches!(target, [b'/', ..]) => {
             let (authority, _) = head::split(rest, b'/');
             Some((scheme, head::split(authority, b'?').0))
         }
@@ -439,13 +438,22 @@ pub struct ServerOpening {
     /// The request is HTTP/1.0, which has no upgrade.
     is_old: bool,
     seen: HeaderSet,
-    /// What the request can ask for, by what was read so far.
+    /// Where the target of the request lies up to its path, if it lacks one: the range of
+    /// [`head::insert_path`].
+    missing_path: (u16, u16),
+    /// What the request asks for, as far as it is read.
     form: RequestForm,
 }
 
 impl ServerOpening {
     pub(crate) const fn new() -> Self {
-        Self { skipped_blank: false, is_old: false, seen: HeaderSet::EMPTY, form: RequestForm::Get }
+        Self {
+            skipped_blank: false,
+            is_old: false,
+            seen: HeaderSet::EMPTY,
+            missing_path: (0, 0),
+            form: RequestForm::Get,
+        }
     }
 
     /// Checks the request line (section 4.2.1 point 1, RFC 9112 section 3).
@@ -469,15 +477,19 @@ impl ServerOpening {
             return Err(RequestError::InvalidTarget);
         }
         match split_absolute(target) {
-            None if target.starts_with(b"/") => Ok(Step::NextLine),
+            None if matches!(target, [b'/', ..]) => Ok(Step::NextLine),
             Some((scheme, authority))
-                if SCHEMES.iter().any(|known| head::eq_ignore_case(known, scheme))
+                if head::list(SCHEMES).any(|known| head::eq_ignore_case(known, scheme))
                     && head::host_and_port(authority).is_some() =>
             {
                 let path = scheme.len() + 3 + authority.len();
                 // An empty path is "/" (RFC 9110 section 4.2.3).
                 let has_path = target.get(path) == Some(&b'/');
-                Ok(if has_path { Step::NextLine } else { Step::InsertSlash(method.len() + 1 + path) })
+                if !has_path {
+                    self.missing_path =
+                        ((method.len() + scheme.len()) as u16, (method.len() + 1 + path) as u16);
+                }
+                Ok(Step::NextLine)
             }
             _ => Err(RequestError::InvalidTarget),
         }
@@ -571,6 +583,10 @@ impl HeadRules for ServerOpening {
         HeaderName::find(name, REQUEST_HEADERS).is_some()
     }
 
+    fn missing_path(&self) -> core::ops::Range<usize> {
+        self.missing_path.0.into()..self.missing_path.1.into()
+    }
+
     fn request(&self) -> Option<&RequestForm> {
         Some(&self.form)
     }
@@ -584,7 +600,7 @@ impl HeadRules for ServerOpening {
 }
 
 /// The schemes of a target in absolute form.
-const SCHEMES: &[&[u8]] = &[b"http", b"https", b"ws", b"wss"];
+const SCHEMES: &[u8] = b"http,https,ws,wss";
 
 /// Whether a `Content-Length` announces no body.
 fn is_zero(value: &[u8]) -> bool {
