@@ -154,7 +154,11 @@ impl Reader {
             let mut rest = input.get(taken..).unwrap_or_default();
             if !H::READS_REQUEST && is_first && self.line_len < STATUS_LEN {
                 // Version and status come first: they decide how the rest is read.
-                rest = rest.get(..(STATUS_LEN - self.line_len) as usize).unwrap_or(rest);
+                let start = rest.get(..(STATUS_LEN - self.line_len) as usize).unwrap_or(rest);
+                let is_known = start.len() == STATUS_LEN as usize && rules.line(start, true, config).is_ok();
+                if !is_known {
+                    rest = start;
+                }
             }
             let (len, complete) = self.advance(rest, rules, config);
             taken += len;
@@ -169,7 +173,11 @@ impl Reader {
             } else {
                 stored = self.store(part, inbox, rules, config);
             }
-            let line = inbox.bytes().get(self.line_start as usize..).unwrap_or_default();
+            let mut line = inbox.bytes().get(self.line_start as usize..).unwrap_or_default();
+            if cfg!(target_pointer_width = "64") && line.len() == part.len() {
+                // What was just written to the inbox is slow to read.
+                line = part;
+            }
             if is_first && stored.is_err() && rules.is_lenient() {
                 // Of a refusal's first line, the beginning is enough.
                 (self.skips_line, self.is_complete, stored) = (true, false, Ok(()));
@@ -636,8 +644,11 @@ pub(crate) fn eq_ignore_case(one: &[u8], other: &[u8]) -> bool {
         || one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a == b || a.eq_ignore_ascii_case(b))
 }
 
-/// Whether both are equal. (The comparison of the library takes more flash.)
+/// Whether both are equal. (32-bit firmware would link a comparison of slices for it.)
 pub(crate) fn eq(one: &[u8], other: &[u8]) -> bool {
+    if cfg!(target_pointer_width = "64") {
+        return one == other;
+    }
     one.len() == other.len() && one.iter().zip(other).all(|(a, b)| a == b)
 }
 
