@@ -464,8 +464,15 @@ impl HeadRules for ClientOpening {
     // For speed on 64-bit only: benches/README.md, "Heads".
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn line(&mut self, line: &[u8], is_first: bool, _: &Config) -> Result<Step, ResponseError> {
-        let text = head::without_line_end(line);
         if is_first {
+            let text = head::without_line_end(line);
+            if self.status != 0 {
+                // Its beginning has been judged.
+                return match text.get(head::STATUS_LEN as usize..) {
+                    Some([] | [b' ', ..]) => Ok(Step::NextLine),
+                    _ => Err(ResponseError::InvalidStatusLine),
+                };
+            }
             let (version, status) = status_line(text).ok_or(ResponseError::InvalidStatusLine)?;
             if status == 101 && version < 11 {
                 return Err(ResponseError::HttpTooOld);
@@ -473,6 +480,11 @@ impl HeadRules for ClientOpening {
             self.status = status;
             return Ok(Step::NextLine);
         }
+        let text = match self.status {
+            // Read strictly: it ends in CRLF.
+            101 => line.get(..line.len().saturating_sub(2)).unwrap_or_default(),
+            _ => head::without_line_end(line),
+        };
         match (text, self.status) {
             ([], 101) => {
                 self.checks.finish()?;
