@@ -238,7 +238,7 @@ impl Reader {
                         insert_path(rules.missing_path(), inbox.bytes_mut());
                     }
                     if !self.is_complete {
-                        inbox.truncate(inbox.bytes().len() - blank_len);
+                        inbox.truncate(inbox.bytes().len().saturating_sub(blank_len));
                     }
                     return Ok(Some((outcome, taken)));
                 }

@@ -108,6 +108,7 @@ fn errors() {
         AnswerError::InvalidStatus,
         AnswerError::BodyNotAllowed,
         AnswerError::Refused,
+        AnswerError::Deferred,
     ] {
         show(error);
     }
