@@ -219,6 +219,11 @@ fn check(request: &Request<'_>, bytes: &[u8], input: &Input<'_>) {
         let value = heads::accept_of(str::from_utf8(key).unwrap());
         assert_eq!(request.accept().value(), &*value);
         assert_eq!(handshake::check_request(request.headers()).unwrap().value(), &*value);
+        let with = |name: &'static str, value: &'static [u8]| {
+            handshake::check_request(request.headers().chain([(name, value)]))
+        };
+        assert_eq!(with("X Y", b""), Err(HeadError::InvalidName.into()));
+        assert_eq!(with("X", b"\n"), Err(HeadError::ControlCharacter.into()));
     } else {
         assert!(input.flags & 0x20 != 0);
     }
