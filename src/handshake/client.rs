@@ -439,7 +439,7 @@ impl Checks {
 pub struct ClientOpening {
     checks: Checks,
     offered: Offered,
-    /// The status of the head that is being read; 0 until its first line is complete.
+    /// The status of the head that is being read; 0 until its first 12 bytes have arrived.
     status: u16,
 }
 

@@ -10,7 +10,8 @@ pub trait HeadRules {
     const READS_REQUEST: bool;
     /// A rule that the head breaks.
     type Error: From<HeadError>;
-    /// Checks a line, which ends in CRLF, or in LF if it was read leniently.
+    /// Checks a line, which ends in CRLF, or in LF if it was read leniently. The first line of a
+    /// response comes twice: its version and status alone, then all of it.
     fn line(&mut self, line: &[u8], is_first: bool, config: &Config) -> Result<Step, Self::Error>;
     /// The error for a head that breaks the rules of HTTP or is over a limit, in its first line or
     /// after it.
@@ -89,8 +90,8 @@ pub enum Step {
     Done(Outcome),
 }
 
-/// Reads a head: finds its lines, looks at each byte once, and collects them in the inbox, where
-/// each is checked.
+/// Reads a head: finds its lines, looks at each byte once, checks each line, and collects them in
+/// the inbox.
 ///
 /// A head may be longer than the inbox. A header line that does not fit is left out, if there are
 /// no rules for it; to make room for any other line, the headers without rules are removed. (A name

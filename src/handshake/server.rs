@@ -170,7 +170,8 @@ fn request_target(line: &[u8]) -> &str {
 /// fault, for the log. Nothing in it is checked, and it cannot be answered.
 ///
 /// `Debug` and `defmt::Format` show no query, and only the values of headers that hold no secrets.
-/// `Display` shows the first line, with the query, and escapes what is not visible ASCII.
+/// `Display` shows the first line, with the query, and escapes what is not visible ASCII, quotes
+/// and the backslash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "defmt", derive(defmt::Format))]
 pub struct BadRequest<'r> {
