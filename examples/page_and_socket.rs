@@ -7,7 +7,7 @@ mod blocking;
 mod common;
 
 use blocking::{Socket, WRITE_TIMEOUT, linger, listen};
-use common::{Parsed, Result, is_trusted};
+use common::{PageServer, Result, is_trusted};
 use sansocket::{Config, Event, Inbox, Reject, Request, Server, State, WebSocket};
 use std::net::TcpStream;
 use std::process::ExitCode;
@@ -46,25 +46,12 @@ document.querySelector("form").onsubmit = (event) => {
 "#;
 
 fn main() -> ExitCode {
-    common::start(USAGE, parse, |(address, connections, hosts)| {
+    let parse = |args: &mut _| PageServer::parse(args, 1000);
+    common::start(USAGE, parse, |PageServer { address, hosts, connections }| {
+        let address = address.ok_or(lexopt::Error::from("ADDR is missing"))?;
         listen(&address, connections, move |stream| serve(stream, &hosts))?;
         Ok(ExitCode::SUCCESS)
     })
-}
-
-fn parse(args: &mut lexopt::Parser) -> Parsed<(String, usize, Vec<String>)> {
-    use lexopt::prelude::*;
-    let (mut address, mut connections, mut hosts) = (None, 1000, vec![]);
-    while let Some(arg) = args.next()? {
-        match arg {
-            Short('h') | Long("help") => return Ok(None),
-            Long("host") => hosts.push(args.value()?.string()?),
-            Long("connections") => connections = args.value()?.parse()?,
-            Value(value) if address.is_none() => address = Some(value.string()?),
-            _ => return Err(arg.unexpected()),
-        }
-    }
-    Ok(Some((address.ok_or("ADDR is missing")?, connections, hosts)))
 }
 
 fn serve(stream: &TcpStream, hosts: &[String]) -> Result<()> {

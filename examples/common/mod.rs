@@ -47,6 +47,32 @@ pub fn no_options(args: &mut lexopt::Parser) -> Parsed<()> {
     }
 }
 
+/// The arguments of the servers of pages.
+pub struct PageServer {
+    pub address: Option<String>,
+    /// Names that the server has beside its address and localhost.
+    pub hosts: Vec<String>,
+    /// The largest number of connections at once.
+    pub connections: usize,
+}
+
+impl PageServer {
+    pub fn parse(args: &mut lexopt::Parser, connections: usize) -> Parsed<Self> {
+        use lexopt::prelude::*;
+        let mut options = Self { address: None, hosts: vec![], connections };
+        while let Some(arg) = args.next()? {
+            match arg {
+                Short('h') | Long("help") => return Ok(None),
+                Long("host") => options.hosts.push(args.value()?.string()?),
+                Long("connections") => options.connections = args.value()?.parse()?,
+                Value(value) if options.address.is_none() => options.address = Some(value.string()?),
+                _ => return Err(arg.unexpected()),
+            }
+        }
+        Ok(Some(options))
+    }
+}
+
 /// A peer's text for a terminal or a log: with escapes for control characters, which drive
 /// terminals and forge lines, and for the characters that reverse the direction of text.
 pub fn printable(text: &str) -> Cow<'_, str> {

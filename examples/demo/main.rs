@@ -21,7 +21,7 @@ mod watch;
 #[path = "../wrapper/mod.rs"]
 mod wrapper;
 
-use common::{Parsed, Result, is_trusted};
+use common::{PageServer, Result, is_trusted};
 use listen::listen;
 use race::{Run, Transport};
 use sansocket::{Accept, Config, Event, Reject, Request, WebSocket};
@@ -77,36 +77,15 @@ const FILE_HEADERS: &str = "Content-Security-Policy: default-src 'self'; img-src
                             Cache-Control: no-cache\r\n";
 
 fn main() -> ExitCode {
-    common::start(USAGE, Options::parse, |options| {
+    let parse = |args: &mut _| PageServer::parse(args, 512);
+    common::start(USAGE, parse, |options| {
         Runtime::new()?.block_on(run(options))?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-struct Options {
-    address: Option<String>,
-    hosts: Arc<[String]>,
-    connections: usize,
-}
-
-impl Options {
-    fn parse(args: &mut lexopt::Parser) -> Parsed<Self> {
-        use lexopt::prelude::*;
-        let (mut address, mut hosts, mut connections) = (None, vec![], 512);
-        while let Some(arg) = args.next()? {
-            match arg {
-                Short('h') | Long("help") => return Ok(None),
-                Long("host") => hosts.push(args.value()?.string()?),
-                Long("connections") => connections = args.value()?.parse()?,
-                Value(value) if address.is_none() => address = Some(value.string()?),
-                _ => return Err(arg.unexpected()),
-            }
-        }
-        Ok(Some(Self { address, hosts: hosts.into(), connections }))
-    }
-}
-
-async fn run(Options { address, hosts, connections }: Options) -> Result<()> {
+async fn run(PageServer { address, hosts, connections }: PageServer) -> Result<()> {
+    let hosts: Arc<[String]> = hosts.into();
     let listener = match &address {
         Some(address) => TcpListener::bind(address).await.map_err(|error| format!("{address}: {error}"))?,
         None => match TcpListener::bind("127.0.0.1:8080").await {
