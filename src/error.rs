@@ -40,6 +40,9 @@ pub enum ProtocolError {
     TooManyEmptyFragments,
     /// Text that is not UTF-8 (section 8.1).
     InvalidUtf8,
+    /// The payload of a compressed message is not DEFLATE, or refers to bytes before the window
+    /// (RFC 7692 section 7.2.2).
+    InvalidDeflate,
     /// A Close frame with a payload of one byte, half a code (section 5.5.1).
     TruncatedCloseCode,
     /// A Close frame with a code that must not be sent (section 7.4).
@@ -53,7 +56,7 @@ impl ProtocolError {
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::INVALID_DATA,
+            Self::InvalidUtf8 | Self::InvalidDeflate | Self::InvalidCloseReason => CloseCode::INVALID_DATA,
             Self::FrameTooBig | Self::MessageTooBig => CloseCode::TOO_BIG,
             Self::TooManyEmptyFragments => CloseCode::POLICY_VIOLATION,
             _ => CloseCode::PROTOCOL_ERROR,
@@ -78,6 +81,7 @@ impl fmt::Display for ProtocolError {
             Self::MessageTooBig => "a message is over the limit",
             Self::TooManyEmptyFragments => "a message has too many empty fragments",
             Self::InvalidUtf8 => "text is not valid UTF-8",
+            Self::InvalidDeflate => "a compressed message is not valid DEFLATE",
             Self::TruncatedCloseCode => "a Close frame's payload is a single byte",
             Self::InvalidCloseCode => "a Close frame's code is not allowed on the wire",
             Self::InvalidCloseReason => "a Close frame's reason is not valid UTF-8",
@@ -115,8 +119,13 @@ pub enum SendError {
     NotOpen,
     /// A whole message while a fragmented one is unfinished (section 5.4).
     MessageUnfinished,
-    /// A fragment of another kind than the message that it continues.
+    /// A fragment of another kind than the message that it continues, or one is compressed and the
+    /// other is not.
     KindMismatch,
+    /// A compressor that refers to messages of another connection, or of this one before a message
+    /// that another compressor has compressed. [Reset](crate::deflate::Compress::reset) it first.
+    #[cfg(feature = "deflate")]
+    OtherCompressor,
     /// The caller has not sent all the payload that [`send_header`](crate::WebSocket::send_header)
     /// announced.
     PayloadPending,
@@ -136,6 +145,8 @@ impl fmt::Display for SendError {
             Self::NotOpen => "the connection is not open",
             Self::MessageUnfinished => "a fragmented message is not finished",
             Self::KindMismatch => "the fragment is of another kind than its message",
+            #[cfg(feature = "deflate")]
+            Self::OtherCompressor => "the compressor refers to messages of another connection",
             Self::PayloadPending => "the payload of a frame is not complete",
             Self::PayloadExceeded => "more payload than the frame's header said",
             Self::TooLong => "the payload is too long for its frame",

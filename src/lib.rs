@@ -301,6 +301,8 @@ extern crate std;
 mod buffer;
 mod config;
 mod data;
+#[cfg(feature = "deflate")]
+pub mod deflate;
 mod error;
 mod event;
 pub mod frame;

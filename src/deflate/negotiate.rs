@@ -1,0 +1,24 @@
+//! Negotiation of permessage-deflate in the opening handshake (RFC 7692 sections 5 and 7.1).
+
+/// The parameters of permessage-deflate that both endpoints have agreed on (RFC 7692 section 7.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct Parameters {
+    /// The server may refer to its earlier messages: no `server_no_context_takeover`.
+    pub server_takeover: bool,
+    /// The client may refer to its earlier messages: no `client_no_context_takeover`.
+    pub client_takeover: bool,
+    /// The server's window has at most 2^`server_window_bits` bytes: 8 to 15.
+    pub server_window_bits: u8,
+    /// The client's window has at most 2^`client_window_bits` bytes: 8 to 15.
+    pub client_window_bits: u8,
+}
+
+/// What an endpoint offers or accepts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    pub(crate) send_takeover: bool,
+    pub(crate) receive_takeover: bool,
+    pub(crate) send_window_bits: u8,
+    pub(crate) receive_window_bits: u8,
+}
