@@ -205,15 +205,22 @@ pub(crate) enum Data {
     /// A message that was collected in the inbox.
     Collected(Kind),
     /// A piece that lies in the input.
-    Piece {
-        kind: Kind,
-        /// The character that it completes, whose last bytes lie before [`Ready::start`].
-        lead: Option<char>,
-        /// The number of bytes at its end that begin a character. They are stored.
-        tail: u8,
-        first: bool,
-        last: bool,
-    },
+    Piece(FoundPiece),
+    /// A piece that was inflated into the inbox, and begins at `start` there.
+    #[cfg(feature = "deflate")]
+    InflatedPiece { piece: FoundPiece, start: u8 },
+}
+
+/// A piece without its payload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FoundPiece {
+    pub(crate) kind: Kind,
+    /// The character that it completes, whose last bytes lie before the payload.
+    pub(crate) lead: Option<char>,
+    /// The number of bytes at the end of the payload that begin a character. They are stored.
+    pub(crate) tail: u8,
+    pub(crate) first: bool,
+    pub(crate) last: bool,
 }
 
 impl From<ProtocolError> for Error {

@@ -305,6 +305,7 @@ mod data;
 pub mod deflate;
 mod error;
 mod event;
+mod extension;
 pub mod frame;
 mod handler;
 pub mod handshake;

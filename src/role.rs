@@ -1,6 +1,7 @@
 //! The roles as types: the state and the code of one role exist only in its type.
 
 use crate::Error;
+use crate::extension::Extension;
 use crate::frame::mask::{Mask, Masking, MaskingKey};
 use crate::handshake::{ClientOpening, HeadRules, ServerOpening};
 use core::convert::Infallible;
@@ -72,6 +73,8 @@ pub(crate) mod sealed {
     pub trait Role {
         /// The state of the opening handshake while the peer's head is received.
         type Opening: HeadRules<Error: Into<Error>> + Clone + core::fmt::Debug;
+        /// The extension of its connections.
+        type Extension: Extension;
         /// The mask of one frame: [`Mask`], or `()` for frames that are not masked.
         type Mask: Masking;
         /// Whether it is the server's side. A server receives masked frames, and ends the stream
@@ -87,6 +90,7 @@ pub(crate) mod sealed {
 
     impl Role for Server {
         type Opening = ServerOpening;
+        type Extension = ();
         type Mask = ();
         const IS_SERVER: bool = true;
         const ANSWERS: bool = true;
@@ -99,6 +103,7 @@ pub(crate) mod sealed {
 
     impl<R: CryptoRng> Role for Client<R> {
         type Opening = ClientOpening;
+        type Extension = ();
         type Mask = Mask;
         const IS_SERVER: bool = false;
         const ANSWERS: bool = false;
@@ -114,6 +119,7 @@ pub(crate) mod sealed {
 
     impl<R: Role> Role for Established<R> {
         type Opening = Infallible;
+        type Extension = R::Extension;
         type Mask = R::Mask;
         const IS_SERVER: bool = R::IS_SERVER;
         const ANSWERS: bool = false;

@@ -13,7 +13,8 @@
 //! | receiver, ended | ended | `Closed` |
 
 use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Piece};
-use crate::event::{Close, Data, Error, Event, Found, Ready, State};
+use crate::event::{Close, Data, Error, Event, Found, FoundPiece, Ready, State};
+use crate::extension::Extension;
 use crate::frame::{self, Opcode};
 use crate::handshake::{
     Accept, BadRequest, Connect, Handshake, Open, Outcome, Reject, Request, RequestForm, Response,
@@ -38,12 +39,12 @@ use rand_core::CryptoRng;
 /// A clone goes on from the same state, for example to replay a run in two ways. Clone the inbox
 /// too, which holds the message in progress. Two clones of a client would use the same masking
 /// keys.
-#[derive(Clone)]
 pub struct WebSocket<R: Role> {
     config: Config,
     timer: Timer,
     receiving: Receiving<R::Opening>,
-    sender: Sender<R>,
+    pub(crate) sender: Sender<R>,
+    pub(crate) extension: R::Extension,
 }
 
 /// The part of a connection that takes the input.
@@ -59,7 +60,7 @@ impl WebSocket<Server> {
     #[doc(alias = "upgrade")]
     pub const fn server(config: Config) -> Self {
         let handshake = Handshake::head(ServerOpening::new());
-        Self::connecting(Server, config, handshake, Phase::Handshake)
+        Self::connecting(Server, config, handshake, Phase::Handshake, ())
     }
 
     /// A server's end of a connection whose opening handshake other software has done: an HTTP/1.1
@@ -72,7 +73,7 @@ impl WebSocket<Server> {
     /// program.
     #[must_use]
     pub const fn open(config: Config) -> Self {
-        Self::established(Server, config)
+        Self::established(Server, config, ())
     }
 
     /// Accepts the request: appends the response with status 101. [`Event::Open`] is next, and
@@ -109,7 +110,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
     /// `Sec-WebSocket-Key`.
     #[must_use]
     pub const fn client(config: Config, rng: G) -> Self {
-        Self::connecting(Client { rng }, config, Handshake::AwaitsConnect, Phase::Off)
+        Self::connecting(Client { rng }, config, Handshake::AwaitsConnect, Phase::Off, ())
     }
 
     /// A client's end of a connection whose opening handshake other software has done: an HTTP/1.1
@@ -121,7 +122,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
     /// HTTP code out of the program.
     #[must_use]
     pub const fn open(config: Config, rng: G) -> Self {
-        Self::established(Client { rng }, config)
+        Self::established(Client { rng }, config, ())
     }
 
     /// Appends the request for a WebSocket. [`Event::Open`] comes with the response.
@@ -152,7 +153,7 @@ impl WebSocket<Established<Server>> {
     /// It behaves as [`WebSocket::<Server>::open`](WebSocket::open).
     #[must_use]
     pub const fn open(config: Config) -> Self {
-        Self::established(Established { role: Server }, config)
+        Self::established(Established { role: Server }, config, ())
     }
 }
 
@@ -163,19 +164,25 @@ impl<G: CryptoRng> WebSocket<Established<Client<G>>> {
     /// It behaves as `WebSocket::<Client<_>>::open`.
     #[must_use]
     pub const fn open(config: Config, rng: G) -> Self {
-        Self::established(Established { role: Client { rng } }, config)
+        Self::established(Established { role: Client { rng } }, config, ())
     }
 }
 
 impl<R: Role> WebSocket<R> {
-    const fn connecting(role: R, config: Config, handshake: Handshake<R::Opening>, phase: Phase) -> Self {
-        let timer = Timer::armed(phase);
-        Self { config, timer, receiving: Receiving::Handshake(handshake), sender: Sender::connecting(role) }
+    pub(crate) const fn connecting(
+        role: R,
+        config: Config,
+        handshake: Handshake<R::Opening>,
+        phase: Phase,
+        extension: R::Extension,
+    ) -> Self {
+        let receiving = Receiving::Handshake(handshake);
+        Self { config, timer: Timer::armed(phase), receiving, sender: Sender::connecting(role), extension }
     }
 
-    const fn established(role: R, config: Config) -> Self {
+    pub(crate) const fn established(role: R, config: Config, extension: R::Extension) -> Self {
         let receiving = Receiving::Frames(Receiver::open());
-        Self { config, timer: Timer::armed(Phase::Idle), receiving, sender: Sender::open(role) }
+        Self { config, timer: Timer::armed(Phase::Idle), receiving, sender: Sender::open(role), extension }
     }
 
     pub(crate) fn accept_request<B: Buffer + ?Sized>(
@@ -345,7 +352,7 @@ impl<R: Role> WebSocket<R> {
         }
         let rules = Rules::new(R::IS_SERVER, &self.config, inbox);
         let mut at = 0..0;
-        let found = match receiver.poll(input, &mut at, &rules, inbox) {
+        let found = match receiver.poll(input, &mut at, &rules, &mut self.extension, inbox) {
             Ok(found) => found?,
             Err(error) => return self.fail_now(error.into(), at.end),
         };
@@ -392,7 +399,8 @@ impl<R: Role> WebSocket<R> {
         match &self.receiving {
             Receiving::Frames(receiver) => {
                 self.timer.note_waiting(input.len());
-                receiver.missing(input, &Rules::new(R::IS_SERVER, &self.config, inbox))
+                let rules = Rules::new(R::IS_SERVER, &self.config, inbox);
+                receiver.missing(input, &rules, &self.extension)
             }
             Receiving::Handshake(_) => 0,
         }
@@ -439,32 +447,47 @@ impl<R: Role> WebSocket<R> {
         &mut self,
         data: Data,
         payload: &'e mut [u8],
-        inbox: &'e B,
+        inbox: &'e mut B,
     ) -> Option<Event<'e>> {
         match data {
             Data::InPlace(kind) => self.message_in_place(kind, payload),
-            Data::Collected(Kind::Binary) => Some(Event::Message(Message::Binary(inbox.bytes()))),
-            Data::Collected(Kind::Text) => Some(Event::Message(Message::Text(inbox.text().ok()?))),
-            Data::Piece { kind: Kind::Binary, first, last, .. } => {
-                Some(Event::Piece(Piece { part: Part::Binary(payload), first, last }))
-            }
-            Data::Piece { kind: Kind::Text, lead, tail, first, last } => {
-                let complete = payload.len().checked_sub(tail.into())?;
-                let payload = payload.get(..complete)?;
-                let (text, last) = match utf8::validate(payload) {
-                    Some(text) => (text, last),
-                    None => match utf8::valid_prefix(payload) {
-                        "" if lead.is_none() => return self.fail_text(),
-                        // The text before the invalid bytes is delivered first.
-                        text => {
-                            self.receiver()?.fail_on_next_poll();
-                            (text, false)
-                        }
-                    },
-                };
-                Some(Event::Piece(Piece { part: Part::Text { lead, text }, first, last }))
+            Data::Collected(Kind::Binary) => Some(Event::Message(Message::Binary((*inbox).bytes()))),
+            Data::Collected(Kind::Text) => match (*inbox).text() {
+                Ok(text) => Some(Event::Message(Message::Text(text))),
+                // Inflated text is not validated before.
+                Err(_) if R::Extension::COMPRESSES => self.fail_text(),
+                Err(_) => None,
+            },
+            Data::Piece(piece) => self.piece(piece, payload),
+            #[cfg(feature = "deflate")]
+            Data::InflatedPiece { piece, start } => {
+                self.piece(piece, inbox.bytes_mut().get_mut(usize::from(start)..)?)
             }
         }
+    }
+
+    /// Makes the event of a piece.
+    #[inline(always)]
+    fn piece<'e>(&mut self, piece: FoundPiece, payload: &'e mut [u8]) -> Option<Event<'e>> {
+        let FoundPiece { kind, lead, tail, first, last } = piece;
+        if kind == Kind::Binary {
+            return Some(Event::Piece(Piece { part: Part::Binary(payload), first, last }));
+        }
+        let complete = payload.len().checked_sub(tail.into())?;
+        let payload = payload.get(..complete)?;
+        let (text, last) = match utf8::validate(payload) {
+            Some(text) => (text, last),
+            None => match utf8::valid_prefix(payload) {
+                "" if lead.is_none() => return self.fail_text(),
+                // The text before the invalid bytes is delivered first.
+                text => {
+                    self.receiver()?.fail_on_next_poll();
+                    self.extension.note_invalid_text();
+                    (text, false)
+                }
+            },
+        };
+        Some(Event::Piece(Piece { part: Part::Text { lead, text }, first, last }))
     }
 
     /// Every event but a message.
@@ -937,6 +960,19 @@ fn close_event<'e>(code: CloseCode, reason: &str, clean: bool) -> Option<Event<'
     // It fits: a control payload of 125 bytes leaves 123 for the reason.
     let _ = close.reason.push_str(reason);
     Some(Event::Close(close))
+}
+
+impl<R: Role<Extension: Clone> + Clone> Clone for WebSocket<R> {
+    fn clone(&self) -> Self {
+        let Self { config, timer, receiving, sender, extension } = self;
+        Self {
+            config: *config,
+            timer: timer.clone(),
+            receiving: receiving.clone(),
+            sender: sender.clone(),
+            extension: extension.clone(),
+        }
+    }
 }
 
 /// All state but the role, whose generator of masking keys is a secret.

@@ -1,11 +1,16 @@
 //! Compression: permessage-deflate (RFC 7692).
 
 mod compress;
+mod connection;
+mod extension;
 mod inflate;
 mod negotiate;
 mod window;
 
+pub(crate) use extension::Sending;
+
 pub use compress::{Compress, Context};
+pub use connection::{Deflate, encode};
 pub use inflate::{Inflater, Status};
 pub use negotiate::{Parameters, Settings};
 pub use window::Window;
