@@ -59,6 +59,12 @@ pub struct Established<R> {
     pub(crate) role: R,
 }
 
+impl Extension for Server {}
+
+impl<R> Extension for Client<R> {}
+
+impl<R> Extension for Established<R> {}
+
 impl Role for Server {}
 
 impl<R: Role> Role for Established<R> {}
@@ -70,11 +76,9 @@ pub(crate) mod sealed {
 
     /// The differences between the roles. It is `pub` in a private module, so that only this crate
     /// can implement it.
-    pub trait Role {
+    pub trait Role: Extension {
         /// The state of the opening handshake while the peer's head is received.
         type Opening: HeadRules<Error: Into<Error>> + Clone + core::fmt::Debug;
-        /// The extension of its connections.
-        type Extension: Extension;
         /// The mask of one frame: [`Mask`], or `()` for frames that are not masked.
         type Mask: Masking;
         /// Whether it is the server's side. A server receives masked frames, and ends the stream
@@ -90,7 +94,6 @@ pub(crate) mod sealed {
 
     impl Role for Server {
         type Opening = ServerOpening;
-        type Extension = ();
         type Mask = ();
         const IS_SERVER: bool = true;
         const ANSWERS: bool = true;
@@ -103,7 +106,6 @@ pub(crate) mod sealed {
 
     impl<R: CryptoRng> Role for Client<R> {
         type Opening = ClientOpening;
-        type Extension = ();
         type Mask = Mask;
         const IS_SERVER: bool = false;
         const ANSWERS: bool = false;
@@ -119,7 +121,6 @@ pub(crate) mod sealed {
 
     impl<R: Role> Role for Established<R> {
         type Opening = Infallible;
-        type Extension = R::Extension;
         type Mask = R::Mask;
         const IS_SERVER: bool = R::IS_SERVER;
         const ANSWERS: bool = false;

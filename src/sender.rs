@@ -301,11 +301,11 @@ impl<R: Role> Sender<R> {
         &mut self,
         message: Message<'_>,
         compressor: &mut C,
-        sending: &mut Sending,
         outbox: &mut B,
     ) -> Result<(), SendError> {
         let (kind, payload) = (message.kind(), message.as_bytes());
         self.check_between_messages()?;
+        let Some(mut sending) = self.role.sending().copied() else { return Err(SendError::NotAgreed) };
         sending.check(true, compressor)?;
         let size = compressor.max_len(payload.len()).max(payload.len());
         self.reserve(Self::frame_size(size), outbox)?;
@@ -317,7 +317,15 @@ impl<R: Role> Sender<R> {
         if !appended {
             frame::append_message(kind, payload, header.key, outbox);
         }
+        self.set_sending(sending);
         Ok(())
+    }
+
+    #[cfg(feature = "deflate")]
+    fn set_sending(&mut self, sending: Sending) {
+        if let Some(to) = self.role.sending() {
+            *to = sending;
+        }
     }
 
     /// Appends a fragment of a compressed message.
@@ -326,7 +334,6 @@ impl<R: Role> Sender<R> {
         &mut self,
         fragment: Fragment<'_>,
         compressor: &mut C,
-        sending: &mut Sending,
         outbox: &mut B,
     ) -> Result<(), SendError> {
         if !outbox.grow(0) {
@@ -341,6 +348,7 @@ impl<R: Role> Sender<R> {
             State::FragmentedCompressed(_) | State::Fragmented(_) => return Err(SendError::KindMismatch),
             _ => (kind.into(), true),
         };
+        let Some(mut sending) = self.role.sending().copied() else { return Err(SendError::NotAgreed) };
         sending.check(is_first, compressor)?;
         let mut memory = [0; 4];
         let lead = lead.map_or("", |lead| lead.encode_utf8(&mut memory)).as_bytes();
@@ -355,6 +363,7 @@ impl<R: Role> Sender<R> {
         header.append_written(is_first, size, outbox, |out| {
             Some(sending.compress_fragment([lead, payload], is_first, last, compressor, out))
         });
+        self.set_sending(sending);
         self.state = if last { State::Open } else { State::FragmentedCompressed(kind) };
         Ok(())
     }

@@ -14,7 +14,6 @@
 
 use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Piece};
 use crate::event::{Close, Data, Error, Event, Found, FoundPiece, Ready, State};
-use crate::extension::Extension;
 use crate::frame::{self, Opcode};
 use crate::handshake::{
     Accept, BadRequest, Connect, Handshake, Open, Outcome, Reject, Request, RequestForm, Response,
@@ -39,12 +38,12 @@ use rand_core::CryptoRng;
 /// A clone goes on from the same state, for example to replay a run in two ways. Clone the inbox
 /// too, which holds the message in progress. Two clones of a client would use the same masking
 /// keys.
+#[derive(Clone)]
 pub struct WebSocket<R: Role> {
     config: Config,
     timer: Timer,
     receiving: Receiving<R::Opening>,
     pub(crate) sender: Sender<R>,
-    pub(crate) extension: R::Extension,
 }
 
 /// The part of a connection that takes the input.
@@ -60,7 +59,7 @@ impl WebSocket<Server> {
     #[doc(alias = "upgrade")]
     pub const fn server(config: Config) -> Self {
         let handshake = Handshake::head(ServerOpening::new());
-        Self::connecting(Server, config, handshake, Phase::Handshake, ())
+        Self::connecting(Server, config, handshake, Phase::Handshake)
     }
 
     /// A server's end of a connection whose opening handshake other software has done: an HTTP/1.1
@@ -73,7 +72,7 @@ impl WebSocket<Server> {
     /// program.
     #[must_use]
     pub const fn open(config: Config) -> Self {
-        Self::established(Server, config, ())
+        Self::established(Server, config)
     }
 
     /// Accepts the request: appends the response with status 101. [`Event::Open`] is next, and
@@ -110,7 +109,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
     /// `Sec-WebSocket-Key`.
     #[must_use]
     pub const fn client(config: Config, rng: G) -> Self {
-        Self::connecting(Client { rng }, config, Handshake::AwaitsConnect, Phase::Off, ())
+        Self::connecting(Client { rng }, config, Handshake::AwaitsConnect, Phase::Off)
     }
 
     /// A client's end of a connection whose opening handshake other software has done: an HTTP/1.1
@@ -122,7 +121,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
     /// HTTP code out of the program.
     #[must_use]
     pub const fn open(config: Config, rng: G) -> Self {
-        Self::established(Client { rng }, config, ())
+        Self::established(Client { rng }, config)
     }
 
     /// Appends the request for a WebSocket. [`Event::Open`] comes with the response.
@@ -153,7 +152,7 @@ impl WebSocket<Established<Server>> {
     /// It behaves as [`WebSocket::<Server>::open`](WebSocket::open).
     #[must_use]
     pub const fn open(config: Config) -> Self {
-        Self::established(Established { role: Server }, config, ())
+        Self::established(Established { role: Server }, config)
     }
 }
 
@@ -164,7 +163,7 @@ impl<G: CryptoRng> WebSocket<Established<Client<G>>> {
     /// It behaves as `WebSocket::<Client<_>>::open`.
     #[must_use]
     pub const fn open(config: Config, rng: G) -> Self {
-        Self::established(Established { role: Client { rng } }, config, ())
+        Self::established(Established { role: Client { rng } }, config)
     }
 }
 
@@ -174,15 +173,14 @@ impl<R: Role> WebSocket<R> {
         config: Config,
         handshake: Handshake<R::Opening>,
         phase: Phase,
-        extension: R::Extension,
     ) -> Self {
         let receiving = Receiving::Handshake(handshake);
-        Self { config, timer: Timer::armed(phase), receiving, sender: Sender::connecting(role), extension }
+        Self { config, timer: Timer::armed(phase), receiving, sender: Sender::connecting(role) }
     }
 
-    pub(crate) const fn established(role: R, config: Config, extension: R::Extension) -> Self {
+    pub(crate) const fn established(role: R, config: Config) -> Self {
         let receiving = Receiving::Frames(Receiver::open());
-        Self { config, timer: Timer::armed(Phase::Idle), receiving, sender: Sender::open(role), extension }
+        Self { config, timer: Timer::armed(Phase::Idle), receiving, sender: Sender::open(role) }
     }
 
     pub(crate) fn accept_request<B: Buffer + ?Sized>(
@@ -352,7 +350,7 @@ impl<R: Role> WebSocket<R> {
         }
         let rules = Rules::new(R::IS_SERVER, &self.config, inbox);
         let mut at = 0..0;
-        let found = match receiver.poll(input, &mut at, &rules, &mut self.extension, inbox) {
+        let found = match receiver.poll(input, &mut at, &rules, &mut self.sender.role, inbox) {
             Ok(found) => found?,
             Err(error) => return self.fail_now(error.into(), at.end),
         };
@@ -400,7 +398,7 @@ impl<R: Role> WebSocket<R> {
             Receiving::Frames(receiver) => {
                 self.timer.note_waiting(input.len());
                 let rules = Rules::new(R::IS_SERVER, &self.config, inbox);
-                receiver.missing(input, &rules, &self.extension)
+                receiver.missing(input, &rules, &self.sender.role)
             }
             Receiving::Handshake(_) => 0,
         }
@@ -455,7 +453,7 @@ impl<R: Role> WebSocket<R> {
             Data::Collected(Kind::Text) => match (*inbox).text() {
                 Ok(text) => Some(Event::Message(Message::Text(text))),
                 // Inflated text is not validated before.
-                Err(_) if R::Extension::COMPRESSES => self.fail_text(),
+                Err(_) if R::COMPRESSES => self.fail_text(),
                 Err(_) => None,
             },
             Data::Piece(piece) => self.piece(piece, payload),
@@ -482,7 +480,7 @@ impl<R: Role> WebSocket<R> {
                 // The text before the invalid bytes is delivered first.
                 text => {
                     self.receiver()?.fail_on_next_poll();
-                    self.extension.note_invalid_text();
+                    self.sender.role.note_invalid_text();
                     (text, false)
                 }
             },
@@ -960,19 +958,6 @@ fn close_event<'e>(code: CloseCode, reason: &str, clean: bool) -> Option<Event<'
     // It fits: a control payload of 125 bytes leaves 123 for the reason.
     let _ = close.reason.push_str(reason);
     Some(Event::Close(close))
-}
-
-impl<R: Role<Extension: Clone> + Clone> Clone for WebSocket<R> {
-    fn clone(&self) -> Self {
-        let Self { config, timer, receiving, sender, extension } = self;
-        Self {
-            config: *config,
-            timer: timer.clone(),
-            receiving: receiving.clone(),
-            sender: sender.clone(),
-            extension: extension.clone(),
-        }
-    }
 }
 
 /// All state but the role, whose generator of masking keys is a secret.

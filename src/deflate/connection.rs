@@ -2,29 +2,27 @@
 
 use super::extension::PerMessageDeflate;
 use super::{Compress, Parameters, Window};
-use crate::extension::Extension;
 use crate::frame::{self, Header};
 use crate::role::sealed;
 use crate::{
     Buffer, Client, Config, Established, Fragment, Message, OutboxFull, Role, SendError, Server, WebSocket,
 };
-use core::marker::PhantomData;
+use core::fmt;
 use rand_core::CryptoRng;
 
 /// The role `R` of connections that can compress messages with permessage-deflate (RFC 7692).
 ///
 /// `W` is the memory of the window for received messages: see [`Window`].
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Deflate<R, W = ()> {
     role: R,
-    window: PhantomData<W>,
+    pub(super) state: PerMessageDeflate<W>,
 }
 
 impl<R: Role, W: Window> Role for Deflate<R, W> {}
 
 impl<R: Role, W: Window> sealed::Role for Deflate<R, W> {
     type Opening = R::Opening;
-    type Extension = PerMessageDeflate<W>;
     type Mask = R::Mask;
     const IS_SERVER: bool = R::IS_SERVER;
     const ANSWERS: bool = R::ANSWERS;
@@ -36,31 +34,38 @@ impl<R: Role, W: Window> sealed::Role for Deflate<R, W> {
     }
 }
 
-impl<R> Deflate<R, ()> {
-    pub(crate) const fn role<W>(role: R) -> Deflate<R, W> {
-        Deflate { role, window: PhantomData }
+impl<R, W: Window> Deflate<R, W> {
+    const fn new(role: R, window: W) -> Self {
+        Self { role, state: PerMessageDeflate::new(window) }
+    }
+}
+
+/// All state but the role, whose generator of masking keys is a secret.
+impl<R, W> fmt::Debug for Deflate<R, W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Deflate").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
 impl<W: Window> WebSocket<Deflate<Established<Server>, W>> {
     /// A server's end of a connection whose opening handshake other software has done.
     pub fn open_deflate(config: Config, parameters: Option<Parameters>, window: W) -> Option<Self> {
-        let mut extension = PerMessageDeflate::new(window);
+        let mut role = Deflate::new(Established { role: Server }, window);
         if let Some(parameters) = parameters {
-            extension.start(parameters, true);
+            role.state.start(parameters, true);
         }
-        Some(Self::established(Deflate::role(Established { role: Server }), config, extension))
+        Some(Self::established(role, config))
     }
 }
 
 impl<G: CryptoRng, W: Window> WebSocket<Deflate<Established<Client<G>>, W>> {
     /// A client's end of a connection whose opening handshake other software has done.
     pub fn open_deflate(config: Config, rng: G, parameters: Option<Parameters>, window: W) -> Option<Self> {
-        let mut extension = PerMessageDeflate::new(window);
+        let mut role = Deflate::new(Established { role: Client { rng } }, window);
         if let Some(parameters) = parameters {
-            extension.start(parameters, false);
+            role.state.start(parameters, false);
         }
-        Some(Self::established(Deflate::role(Established { role: Client { rng } }), config, extension))
+        Some(Self::established(role, config))
     }
 }
 
@@ -81,10 +86,10 @@ impl<R: Role> WebSocket<R> {
         outbox: &mut B,
     ) -> Result<(), SendError> {
         let message = message.into();
-        match self.extension.sending() {
-            Some(sending) => self.sender.send_deflated(message, compressor, sending, outbox),
-            None => self.sender.send(message.kind(), message.as_bytes(), outbox),
+        if self.sender.role.sending().is_none() {
+            return self.send(message, outbox);
         }
+        self.sender.send_deflated(message, compressor, outbox)
     }
 
     /// Appends a fragment of a compressed message as one frame, as
@@ -99,10 +104,11 @@ impl<R: Role> WebSocket<R> {
         compressor: &mut C,
         outbox: &mut B,
     ) -> Result<(), SendError> {
-        match self.extension.sending() {
-            Some(sending) => self.sender.send_piece_deflated(fragment.into(), compressor, sending, outbox),
-            None => self.sender.send_piece(fragment.into(), outbox),
+        let fragment = fragment.into();
+        if self.sender.role.sending().is_none() {
+            return self.send_piece(fragment, outbox);
         }
+        self.sender.send_piece_deflated(fragment, compressor, outbox)
     }
 
     /// Notes that the caller writes a frame of [`encode`], made with windows of 2^`window_bits`
@@ -112,7 +118,7 @@ impl<R: Role> WebSocket<R> {
     /// [`SendError`]. The frame must not be written: send the message as it is.
     pub fn note_deflated(&mut self, window_bits: u8) -> Result<(), SendError> {
         self.sender.check_between_messages()?;
-        match self.extension.sending() {
+        match self.sender.role.sending() {
             Some(sending) if sending.window_bits() >= window_bits => {
                 sending.note_other();
                 Ok(())

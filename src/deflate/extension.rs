@@ -1,7 +1,7 @@
 //! The state of permessage-deflate in a connection: compressed messages to messages, and what later
 //! messages to the peer can refer to (RFC 7692 sections 6 and 7.2).
 
-use super::{Compress, Context, Inflater, Parameters, Status, Window};
+use super::{Compress, Context, Deflate, Inflater, Parameters, Status, Window};
 use crate::event::Data;
 use crate::extension::Extension;
 use crate::frame::mask::{self, Mask};
@@ -10,9 +10,9 @@ use crate::receiver::Rules;
 use crate::{Buffer, Delivery, ProtocolError, SendError};
 use core::fmt;
 
-/// The extension of the role [`Deflate`](super::Deflate).
+/// The state of the role [`Deflate`](super::Deflate).
 #[derive(Clone)]
-pub struct PerMessageDeflate<W> {
+pub(crate) struct PerMessageDeflate<W> {
     inflater: Inflater<W>,
     /// What the endpoints have agreed on, by direction. `None`: messages are not compressed.
     agreed: Option<Agreed>,
@@ -196,27 +196,15 @@ impl<W: Window> PerMessageDeflate<W> {
     }
 }
 
-impl<W: Window> Extension for PerMessageDeflate<W> {
+impl<R, W: Window> Extension for Deflate<R, W> {
     const COMPRESSES: bool = true;
 
     fn is_agreed(&self) -> bool {
-        self.agreed.is_some()
+        self.state.agreed.is_some()
     }
 
     fn has_output(&self) -> bool {
-        self.has_output
-    }
-
-    fn is_failing(&self) -> bool {
-        self.error.is_some()
-    }
-
-    fn error(&self) -> ProtocolError {
-        self.error.unwrap_or(ProtocolError::InvalidUtf8)
-    }
-
-    fn note_invalid_text(&mut self) {
-        self.error = None;
+        self.state.has_output
     }
 
     fn inflate<B: Buffer + ?Sized>(
@@ -226,15 +214,27 @@ impl<W: Window> Extension for PerMessageDeflate<W> {
         rules: &Rules<'_>,
         inbox: &mut B,
     ) -> Result<Inflated, ProtocolError> {
-        let Some(agreed) = self.agreed else { return Err(ProtocolError::ReservedBits) };
+        let Some(agreed) = self.state.agreed else { return Err(ProtocolError::ReservedBits) };
         match rules.config.options.delivery() {
-            Delivery::Whole => self.collect(message, part, rules.max_message(), agreed, inbox),
-            Delivery::Pieces => self.piece(message, part, rules.max_message(), agreed, inbox),
+            Delivery::Whole => self.state.collect(message, part, rules.max_message(), agreed, inbox),
+            Delivery::Pieces => self.state.piece(message, part, rules.max_message(), agreed, inbox),
         }
     }
 
+    fn is_failing(&self) -> bool {
+        self.state.error.is_some()
+    }
+
+    fn error(&self) -> ProtocolError {
+        self.state.error.unwrap_or(ProtocolError::InvalidUtf8)
+    }
+
+    fn note_invalid_text(&mut self) {
+        self.state.error = None;
+    }
+
     fn sending(&mut self) -> Option<&mut Sending> {
-        if self.agreed.is_some() { Some(&mut self.sending) } else { None }
+        if self.is_agreed() { Some(&mut self.state.sending) } else { None }
     }
 }
 
