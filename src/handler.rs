@@ -1,6 +1,8 @@
 //! Callbacks: a [`Handler`] has a method for each event, and replies through a [`Responder`].
 
 use crate::data::{ControlPayload, Fragment, Message, Piece};
+#[cfg(feature = "deflate")]
+use crate::deflate::Compress;
 use crate::event::{Close, Error, Event};
 use crate::handshake::{Accept, BadRequest, Open, Reject, Request, Response};
 use crate::role::Role;
@@ -105,6 +107,32 @@ impl Responder<'_> {
     /// [`SendError`]; nothing has changed.
     pub fn send_piece<'f>(&mut self, fragment: impl Into<Fragment<'f>>) -> Result<(), SendError> {
         self.machine.send_piece(fragment.into())
+    }
+
+    /// [`WebSocket::send_deflated`].
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing has changed.
+    #[cfg(feature = "deflate")]
+    pub fn send_deflated<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+        compressor: &mut dyn Compress,
+    ) -> Result<(), SendError> {
+        self.machine.send_deflated(message.into(), compressor)
+    }
+
+    /// [`WebSocket::send_piece_deflated`].
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing has changed.
+    #[cfg(feature = "deflate")]
+    pub fn send_piece_deflated<'f>(
+        &mut self,
+        fragment: impl Into<Fragment<'f>>,
+        compressor: &mut dyn Compress,
+    ) -> Result<(), SendError> {
+        self.machine.send_piece_deflated(fragment.into(), compressor)
     }
 
     /// [`WebSocket::ping`].
@@ -262,6 +290,15 @@ impl<R: Role> WebSocket<R> {
 trait Machine {
     fn send(&mut self, message: Message<'_>) -> Result<(), SendError>;
     fn send_piece(&mut self, fragment: Fragment<'_>) -> Result<(), SendError>;
+    #[cfg(feature = "deflate")]
+    fn send_deflated(&mut self, message: Message<'_>, compressor: &mut dyn Compress)
+    -> Result<(), SendError>;
+    #[cfg(feature = "deflate")]
+    fn send_piece_deflated(
+        &mut self,
+        fragment: Fragment<'_>,
+        compressor: &mut dyn Compress,
+    ) -> Result<(), SendError>;
     fn ping(&mut self, payload: &[u8]) -> Result<(), SendError>;
     fn pong(&mut self, payload: &[u8]) -> Result<(), SendError>;
     fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError>;
@@ -284,6 +321,22 @@ impl<R: Role, B: Buffer + ?Sized> Machine for Connection<'_, R, B> {
     }
     fn send_piece(&mut self, fragment: Fragment<'_>) -> Result<(), SendError> {
         self.ws.send_piece(fragment, self.outbox)
+    }
+    #[cfg(feature = "deflate")]
+    fn send_deflated(
+        &mut self,
+        message: Message<'_>,
+        compressor: &mut dyn Compress,
+    ) -> Result<(), SendError> {
+        self.ws.send_deflated(message, compressor, self.outbox)
+    }
+    #[cfg(feature = "deflate")]
+    fn send_piece_deflated(
+        &mut self,
+        fragment: Fragment<'_>,
+        compressor: &mut dyn Compress,
+    ) -> Result<(), SendError> {
+        self.ws.send_piece_deflated(fragment, compressor, self.outbox)
     }
     fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.ws.ping(payload, self.outbox)

@@ -345,10 +345,8 @@ impl Receiver {
     }
 }
 
-/// Takes the next byte of a header, and applies the rules that depend on earlier frames:
-/// fragmentation (section 5.4) and limits (section 10.4).
-// Outlined: benches/README.md, "Outlined functions".
-#[inline(never)]
+/// Takes the next byte of a header, and applies the rules that depend on the extension and on
+/// earlier frames.
 fn push<E: Extension>(
     decoder: &mut HeaderDecoder,
     byte: u8,
@@ -356,8 +354,26 @@ fn push<E: Extension>(
     rules: &Rules<'_>,
     extension: &E,
 ) -> Result<(), ProtocolError> {
-    let compressed = E::COMPRESSES && extension.is_agreed() && decoder.marks_compressed(byte);
-    let byte = if compressed { byte & !frame::RSV1 } else { byte };
+    if !E::COMPRESSES {
+        return push_byte(decoder, byte, message, rules, false);
+    }
+    let begins_compressed = extension.is_agreed() && decoder.marks_compressed(byte);
+    let byte = if begins_compressed { byte & !frame::RSV1 } else { byte };
+    let compressed = message.map_or(begins_compressed, |message| message.compressed);
+    push_byte(decoder, byte, message, rules, compressed)
+}
+
+/// Takes the next byte of a header of a message that is `compressed` or not, and applies the rules
+/// that depend on earlier frames: fragmentation (section 5.4) and limits (section 10.4).
+// Outlined: benches/README.md, "Outlined functions".
+#[inline(never)]
+fn push_byte(
+    decoder: &mut HeaderDecoder,
+    byte: u8,
+    message: &mut Option<Incoming>,
+    rules: &Rules<'_>,
+    compressed: bool,
+) -> Result<(), ProtocolError> {
     let completed = decoder.push(byte, rules.masked)?;
     let HeaderDecoder { opcode, fin, len, .. } = *decoder;
     match (completed, message) {
@@ -384,7 +400,7 @@ fn push<E: Extension>(
             }
             message.len = message.len.saturating_add(len);
             // The limit is one for inflated bytes: `inflate` applies it (RFC 7692 section 8).
-            if !(E::COMPRESSES && message.compressed) && rules.is_message_too_big(message.len) {
+            if !compressed && rules.is_message_too_big(message.len) {
                 return Err(ProtocolError::MessageTooBig);
             }
             if len == 0 && !fin {
@@ -410,6 +426,7 @@ fn control_frame(opcode: Opcode, payload: &[u8]) -> Result<Found, ProtocolError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Server;
     use crate::event::Data;
 
     /// The tests of `frame::header` compare the fast path of the header with the decoder. This test
@@ -428,7 +445,8 @@ mod tests {
                         let rules = Rules::new(masked, &config, &inbox);
                         let fast = unfragmented_message(&mut bytes[..size], &rules);
                         let (mut receiver, mut at) = (Receiver::open(), 0..0);
-                        let found = receiver.poll(&mut again[..size], &mut at, &rules, &mut (), &mut inbox);
+                        let found =
+                            receiver.poll(&mut again[..size], &mut at, &rules, &mut Server, &mut inbox);
                         let slow = match found {
                             Ok(Some(Found::Data(Data::InPlace(kind)))) => Some((kind, at)),
                             _ => None,

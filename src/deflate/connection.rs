@@ -5,9 +5,10 @@ use super::{Compress, Parameters, Window};
 use crate::frame::{self, Header};
 use crate::role::sealed;
 use crate::{
-    Buffer, Client, Config, Established, Fragment, Message, OutboxFull, Role, SendError, Server, WebSocket,
+    Buffer, Client, Config, Delivery, Established, Fragment, Message, OutboxFull, Role, SendError, Server,
+    WebSocket,
 };
-use core::fmt;
+use core::{error, fmt};
 use rand_core::CryptoRng;
 
 /// The role `R` of connections that can compress messages with permessage-deflate (RFC 7692).
@@ -48,26 +49,69 @@ impl<R, W> fmt::Debug for Deflate<R, W> {
 }
 
 impl<W: Window> WebSocket<Deflate<Established<Server>, W>> {
-    /// A server's end of a connection whose opening handshake other software has done.
-    pub fn open_deflate(config: Config, parameters: Option<Parameters>, window: W) -> Option<Self> {
+    /// A server's end of a connection whose opening handshake other software has done, with what
+    /// [`negotiate`](super::negotiate) has returned: `None` if messages are not compressed.
+    ///
+    /// # Errors
+    /// [`WindowTooSmall`]: `window` does not hold what the client's messages can refer to.
+    pub fn open_deflate(
+        config: Config,
+        parameters: Option<Parameters>,
+        window: W,
+    ) -> Result<Self, WindowTooSmall> {
         let mut role = Deflate::new(Established { role: Server }, window);
-        if let Some(parameters) = parameters {
-            role.state.start(parameters, true);
-        }
-        Some(Self::established(role, config))
+        role.open(&config, parameters)?;
+        Ok(Self::established(role, config))
     }
 }
 
 impl<G: CryptoRng, W: Window> WebSocket<Deflate<Established<Client<G>>, W>> {
-    /// A client's end of a connection whose opening handshake other software has done.
-    pub fn open_deflate(config: Config, rng: G, parameters: Option<Parameters>, window: W) -> Option<Self> {
+    /// A client's end of a connection whose opening handshake other software has done, with what
+    /// [`check`](super::check) has returned: `None` if messages are not compressed.
+    ///
+    /// # Errors
+    /// [`WindowTooSmall`]: `window` does not hold what the server's messages can refer to.
+    pub fn open_deflate(
+        config: Config,
+        rng: G,
+        parameters: Option<Parameters>,
+        window: W,
+    ) -> Result<Self, WindowTooSmall> {
         let mut role = Deflate::new(Established { role: Client { rng } }, window);
-        if let Some(parameters) = parameters {
-            role.state.start(parameters, false);
-        }
-        Some(Self::established(role, config))
+        role.open(&config, parameters)?;
+        Ok(Self::established(role, config))
     }
 }
+
+impl<R: Role, W: Window> Deflate<R, W> {
+    fn open(&mut self, config: &Config, parameters: Option<Parameters>) -> Result<(), WindowTooSmall> {
+        let Some(parameters) = parameters else { return Ok(()) };
+        let (takeover, window_bits) = parameters.received_by(R::IS_SERVER);
+        // Without context takeover, a whole message lies in the inbox with all that it refers to.
+        let needs_window = takeover || config.options.delivery() == Delivery::Pieces;
+        if needs_window && self.state.max_window_bits() < window_bits {
+            return Err(WindowTooSmall { window_bits });
+        }
+        self.state.start(parameters, R::IS_SERVER);
+        Ok(())
+    }
+}
+
+/// The memory for received messages is smaller than the window that was agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "defmt", derive(defmt::Format))]
+pub struct WindowTooSmall {
+    /// The window has 2^`window_bits` bytes.
+    pub window_bits: u8,
+}
+
+impl fmt::Display for WindowTooSmall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the window needs 2^{} bytes of memory", self.window_bits)
+    }
+}
+
+impl error::Error for WindowTooSmall {}
 
 impl<R: Role> WebSocket<R> {
     /// Appends a message as one frame, after a Pong if one is pending: both or nothing. The message

@@ -59,13 +59,9 @@ impl<W: Window> PerMessageDeflate<W> {
 
     /// Begins with these parameters.
     pub(crate) fn start(&mut self, parameters: Parameters, is_server: bool) {
-        let Parameters { server_takeover, client_takeover, server_window_bits, client_window_bits, .. } =
-            parameters;
-        let (server, client) = ((server_takeover, server_window_bits), (client_takeover, client_window_bits));
-        let (sends, receives) = if is_server { (server, client) } else { (client, server) };
-        self.agreed = Some(Agreed { receives_takeover: receives.0, receive_window_bits: receives.1 });
-        self.sending.takeover = sends.0;
-        self.sending.window_bits = sends.1;
+        let (receives_takeover, receive_window_bits) = parameters.received_by(is_server);
+        self.agreed = Some(Agreed { receives_takeover, receive_window_bits });
+        (self.sending.takeover, self.sending.window_bits) = parameters.received_by(!is_server);
     }
 
     /// Inflates a part into the inbox, behind what it holds of the message.

@@ -10,7 +10,7 @@ mod window;
 pub(crate) use extension::Sending;
 
 pub use compress::{Compress, Context};
-pub use connection::{Deflate, encode};
+pub use connection::{Deflate, WindowTooSmall, encode};
 pub use inflate::{Inflater, Status};
 pub use negotiate::{Parameters, Settings};
 pub use window::Window;

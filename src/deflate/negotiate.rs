@@ -22,3 +22,13 @@ pub struct Settings {
     pub(crate) send_window_bits: u8,
     pub(crate) receive_window_bits: u8,
 }
+
+impl Parameters {
+    /// Context takeover and the window bits of the messages that the server or the client receives.
+    pub(crate) const fn received_by(&self, is_server: bool) -> (bool, u8) {
+        match is_server {
+            true => (self.client_takeover, self.client_window_bits),
+            false => (self.server_takeover, self.server_window_bits),
+        }
+    }
+}
