@@ -58,7 +58,7 @@ impl WebSocket<Server> {
     #[must_use]
     #[doc(alias = "upgrade")]
     pub const fn server(config: Config) -> Self {
-        let handshake = Handshake::head(ServerOpening::new());
+        let handshake = Handshake::head(ServerOpening::new(()));
         Self::connecting(Server, config, handshake, Phase::Handshake)
     }
 
@@ -138,7 +138,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
             return Err(ConnectError::AlreadySent);
         }
         connect.check()?;
-        let opening = connect.append(&mut self.sender.role.rng, outbox)?;
+        let opening = connect.append((), &mut self.sender.role.rng, outbox)?;
         self.receiving = Receiving::Handshake(Handshake::head(opening));
         self.timer = Timer::armed(Phase::Handshake);
         Ok(())
@@ -190,7 +190,12 @@ impl<R: Role> WebSocket<R> {
             None => return Err(AnswerError::NoRequest),
         }
         accept.check()?;
-        accept.append(outbox)?;
+        // The request awaits its answer, so there is a negotiation.
+        if let Receiving::Handshake(handshake) = &self.receiving
+            && let Some(negotiation) = handshake.negotiation()
+        {
+            accept.append(negotiation, outbox)?;
+        }
         self.start(Receiver::accepted(accept.selected()));
         Ok(())
     }

@@ -7,5 +7,7 @@ mod window;
 
 pub use compress::{Compress, Context};
 pub use inflate::{Inflater, Status};
-pub use negotiate::{Parameters, Settings};
+#[allow(unused_imports)]
+pub(crate) use negotiate::Negotiator;
+pub use negotiate::{Answer, Offers, Parameters, Settings, check, check_request, check_response, negotiate};
 pub use window::Window;

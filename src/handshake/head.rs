@@ -1,6 +1,6 @@
 //! The head of an HTTP/1.1 message (RFC 9112): its lines as they arrive, headers, lists and tokens.
 
-use super::{HeadError, HeaderName, RequestError, RequestForm};
+use super::{HeadError, HeaderName, Negotiation, RequestError, RequestForm};
 use crate::{Buffer, Config};
 use core::{convert::Infallible, fmt, hint::black_box, mem, ops::Range};
 
@@ -10,6 +10,8 @@ pub trait HeadRules {
     const READS_REQUEST: bool;
     /// A rule that the head breaks.
     type Error: From<HeadError>;
+    /// What is negotiated of extensions.
+    type Negotiation: Negotiation;
     /// Checks a line, which ends in CRLF, or in LF if it was read leniently. The first line of a
     /// response comes twice: its version and status alone, then all of it.
     fn line(&mut self, line: &[u8], is_first: bool, config: &Config) -> Result<Step, Self::Error>;
@@ -24,6 +26,8 @@ pub trait HeadRules {
     fn is_lenient(&self) -> bool {
         false
     }
+    /// The negotiation as far as the head is read.
+    fn negotiation(&self) -> &Self::Negotiation;
     /// A client: the final status other than 101 of the head that is being read.
     fn refusal(&self) -> Option<u16> {
         None
@@ -43,8 +47,13 @@ pub trait HeadRules {
 impl HeadRules for Infallible {
     const READS_REQUEST: bool = false;
     type Error = RequestError;
+    type Negotiation = ();
 
     fn line(&mut self, _: &[u8], _: bool, _: &Config) -> Result<Step, RequestError> {
+        match *self {}
+    }
+
+    fn negotiation(&self) -> &() {
         match *self {}
     }
 
