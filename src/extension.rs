@@ -46,6 +46,12 @@ pub trait Extension {
     /// Notes that this error is invalid text in the piece.
     fn note_invalid_text(&mut self) {}
 
+    /// The parameters that are agreed.
+    #[cfg(feature = "deflate")]
+    fn parameters(&self, _is_server: bool) -> Option<crate::deflate::Parameters> {
+        None
+    }
+
     /// The state of messages that are sent compressed. `None`: they are sent as they are.
     #[cfg(feature = "deflate")]
     fn sending(&mut self) -> Option<&mut crate::deflate::Sending> {

@@ -228,8 +228,11 @@ impl Responder<'_> {
     }
 }
 
-/// The capacity for the answer to a request that no handler answers, in bytes.
-const ANSWER: usize = 160;
+/// The capacity for the answer to a request that no handler answers, in bytes: with or without the
+/// header that accepts compression.
+const fn answer_size<R: Role>() -> usize {
+    if R::COMPRESSES { 320 } else { 160 }
+}
 
 impl<R: Role> WebSocket<R> {
     /// Appends pending frames to `outbox`, takes one event from `input`, and calls the method of
@@ -243,7 +246,7 @@ impl<R: Role> WebSocket<R> {
     /// # Errors
     /// [`OutboxFull`]; no event was taken. Flush the outbox and call again. The outbox needs
     /// capacity for the pending frames. As long as a server may receive a request, it also needs
-    /// 160 bytes for the answer.
+    /// 160 bytes for the answer, or 320 if it may accept compression.
     #[doc(alias = "onmessage")]
     #[doc(alias = "callback")]
     pub fn dispatch<I: Buffer + ?Sized, O: Buffer + ?Sized, H: Handler + ?Sized>(
@@ -255,8 +258,8 @@ impl<R: Role> WebSocket<R> {
     ) -> Result<bool, OutboxFull> {
         self.transmit(outbox)?;
         let may_ask = R::ANSWERS && self.state() == State::Connecting && !self.awaits_caller();
-        if may_ask && outbox.remaining() < ANSWER {
-            return Err(OutboxFull { needed: ANSWER });
+        if may_ask && outbox.remaining() < answer_size::<R>() {
+            return Err(OutboxFull { needed: answer_size::<R>() });
         }
         let Some(event) = self.receive(input, inbox) else { return Ok(false) };
         let mut connection = Connection { ws: self, outbox };

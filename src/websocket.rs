@@ -16,11 +16,11 @@ use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Pi
 use crate::event::{Close, Data, Error, Event, Found, FoundPiece, Ready, State};
 use crate::frame::{self, Opcode};
 use crate::handshake::{
-    Accept, BadRequest, Connect, Handshake, Open, Outcome, Reject, Request, RequestForm, Response,
-    ServerOpening,
+    Accept, BadRequest, Connect, Handshake, Negotiation, Open, Outcome, Reject, Request, RequestForm,
+    Response, ServerOpening,
 };
 use crate::receiver::{self, End, Receiver, Rules};
-use crate::role::{Client, Established, Role, Server};
+use crate::role::{Client, ClientRole, Established, Role, Server, ServerRole};
 use crate::sender::Sender;
 use crate::timer::{Phase, Timer};
 use crate::{
@@ -42,7 +42,7 @@ use rand_core::CryptoRng;
 pub struct WebSocket<R: Role> {
     config: Config,
     timer: Timer,
-    receiving: Receiving<R::Opening>,
+    receiving: Receiving<R::Opening<R::Negotiation>>,
     pub(crate) sender: Sender<R>,
 }
 
@@ -58,7 +58,7 @@ impl WebSocket<Server> {
     #[must_use]
     #[doc(alias = "upgrade")]
     pub const fn server(config: Config) -> Self {
-        let handshake = Handshake::head(ServerOpening::new());
+        let handshake = Handshake::head(ServerOpening::new(()));
         Self::connecting(Server, config, handshake, Phase::Handshake)
     }
 
@@ -74,7 +74,9 @@ impl WebSocket<Server> {
     pub const fn open(config: Config) -> Self {
         Self::established(Server, config)
     }
+}
 
+impl<R: ServerRole> WebSocket<R> {
     /// Accepts the request: appends the response with status 101. [`Event::Open`] is next, and
     /// messages can be sent.
     ///
@@ -123,7 +125,9 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
     pub const fn open(config: Config, rng: G) -> Self {
         Self::established(Client { rng }, config)
     }
+}
 
+impl<R: ClientRole> WebSocket<R> {
     /// Appends the request for a WebSocket. [`Event::Open`] comes with the response.
     ///
     /// # Errors
@@ -138,7 +142,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
             return Err(ConnectError::AlreadySent);
         }
         connect.check()?;
-        let opening = connect.append(&mut self.sender.role.rng, outbox)?;
+        let opening = self.sender.role.connect(&connect, outbox)?;
         self.receiving = Receiving::Handshake(Handshake::head(opening));
         self.timer = Timer::armed(Phase::Handshake);
         Ok(())
@@ -171,7 +175,7 @@ impl<R: Role> WebSocket<R> {
     pub(crate) const fn connecting(
         role: R,
         config: Config,
-        handshake: Handshake<R::Opening>,
+        handshake: Handshake<R::Opening<R::Negotiation>>,
         phase: Phase,
     ) -> Self {
         let receiving = Receiving::Handshake(handshake);
@@ -195,7 +199,13 @@ impl<R: Role> WebSocket<R> {
             None => return Err(AnswerError::NoRequest),
         }
         accept.check()?;
-        accept.append(outbox)?;
+        // The request awaits its answer, so there is a negotiation.
+        if let Receiving::Handshake(handshake) = &self.receiving
+            && let Some(negotiation) = handshake.negotiation()
+        {
+            let agreed = accept.append(negotiation, outbox)?;
+            self.sender.role.agree(agreed);
+        }
         self.start(Receiver::accepted(accept.selected()));
         Ok(())
     }
@@ -330,7 +340,15 @@ impl<R: Role> WebSocket<R> {
             // The time that the caller takes for its answer is not the peer's.
             Outcome::Request => self.timer = Timer::armed(Phase::Off),
             Outcome::BadRequest => {}
-            Outcome::Open(_) => self.start(Receiver::open()),
+            Outcome::Open(_) => {
+                if let Receiving::Handshake(handshake) = &self.receiving
+                    && let Some(negotiation) = handshake.negotiation()
+                {
+                    let agreed = negotiation.agreed();
+                    self.sender.role.agree(agreed);
+                }
+                self.start(Receiver::open());
+            }
             Outcome::Refused(status) => {
                 let error = Error::Refused(status);
                 self.fail(error, End::Error(error));
@@ -504,10 +522,10 @@ impl<R: Role> WebSocket<R> {
             }
             Found::Handshake(Outcome::BadRequest) => Some(Event::BadRequest(BadRequest::new(inbox.bytes()))),
             Found::Handshake(Outcome::Open(selected)) if R::IS_SERVER => {
-                Some(Event::Open(Open::accepted(inbox.bytes(), selected)))
+                Some(self.open_event(Open::accepted(inbox.bytes(), selected)))
             }
             Found::Handshake(Outcome::Open(selected)) => {
-                Some(Event::Open(Open::of_response(inbox.bytes(), selected)))
+                Some(self.open_event(Open::of_response(inbox.bytes(), selected)))
             }
             Found::Handshake(Outcome::Refused(_)) => Some(Event::Refused(Response::new(inbox.bytes()))),
             Found::Error(error) => Some(Event::Error(error)),
@@ -517,6 +535,12 @@ impl<R: Role> WebSocket<R> {
             }
             Found::ClosedWithoutFrame => close_event(CloseCode::ABNORMAL, "", false),
         }
+    }
+
+    fn open_event<'e>(&self, open: Open<'e>) -> Event<'e> {
+        #[cfg(feature = "deflate")]
+        let open = open.with_deflate(self.sender.role.parameters(R::IS_SERVER));
+        Event::Open(open)
     }
 
     /// A server: the request that awaits its answer.

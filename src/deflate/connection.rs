@@ -1,9 +1,13 @@
 //! Connections whose messages can be compressed: constructors, and compressed sending.
 
 use super::extension::PerMessageDeflate;
-use super::{Compress, Parameters, Window};
+use super::{Compress, Negotiator, Parameters, Settings, Window};
+use crate::Connect;
 use crate::frame::{self, Header};
+use crate::handshake::{Handshake, Negotiation, ServerOpening};
 use crate::role::sealed;
+use crate::role::{ClientRole, ServerRole};
+use crate::timer::Phase;
 use crate::{
     Buffer, Client, Config, Delivery, Established, Fragment, Message, OutboxFull, Role, SendError, Server,
     WebSocket,
@@ -17,13 +21,16 @@ use rand_core::CryptoRng;
 #[derive(Clone)]
 pub struct Deflate<R, W = ()> {
     role: R,
+    /// What a client offers.
+    settings: Settings,
     pub(super) state: PerMessageDeflate<W>,
 }
 
 impl<R: Role, W: Window> Role for Deflate<R, W> {}
 
 impl<R: Role, W: Window> sealed::Role for Deflate<R, W> {
-    type Opening = R::Opening;
+    type Negotiation = Negotiator;
+    type Opening<N: Negotiation> = R::Opening<N>;
     type Mask = R::Mask;
     const IS_SERVER: bool = R::IS_SERVER;
     const ANSWERS: bool = R::ANSWERS;
@@ -33,11 +40,32 @@ impl<R: Role, W: Window> sealed::Role for Deflate<R, W> {
     fn key(mask: &R::Mask) -> Option<frame::mask::MaskingKey> {
         R::key(mask)
     }
+    fn agree(&mut self, agreed: Option<Parameters>) {
+        if let Some(parameters) = agreed {
+            self.state.start(parameters, R::IS_SERVER);
+        }
+    }
+}
+
+impl<W: Window> ServerRole for Deflate<Server, W> {}
+
+impl<G: CryptoRng, W: Window> ClientRole for Deflate<Client<G>, W> {}
+
+impl<G: CryptoRng, W: Window> sealed::ClientRole for Deflate<Client<G>, W> {
+    fn connect<B: Buffer + ?Sized>(
+        &mut self,
+        connect: &Connect<'_>,
+        outbox: &mut B,
+    ) -> Result<Self::Opening<Negotiator>, OutboxFull> {
+        connect.append(Negotiator::new(self.settings), &mut self.role.rng, outbox)
+    }
 }
 
 impl<R, W: Window> Deflate<R, W> {
-    const fn new(role: R, window: W) -> Self {
-        Self { role, state: PerMessageDeflate::new(window) }
+    fn new(role: R, config: &Config, settings: Settings, window: W) -> Self {
+        let state = PerMessageDeflate::new(window);
+        let settings = settings.limited_to(state.max_window_bits(), config.options.delivery());
+        Self { role, settings, state }
     }
 }
 
@@ -45,6 +73,37 @@ impl<R, W: Window> Deflate<R, W> {
 impl<R, W> fmt::Debug for Deflate<R, W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Deflate").field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+impl<W: Window> WebSocket<Deflate<Server, W>> {
+    /// A server's end of a connection, before the client's request. If the client offers
+    /// permessage-deflate, and one of its offers is within `settings`, [`accept`](Self::accept)
+    /// agrees to it. [`Event::Open`](crate::Event::Open) says what is agreed.
+    ///
+    /// `window` is the memory for what received messages refer to. If it is smaller than the
+    /// client's window, messages are received without context takeover, or, in pieces, without
+    /// compression.
+    #[must_use]
+    #[doc(alias = "permessage-deflate")]
+    pub fn deflate_server(config: Config, settings: Settings, window: W) -> Self {
+        let role = Deflate::new(Server, &config, settings, window);
+        let handshake = Handshake::head(ServerOpening::new(Negotiator::new(role.settings)));
+        Self::connecting(role, config, handshake, Phase::Handshake)
+    }
+}
+
+impl<G: CryptoRng, W: Window> WebSocket<Deflate<Client<G>, W>> {
+    /// A client's end of a connection, before its request, which offers permessage-deflate.
+    /// [`Event::Open`](crate::Event::Open) says what the server has agreed to.
+    ///
+    /// `window` is the memory for what received messages refer to. If it is smaller than 32 KiB,
+    /// the server is asked for a smaller window, or for messages without context takeover.
+    #[must_use]
+    #[doc(alias = "permessage-deflate")]
+    pub fn deflate_client(config: Config, rng: G, settings: Settings, window: W) -> Self {
+        let role = Deflate::new(Client { rng }, &config, settings, window);
+        Self::connecting(role, config, Handshake::AwaitsConnect, Phase::Off)
     }
 }
 
@@ -59,7 +118,7 @@ impl<W: Window> WebSocket<Deflate<Established<Server>, W>> {
         parameters: Option<Parameters>,
         window: W,
     ) -> Result<Self, WindowTooSmall> {
-        let mut role = Deflate::new(Established { role: Server }, window);
+        let mut role = Deflate::new(Established { role: Server }, &config, Settings::client(), window);
         role.open(&config, parameters)?;
         Ok(Self::established(role, config))
     }
@@ -77,7 +136,8 @@ impl<G: CryptoRng, W: Window> WebSocket<Deflate<Established<Client<G>>, W>> {
         parameters: Option<Parameters>,
         window: W,
     ) -> Result<Self, WindowTooSmall> {
-        let mut role = Deflate::new(Established { role: Client { rng } }, window);
+        let mut role =
+            Deflate::new(Established { role: Client { rng } }, &config, Settings::client(), window);
         role.open(&config, parameters)?;
         Ok(Self::established(role, config))
     }

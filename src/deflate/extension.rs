@@ -229,6 +229,19 @@ impl<R, W: Window> Extension for Deflate<R, W> {
         self.state.error = None;
     }
 
+    fn parameters(&self, is_server: bool) -> Option<Parameters> {
+        let Agreed { receives_takeover, receive_window_bits } = self.state.agreed?;
+        let Sending { takeover, window_bits, .. } = self.state.sending;
+        let (sends, receives) = ((takeover, window_bits), (receives_takeover, receive_window_bits));
+        let (server, client) = if is_server { (sends, receives) } else { (receives, sends) };
+        Some(Parameters {
+            server_takeover: server.0,
+            client_takeover: client.0,
+            server_window_bits: server.1,
+            client_window_bits: client.1,
+        })
+    }
+
     fn sending(&mut self) -> Option<&mut Sending> {
         if self.is_agreed() { Some(&mut self.state.sending) } else { None }
     }

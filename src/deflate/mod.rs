@@ -12,5 +12,6 @@ pub(crate) use extension::Sending;
 pub use compress::{Compress, Context};
 pub use connection::{Deflate, WindowTooSmall, encode};
 pub use inflate::{Inflater, Status};
-pub use negotiate::{Parameters, Settings};
+pub(crate) use negotiate::Negotiator;
+pub use negotiate::{Answer, Offers, Parameters, Settings, check, check_request, check_response, negotiate};
 pub use window::Window;

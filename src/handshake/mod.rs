@@ -9,24 +9,73 @@
 
 mod client;
 mod error;
-mod head;
+pub(crate) mod head;
 mod key;
 mod server;
 mod sha1;
 
 pub(crate) use client::ClientOpening;
-pub(crate) use head::{HeadRules, Outcome, SelectedRange};
+pub(crate) use head::{HeadRules, NoHead, Outcome, SelectedRange};
 pub(crate) use key::{KeyValue, accept_value, key_value};
 pub(crate) use server::{RequestForm, ServerOpening};
+
+#[cfg(feature = "deflate")]
+pub(crate) use {client::check_response_with, server::check_request_with};
 
 pub use client::{Agreed, Connect, Response, check_response};
 pub use error::{AnswerError, ConnectError, HeadError, HeaderName, RequestError, ResponseError};
 pub use key::AcceptValue;
 pub use server::{Accept, BadRequest, Reject, Request, check_request};
 
+#[cfg(feature = "deflate")]
+use crate::deflate::Parameters;
 use crate::{Buffer, Config, OutboxFull};
 use core::fmt;
 use head::{Head, Reader};
+
+/// What an endpoint negotiates with `Sec-WebSocket-Extensions` (RFC 6455 section 9.1): nothing with
+/// `()`.
+pub trait Negotiation: Clone + fmt::Debug {
+    /// Whether it offers anything, and so may be answered.
+    const NEGOTIATES: bool;
+    /// What both endpoints have agreed on.
+    type Agreed: Copy + Default;
+    /// Server: takes the offers in a header of the request, whose grammar is checked.
+    fn read_offers(&mut self, value: &[u8]);
+    /// Server: declines the offers that were read.
+    fn decline(&mut self);
+    /// Server: the header of the response, as a line in parts; nothing if no offer is accepted.
+    fn answer(&self) -> impl AsRef<[&'static [u8]]> + use<Self>;
+    /// Client: the header of the request, as a line in parts; nothing if nothing is offered.
+    fn offers(&self) -> impl AsRef<[&'static [u8]]> + use<Self>;
+    /// Client: checks the header of the response.
+    fn read_answer(&mut self, value: &[u8]) -> Result<(), ResponseError>;
+    /// What is agreed as far as the peer's head is read.
+    fn agreed(&self) -> Self::Agreed;
+}
+
+impl Negotiation for () {
+    const NEGOTIATES: bool = false;
+    type Agreed = ();
+
+    fn read_offers(&mut self, _: &[u8]) {}
+
+    fn decline(&mut self) {}
+
+    fn answer(&self) -> impl AsRef<[&'static [u8]]> + use<> {
+        []
+    }
+
+    fn offers(&self) -> impl AsRef<[&'static [u8]]> + use<> {
+        []
+    }
+
+    fn read_answer(&mut self, _: &[u8]) -> Result<(), ResponseError> {
+        Ok(())
+    }
+
+    fn agreed(&self) {}
+}
 
 /// Names and values of headers that the caller adds to a request or response.
 pub type Headers<'h> = &'h [(&'h str, &'h str)];
@@ -38,6 +87,8 @@ pub type Headers<'h> = &'h [(&'h str, &'h str)];
 pub struct Open<'o> {
     head: Head<'o>,
     protocol: Option<&'o str>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Parameters>,
 }
 
 impl<'o> Open<'o> {
@@ -45,7 +96,7 @@ impl<'o> Open<'o> {
     pub(crate) fn accepted(head: &'o [u8], selected: SelectedRange) -> Self {
         let (start, len) = (usize::from(selected.start), usize::from(selected.len));
         let protocol = head.get(start..start + len).and_then(head::token);
-        Self { head: Head::new(head), protocol }
+        Self::new(Head::new(head), protocol)
     }
 
     /// That of a client, from the response.
@@ -57,7 +108,30 @@ impl<'o> Open<'o> {
                 .first_value(HeaderName::SecWebSocketProtocol)
                 .and_then(|value| core::str::from_utf8(value).ok()),
         };
+        Self::new(head, protocol)
+    }
+
+    const fn new(head: Head<'o>, protocol: Option<&'o str>) -> Self {
+        #[cfg(feature = "deflate")]
+        return Self { head, protocol, deflate: None };
+        #[cfg(not(feature = "deflate"))]
         Self { head, protocol }
+    }
+
+    /// With compression, if it is agreed.
+    #[cfg(feature = "deflate")]
+    pub(crate) const fn with_deflate(self, deflate: Option<Parameters>) -> Self {
+        Self { deflate, ..self }
+    }
+
+    /// The parameters of permessage-deflate; `None` if it is not agreed, and messages are not
+    /// compressed.
+    #[cfg(feature = "deflate")]
+    #[doc(alias = "permessage-deflate")]
+    #[doc(alias = "Sec-WebSocket-Extensions")]
+    #[must_use]
+    pub const fn deflate(&self) -> Option<Parameters> {
+        self.deflate
     }
 
     /// The subprotocol that the server has selected, if any.
@@ -156,6 +230,14 @@ impl<H: HeadRules> Handshake<H> {
         }
     }
 
+    /// The negotiation so far; `None` before a client's request.
+    pub(crate) fn negotiation(&self) -> Option<&H::Negotiation> {
+        match self {
+            Self::Head { rules, .. } => Some(rules.negotiation()),
+            Self::AwaitsConnect => None,
+        }
+    }
+
     /// A client: the status other than 101 of the response that is being read.
     pub(crate) fn refusal(&self) -> Option<u16> {
         match self {
@@ -166,9 +248,12 @@ impl<H: HeadRules> Handshake<H> {
 }
 
 /// The size of what [`append`] appends.
-fn size(front: &[&[u8]], headers: Headers<'_>, body: &[u8]) -> usize {
+fn size(front: &[&[u8]], extension: &[&[u8]], headers: Headers<'_>, body: &[u8]) -> usize {
     let mut size = body.len().saturating_add(2);
     for part in front {
+        size = size.saturating_add(part.len());
+    }
+    for part in extension {
         size = size.saturating_add(part.len());
     }
     for (name, value) in headers {
@@ -177,19 +262,24 @@ fn size(front: &[&[u8]], headers: Headers<'_>, body: &[u8]) -> usize {
     size
 }
 
-/// Appends a complete head and body, or nothing: the lines in `front`, the caller's headers, the
-/// empty line, the body.
+/// Appends a complete head and body, or nothing: the lines in `front` and in `extension`, the
+/// caller's headers, the empty line, the body.
 fn append<B: Buffer + ?Sized>(
     front: &[&[u8]],
+    extension: impl AsRef<[&'static [u8]]>,
     headers: Headers<'_>,
     body: &[u8],
     outbox: &mut B,
 ) -> Result<(), OutboxFull> {
-    let needed = size(front, headers, body);
+    let extension = extension.as_ref();
+    let needed = size(front, extension, headers, body);
     if outbox.remaining() < needed {
         return Err(OutboxFull { needed });
     }
     for part in front {
+        outbox.append(part);
+    }
+    for part in extension {
         outbox.append(part);
     }
     for (name, value) in headers {
@@ -331,7 +421,7 @@ mod tests {
 
     /// The request that a server reads from this head.
     fn read(head: &str) -> Request<'_> {
-        let mut handshake = Handshake::head(ServerOpening::new());
+        let mut handshake = Handshake::head(ServerOpening::new(()));
         let mut inbox = heapless::Vec::<u8, 1024>::new();
         match handshake.read(head.as_bytes(), &mut inbox, &Config::default()) {
             Ok(Some((Outcome::Request, _))) => {}
