@@ -1,11 +1,16 @@
 //! Compression: permessage-deflate (RFC 7692).
 
+mod bits;
 mod compress;
+mod dynamic;
 mod inflate;
 mod negotiate;
+mod search;
 mod window;
 
-pub use compress::{Compress, Context};
+pub use compress::{Compress, Compressor, Context};
+pub use dynamic::DynamicCodes;
 pub use inflate::{Inflater, Status};
 pub use negotiate::{Parameters, Settings};
+pub use search::{Better, Fast, Level};
 pub use window::Window;
