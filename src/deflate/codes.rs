@@ -3,7 +3,7 @@
 //! A table of the first level decodes codes of up to a number of bits with one look-up. Longer
 //! codes are rare, and are found by counting.
 
-use super::bits::Hold;
+use super::bit_reader::Hold;
 
 #[cfg(not(target_pointer_width = "64"))]
 pub(super) use narrow::{Entries, Entry};

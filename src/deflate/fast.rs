@@ -1,7 +1,7 @@
 //! The fast loop of 64-bit targets: symbols while there is enough input and room that neither has
 //! to be checked for each of them.
 
-use super::bits::{Bits, low_bits};
+use super::bit_reader::{Bits, low_bits};
 use super::codes::{Entries, Tables};
 use super::output::Output;
 

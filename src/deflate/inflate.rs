@@ -1,7 +1,7 @@
 //! Inflate (RFC 1951): compressed bytes to bytes, with the input and the output cut anywhere.
 
 use super::Window;
-use super::bits::{Bits, Hold};
+use super::bit_reader::{Bits, Hold};
 use super::codes::{self, Entries, Lengths, Number, Symbol, Tables};
 use super::output::Output;
 use super::window::{History, MAX_BITS};
