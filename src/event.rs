@@ -170,7 +170,8 @@ pub enum State {
 #[must_use = "an event that is not taken is lost"]
 pub struct Ready {
     pub(crate) consumed: usize,
-    /// Where a payload in the input begins. It ends at `consumed`.
+    /// Where a payload in the input begins. It ends at `consumed`. (An inflated piece: where it
+    /// begins in the inbox.)
     pub(crate) start: usize,
     pub(crate) found: Found,
 }
@@ -206,9 +207,9 @@ pub(crate) enum Data {
     Collected(Kind),
     /// A piece that lies in the input.
     Piece(FoundPiece),
-    /// A piece that was inflated into the inbox, and begins at `start` there.
+    /// A piece that was inflated into the inbox.
     #[cfg(feature = "deflate")]
-    InflatedPiece { piece: FoundPiece, start: u8 },
+    InflatedPiece(FoundPiece),
 }
 
 /// A piece without its payload.

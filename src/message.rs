@@ -41,6 +41,8 @@ pub struct Inflated {
     /// The number of bytes of the part that are used up.
     pub(crate) taken: usize,
     pub(crate) data: Option<Data>,
+    /// Where a piece begins in the inbox.
+    pub(crate) start: usize,
     /// Whether all that the part stands for is inflated.
     pub(crate) is_complete: bool,
 }

@@ -299,7 +299,10 @@ impl Receiver {
                         (Some(message), inflated) if !frame.opcode.is_control() => {
                             let last = done && frame.fin;
                             let data = match inflated {
-                                Some(Inflated { data, .. }) => data,
+                                Some(Inflated { data, start, .. }) => {
+                                    at.start = start;
+                                    data
+                                }
                                 None => {
                                     let part = PayloadPart { payload, key, last };
                                     message.take(

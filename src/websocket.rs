@@ -436,6 +436,10 @@ impl<R: Role> WebSocket<R> {
     ) -> Option<Event<'e>> {
         let Ready { consumed, start, found } = ready;
         match found {
+            #[cfg(feature = "deflate")]
+            Found::Data(Data::InflatedPiece(piece)) if R::COMPRESSES => {
+                self.piece(piece, inbox.bytes_mut().get_mut(start..)?)
+            }
             Found::Data(data) => self.deliver(data, input.get_mut(start..consumed)?, inbox),
             _ => self.other_event(found, inbox),
         }
@@ -463,22 +467,21 @@ impl<R: Role> WebSocket<R> {
         &mut self,
         data: Data,
         payload: &'e mut [u8],
-        inbox: &'e mut B,
+        inbox: &'e B,
     ) -> Option<Event<'e>> {
         match data {
             Data::InPlace(kind) => self.message_in_place(kind, payload),
-            Data::Collected(Kind::Binary) => Some(Event::Message(Message::Binary((*inbox).bytes()))),
-            Data::Collected(Kind::Text) => match (*inbox).text() {
+            Data::Collected(Kind::Binary) => Some(Event::Message(Message::Binary(inbox.bytes()))),
+            Data::Collected(Kind::Text) => match inbox.text() {
                 Ok(text) => Some(Event::Message(Message::Text(text))),
                 // Inflated text is not validated before.
                 Err(_) if R::COMPRESSES => self.fail_text(),
                 Err(_) => None,
             },
             Data::Piece(piece) => self.piece(piece, payload),
+            // `event` delivers it.
             #[cfg(feature = "deflate")]
-            Data::InflatedPiece { piece, start } => {
-                self.piece(piece, inbox.bytes_mut().get_mut(usize::from(start)..)?)
-            }
+            Data::InflatedPiece(_) => None,
         }
     }
 

@@ -105,7 +105,7 @@ impl<W: Window> PerMessageDeflate<W> {
             self.inflater.remember(inbox.bytes(), agreed.receive_window_bits);
         }
         let data = last.then_some(Data::Collected(message.kind));
-        Ok(Inflated { taken: payload.len(), data, is_complete: true })
+        Ok(Inflated { taken: payload.len(), data, start: 0, is_complete: true })
     }
 
     /// Inflates as much of a part as fits into the inbox: a piece of the message.
@@ -169,11 +169,11 @@ impl<W: Window> PerMessageDeflate<W> {
             }
         }
         let data = match (data, self.error) {
-            (Some(Data::Piece(piece)), _) => Some(Data::InflatedPiece { piece, start: start as u8 }),
+            (Some(Data::Piece(piece)), _) => Some(Data::InflatedPiece(piece)),
             (_, Some(error)) => return Err(error),
             _ => None,
         };
-        Ok(Inflated { taken, data, is_complete })
+        Ok(Inflated { taken, data, start, is_complete })
     }
 
     /// Inflates `input`, and after the last part of a message what its sender has cut off.

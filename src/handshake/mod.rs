@@ -247,19 +247,19 @@ impl<H: HeadRules> Handshake<H> {
     }
 }
 
-/// The size of what [`append`] appends.
-fn size(front: &[&[u8]], extension: &[&[u8]], headers: Headers<'_>, body: &[u8]) -> usize {
-    let mut size = body.len().saturating_add(2);
-    for part in front {
-        size = size.saturating_add(part.len());
-    }
-    for part in extension {
-        size = size.saturating_add(part.len());
-    }
+/// The size of what [`append`] appends without `extension`.
+#[inline(always)]
+fn size(front: &[&[u8]], headers: Headers<'_>, body: &[u8]) -> usize {
+    let mut size = size_of_parts(front).saturating_add(body.len()).saturating_add(2);
     for (name, value) in headers {
         size = size.saturating_add(name.len()).saturating_add(value.len()).saturating_add(4);
     }
     size
+}
+
+#[inline(always)]
+fn size_of_parts(parts: &[&[u8]]) -> usize {
+    parts.iter().fold(0, |size, part| part.len().saturating_add(size))
 }
 
 /// Appends a complete head and body, or nothing: the lines in `front` and in `extension`, the
@@ -272,7 +272,7 @@ fn append<B: Buffer + ?Sized>(
     outbox: &mut B,
 ) -> Result<(), OutboxFull> {
     let extension = extension.as_ref();
-    let needed = size(front, extension, headers, body);
+    let needed = size(front, headers, body).saturating_add(size_of_parts(extension));
     if outbox.remaining() < needed {
         return Err(OutboxFull { needed });
     }
