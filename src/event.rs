@@ -207,9 +207,6 @@ pub(crate) enum Data {
     Collected(Kind),
     /// A piece that lies in the input.
     Piece(FoundPiece),
-    /// A piece that was inflated into the inbox.
-    #[cfg(feature = "deflate")]
-    InflatedPiece(FoundPiece),
 }
 
 /// A piece without its payload.

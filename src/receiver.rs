@@ -300,7 +300,7 @@ impl Receiver {
                             let last = done && frame.fin;
                             let data = match inflated {
                                 Some(Inflated { data, start, .. }) => {
-                                    at.start = start;
+                                    at.start = at.end + 1 + start;
                                     data
                                 }
                                 None => {

@@ -222,6 +222,14 @@ impl<R: Role> WebSocket<R> {
         Ok(())
     }
 
+    /// A server: declines the extensions that the request offers.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn decline(&mut self) {
+        if let Receiving::Handshake(handshake) = &mut self.receiving {
+            handshake.decline();
+        }
+    }
+
     /// The opening handshake is complete.
     fn start(&mut self, receiver: Receiver) {
         self.receiving = Receiving::Frames(receiver);
@@ -436,9 +444,9 @@ impl<R: Role> WebSocket<R> {
     ) -> Option<Event<'e>> {
         let Ready { consumed, start, found } = ready;
         match found {
-            #[cfg(feature = "deflate")]
-            Found::Data(Data::InflatedPiece(piece)) if R::COMPRESSES => {
-                self.piece(piece, inbox.bytes_mut().get_mut(start..)?)
+            // It was inflated into the inbox.
+            Found::Data(Data::Piece(piece)) if R::COMPRESSES && start > consumed => {
+                self.piece(piece, inbox.bytes_mut().get_mut(start - consumed - 1..)?)
             }
             Found::Data(data) => self.deliver(data, input.get_mut(start..consumed)?, inbox),
             _ => self.other_event(found, inbox),
@@ -479,9 +487,6 @@ impl<R: Role> WebSocket<R> {
                 Err(_) => None,
             },
             Data::Piece(piece) => self.piece(piece, payload),
-            // `event` delivers it.
-            #[cfg(feature = "deflate")]
-            Data::InflatedPiece(_) => None,
         }
     }
 
@@ -525,10 +530,10 @@ impl<R: Role> WebSocket<R> {
             }
             Found::Handshake(Outcome::BadRequest) => Some(Event::BadRequest(BadRequest::new(inbox.bytes()))),
             Found::Handshake(Outcome::Open(selected)) if R::IS_SERVER => {
-                Some(self.open_event(Open::accepted(inbox.bytes(), selected)))
+                Some(Event::Open(Open::accepted(inbox.bytes(), selected, &self.sender.role)))
             }
             Found::Handshake(Outcome::Open(selected)) => {
-                Some(self.open_event(Open::of_response(inbox.bytes(), selected)))
+                Some(Event::Open(Open::of_response(inbox.bytes(), selected, &self.sender.role)))
             }
             Found::Handshake(Outcome::Refused(_)) => Some(Event::Refused(Response::new(inbox.bytes()))),
             Found::Error(error) => Some(Event::Error(error)),
@@ -538,12 +543,6 @@ impl<R: Role> WebSocket<R> {
             }
             Found::ClosedWithoutFrame => close_event(CloseCode::ABNORMAL, "", false),
         }
-    }
-
-    fn open_event<'e>(&self, open: Open<'e>) -> Event<'e> {
-        #[cfg(feature = "deflate")]
-        let open = open.with_deflate(self.sender.role.parameters(R::IS_SERVER));
-        Event::Open(open)
     }
 
     /// A server: the request that awaits its answer.

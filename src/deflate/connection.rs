@@ -91,6 +91,12 @@ impl<W: Window> WebSocket<Deflate<Server, W>> {
         let handshake = Handshake::head(ServerOpening::new(Negotiator::new(role.settings)));
         Self::connecting(role, config, handshake, Phase::Handshake)
     }
+
+    /// Declines the offers of compression in the request that awaits its answer: call it before
+    /// [`accept`](Self::accept).
+    pub fn decline_deflate(&mut self) {
+        self.decline();
+    }
 }
 
 impl<G: CryptoRng, W: Window> WebSocket<Deflate<Client<G>, W>> {

@@ -169,7 +169,7 @@ impl<W: Window> PerMessageDeflate<W> {
             }
         }
         let data = match (data, self.error) {
-            (Some(Data::Piece(piece)), _) => Some(Data::InflatedPiece(piece)),
+            (Some(Data::Piece(piece)), _) => Some(Data::Piece(piece)),
             (_, Some(error)) => return Err(error),
             _ => None,
         };

@@ -28,6 +28,9 @@ pub trait HeadRules {
     }
     /// The negotiation as far as the head is read.
     fn negotiation(&self) -> &Self::Negotiation;
+    /// A server: declines all offers that were read.
+    #[cfg(feature = "deflate")]
+    fn decline(&mut self) {}
     /// A client: the final status other than 101 of the head that is being read.
     fn refusal(&self) -> Option<u16> {
         None

@@ -29,7 +29,7 @@ pub use server::{Accept, BadRequest, Reject, Request, check_request};
 
 #[cfg(feature = "deflate")]
 use crate::deflate::Parameters;
-use crate::{Buffer, Config, OutboxFull};
+use crate::{Buffer, Config, OutboxFull, Role};
 use core::fmt;
 use head::{Head, Reader};
 
@@ -43,7 +43,8 @@ pub trait Negotiation: Clone + fmt::Debug {
     /// Server: takes the offers in a header of the request, whose grammar is checked.
     fn read_offers(&mut self, value: &[u8]);
     /// Server: declines the offers that were read.
-    fn decline(&mut self);
+    #[cfg(feature = "deflate")]
+    fn decline(&mut self) {}
     /// Server: the header of the response, as a line in parts; nothing if no offer is accepted.
     fn answer(&self) -> impl AsRef<[&'static [u8]]> + use<Self>;
     /// Client: the header of the request, as a line in parts; nothing if nothing is offered.
@@ -59,8 +60,6 @@ impl Negotiation for () {
     type Agreed = ();
 
     fn read_offers(&mut self, _: &[u8]) {}
-
-    fn decline(&mut self) {}
 
     fn answer(&self) -> impl AsRef<[&'static [u8]]> + use<> {
         []
@@ -93,14 +92,19 @@ pub struct Open<'o> {
 
 impl<'o> Open<'o> {
     /// That of a server, which has selected this subprotocol in the request.
-    pub(crate) fn accepted(head: &'o [u8], selected: SelectedRange) -> Self {
+    pub(crate) fn accepted<R: Role>(head: &'o [u8], selected: SelectedRange, _role: &R) -> Self {
         let (start, len) = (usize::from(selected.start), usize::from(selected.len));
         let protocol = head.get(start..start + len).and_then(head::token);
-        Self::new(Head::new(head), protocol)
+        Self {
+            head: Head::new(head),
+            protocol,
+            #[cfg(feature = "deflate")]
+            deflate: _role.parameters(true),
+        }
     }
 
     /// That of a client, from the response.
-    pub(crate) fn of_response(head: &'o [u8], selected: SelectedRange) -> Self {
+    pub(crate) fn of_response<R: Role>(head: &'o [u8], selected: SelectedRange, _role: &R) -> Self {
         let head = Head::new(head);
         let protocol = match selected {
             SelectedRange::NONE => None,
@@ -108,20 +112,12 @@ impl<'o> Open<'o> {
                 .first_value(HeaderName::SecWebSocketProtocol)
                 .and_then(|value| core::str::from_utf8(value).ok()),
         };
-        Self::new(head, protocol)
-    }
-
-    const fn new(head: Head<'o>, protocol: Option<&'o str>) -> Self {
-        #[cfg(feature = "deflate")]
-        return Self { head, protocol, deflate: None };
-        #[cfg(not(feature = "deflate"))]
-        Self { head, protocol }
-    }
-
-    /// With compression, if it is agreed.
-    #[cfg(feature = "deflate")]
-    pub(crate) const fn with_deflate(self, deflate: Option<Parameters>) -> Self {
-        Self { deflate, ..self }
+        Self {
+            head,
+            protocol,
+            #[cfg(feature = "deflate")]
+            deflate: _role.parameters(false),
+        }
     }
 
     /// The parameters of permessage-deflate; `None` if it is not agreed, and messages are not
@@ -235,6 +231,14 @@ impl<H: HeadRules> Handshake<H> {
         match self {
             Self::Head { rules, .. } => Some(rules.negotiation()),
             Self::AwaitsConnect => None,
+        }
+    }
+
+    /// A server: declines the offers of the request.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn decline(&mut self) {
+        if let Self::Head { rules, .. } = self {
+            rules.decline();
         }
     }
 
@@ -375,7 +379,7 @@ mod tests {
         let response = "HTTP/1.1 401 Unauthorized\r\nServer: example.com\r\nSet-Cookie: secret\r\n\r\n";
         let headers = [("Server", "example.com"), ("Set-Cookie", "secret"), ("Authorization", "secret")];
         let start = request.find("secret\r\nSec-WebSocket-Key").unwrap() as u16;
-        let open = Open::accepted(request.as_bytes(), SelectedRange { start, len: 6 });
+        let open = Open::accepted(request.as_bytes(), SelectedRange { start, len: 6 }, &crate::Server);
         assert_eq!(open.protocol(), Some("secret"));
         let mut head = request.replace("Sec-WebSocket-Protocol: secret\r\n", "");
         head = head.replace("Key: secret", "Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13");

@@ -263,34 +263,18 @@ pub struct Accept<'a> {
     protocol: Option<&'a str>,
     selected: SelectedRange,
     headers: Headers<'a>,
-    #[cfg(feature = "deflate")]
-    declines_deflate: bool,
 }
 
 impl<'a> Accept<'a> {
     /// A form other than an upgrade is not accepted later.
     const fn new(form: RequestForm) -> Self {
         let key = if let RequestForm::Upgrade(key) = form { key } else { [0; _] };
-        Self {
-            key,
-            protocol: None,
-            selected: SelectedRange::NONE,
-            headers: &[],
-            #[cfg(feature = "deflate")]
-            declines_deflate: false,
-        }
+        Self { key, protocol: None, selected: SelectedRange::NONE, headers: &[] }
     }
 
     /// Adds headers to the response, cookies for example; they replace those given before.
     pub const fn headers(self, headers: Headers<'a>) -> Self {
         Self { headers, ..self }
-    }
-
-    /// Accepts no offer of permessage-deflate: messages are not compressed on this connection.
-    #[cfg(feature = "deflate")]
-    #[doc(alias = "permessage-deflate")]
-    pub const fn without_deflate(self) -> Self {
-        Self { declines_deflate: true, ..self }
     }
 
     /// The value of `Sec-WebSocket-Accept` (section 4.2.2): 28 characters.
@@ -321,12 +305,6 @@ impl<'a> Accept<'a> {
         negotiation: &N,
         outbox: &mut B,
     ) -> Result<N::Agreed, OutboxFull> {
-        #[allow(unused_mut)]
-        let mut negotiation = negotiation.clone();
-        #[cfg(feature = "deflate")]
-        if self.declines_deflate {
-            negotiation.decline();
-        }
         let front: [&[u8]; _] = [
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: ",
@@ -621,6 +599,11 @@ impl<N: Negotiation> HeadRules for ServerOpening<N> {
 
     fn negotiation(&self) -> &N {
         &self.negotiation
+    }
+
+    #[cfg(feature = "deflate")]
+    fn decline(&mut self) {
+        self.negotiation.decline();
     }
 
     fn missing_path(&self) -> core::ops::Range<usize> {
