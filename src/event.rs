@@ -170,8 +170,8 @@ pub enum State {
 #[must_use = "an event that is not taken is lost"]
 pub struct Ready {
     pub(crate) consumed: usize,
-    /// Where a payload in the input begins. It ends at `consumed`. (An inflated piece: where it
-    /// begins in the inbox.)
+    /// Where a payload in the input begins. It ends at `consumed`. (A piece that
+    /// was inflated lies in the inbox: it begins there at `start - consumed - 1`.)
     pub(crate) start: usize,
     pub(crate) found: Found,
 }

@@ -42,7 +42,7 @@ pub struct Inflated {
     pub(crate) taken: usize,
     pub(crate) data: Option<Data>,
     /// Where a piece begins in the inbox.
-    pub(crate) start: usize,
+    pub(crate) start: Option<usize>,
     /// Whether all that the part stands for is inflated.
     pub(crate) is_complete: bool,
 }

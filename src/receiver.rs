@@ -300,7 +300,10 @@ impl Receiver {
                             let last = done && frame.fin;
                             let data = match inflated {
                                 Some(Inflated { data, start, .. }) => {
-                                    at.start = at.end + 1 + start;
+                                    if let Some(start) = start {
+                                        // Behind the end: it does not lie in the input.
+                                        at.start = at.end + 1 + start;
+                                    }
                                     data
                                 }
                                 None => {

@@ -105,7 +105,7 @@ impl<W: Window> PerMessageDeflate<W> {
             self.inflater.remember(inbox.bytes(), agreed.receive_window_bits);
         }
         let data = last.then_some(Data::Collected(message.kind));
-        Ok(Inflated { taken: payload.len(), data, start: 0, is_complete: true })
+        Ok(Inflated { taken: payload.len(), data, start: None, is_complete: true })
     }
 
     /// Inflates as much of a part as fits into the inbox: a piece of the message.
@@ -173,7 +173,7 @@ impl<W: Window> PerMessageDeflate<W> {
             (_, Some(error)) => return Err(error),
             _ => None,
         };
-        Ok(Inflated { taken, data, start, is_complete })
+        Ok(Inflated { taken, data, start: Some(start), is_complete })
     }
 
     /// Inflates `input`, and after the last part of a message what its sender has cut off.
