@@ -209,7 +209,8 @@ impl<'a> Connect<'a> {
         let offered = self.offered();
         let extension = negotiation.offers();
         // The key, and for each subprotocol what comes before it.
-        let mut needed = size(&front, extension.as_ref(), self.headers, &[0; 24 + 2]);
+        let mut needed =
+            size(&front, &extension, self.headers, &[0; 24 + 2]);
         let mut separator: &[u8] = b"Sec-WebSocket-Protocol: ";
         for protocol in offered {
             needed = needed.saturating_add(separator.len()).saturating_add(protocol.len());
@@ -415,10 +416,8 @@ impl<N: Negotiation> Checks<N> {
         if !self.seen.insert(header) {
             return Err(ResponseError::Duplicate(header));
         }
-        if header == HeaderName::SecWebSocketExtensions {
-            return self.negotiation.read_answer(value);
-        }
         match header {
+            HeaderName::SecWebSocketExtensions if N::NEGOTIATES => self.negotiation.read_answer(value),
             _ if valid => Ok(()),
             HeaderName::SecWebSocketProtocol => Err(ResponseError::Unoffered(header)),
             _ => Err(ResponseError::Invalid(header)),

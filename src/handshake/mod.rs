@@ -80,7 +80,7 @@ impl Negotiation for () {
 /// Names and values of headers that the caller adds to a request or response.
 pub type Headers<'h> = &'h [(&'h str, &'h str)];
 
-/// A complete opening handshake: the selected subprotocol, and the peer's head.
+/// A complete opening handshake: the selected subprotocol, what is agreed, and the peer's head.
 ///
 /// `Debug` and `defmt::Format` show only the values of headers that hold no secrets.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -112,10 +112,12 @@ impl<'o> Open<'o> {
     }
 
     const fn new(head: Head<'o>, protocol: Option<&'o str>) -> Self {
-        #[cfg(feature = "deflate")]
-        return Self { head, protocol, deflate: None };
-        #[cfg(not(feature = "deflate"))]
-        Self { head, protocol }
+        Self {
+            head,
+            protocol,
+            #[cfg(feature = "deflate")]
+            deflate: None,
+        }
     }
 
     /// With compression, if it is agreed.
@@ -123,6 +125,14 @@ impl<'o> Open<'o> {
     #[allow(dead_code)]
     pub(crate) const fn with_deflate(self, deflate: Option<Parameters>) -> Self {
         Self { deflate, ..self }
+    }
+
+    /// The subprotocol that the server has selected, if any.
+    #[doc(alias = "subprotocol")]
+    #[doc(alias = "Sec-WebSocket-Protocol")]
+    #[must_use]
+    pub const fn protocol(&self) -> Option<&'o str> {
+        self.protocol
     }
 
     /// The parameters of permessage-deflate; `None` if it is not agreed, and messages are not
@@ -133,14 +143,6 @@ impl<'o> Open<'o> {
     #[must_use]
     pub const fn deflate(&self) -> Option<Parameters> {
         self.deflate
-    }
-
-    /// The subprotocol that the server has selected, if any.
-    #[doc(alias = "subprotocol")]
-    #[doc(alias = "Sec-WebSocket-Protocol")]
-    #[must_use]
-    pub const fn protocol(&self) -> Option<&'o str> {
-        self.protocol
     }
 
     /// The value of the first header with this name in the peer's head: for a client the response,
@@ -164,13 +166,20 @@ impl<'o> Open<'o> {
 
 impl fmt::Debug for Open<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Open").field("head", &self.head).finish_non_exhaustive()
+        let mut debug = f.debug_struct("Open");
+        debug.field("head", &self.head);
+        #[cfg(feature = "deflate")]
+        debug.field("deflate", &self.deflate);
+        debug.finish_non_exhaustive()
     }
 }
 
 #[cfg(feature = "defmt")]
 impl defmt::Format for Open<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
+        #[cfg(feature = "deflate")]
+        defmt::write!(f, "Open {{ head: {}, deflate: {}, .. }}", self.head, self.deflate);
+        #[cfg(not(feature = "deflate"))]
         defmt::write!(f, "Open {{ head: {}, .. }}", self.head);
     }
 }
@@ -249,12 +258,17 @@ impl<H: HeadRules> Handshake<H> {
 }
 
 /// The size of what [`append`] appends.
-fn size(front: &[&[u8]], extension: &[&[u8]], headers: Headers<'_>, body: &[u8]) -> usize {
+fn size(
+    front: &[&[u8]],
+    extension: &impl AsRef<[&'static [u8]]>,
+    headers: Headers<'_>,
+    body: &[u8],
+) -> usize {
     let mut size = body.len().saturating_add(2);
     for part in front {
         size = size.saturating_add(part.len());
     }
-    for part in extension {
+    for part in extension.as_ref() {
         size = size.saturating_add(part.len());
     }
     for (name, value) in headers {
@@ -272,15 +286,14 @@ fn append<B: Buffer + ?Sized>(
     body: &[u8],
     outbox: &mut B,
 ) -> Result<(), OutboxFull> {
-    let extension = extension.as_ref();
-    let needed = size(front, extension, headers, body);
+    let needed = size(front, &extension, headers, body);
     if outbox.remaining() < needed {
         return Err(OutboxFull { needed });
     }
     for part in front {
         outbox.append(part);
     }
-    for part in extension {
+    for part in extension.as_ref() {
         outbox.append(part);
     }
     for (name, value) in headers {
