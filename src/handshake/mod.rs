@@ -11,12 +11,14 @@ mod client;
 mod error;
 pub(crate) mod head;
 mod key;
+mod negotiation;
 mod server;
 mod sha1;
 
 pub(crate) use client::ClientOpening;
 pub(crate) use head::{HeadRules, Outcome, SelectedRange};
 pub(crate) use key::{KeyValue, accept_value, key_value};
+pub(crate) use negotiation::Negotiation;
 pub(crate) use server::{RequestForm, ServerOpening};
 
 #[cfg(feature = "deflate")]
@@ -32,50 +34,6 @@ use crate::deflate::Parameters;
 use crate::{Buffer, Config, OutboxFull};
 use core::fmt;
 use head::{Head, Reader};
-
-/// What an endpoint negotiates with `Sec-WebSocket-Extensions` (RFC 6455 section 9.1): nothing with
-/// `()`.
-pub trait Negotiation: Clone + fmt::Debug {
-    /// Whether it offers anything, and so may be answered.
-    const NEGOTIATES: bool;
-    /// What both endpoints have agreed on.
-    type Agreed: Copy + Default;
-    /// Server: takes the offers in a header of the request, whose grammar is checked.
-    fn read_offers(&mut self, value: &[u8]);
-    /// Server: declines the offers that were read.
-    fn decline(&mut self);
-    /// Server: the header of the response, as a line in parts; nothing if no offer is accepted.
-    fn answer(&self) -> impl AsRef<[&'static [u8]]> + use<Self>;
-    /// Client: the header of the request, as a line in parts; nothing if nothing is offered.
-    fn offers(&self) -> impl AsRef<[&'static [u8]]> + use<Self>;
-    /// Client: checks the header of the response.
-    fn read_answer(&mut self, value: &[u8]) -> Result<(), ResponseError>;
-    /// What is agreed as far as the peer's head is read.
-    fn agreed(&self) -> Self::Agreed;
-}
-
-impl Negotiation for () {
-    const NEGOTIATES: bool = false;
-    type Agreed = ();
-
-    fn read_offers(&mut self, _: &[u8]) {}
-
-    fn decline(&mut self) {}
-
-    fn answer(&self) -> impl AsRef<[&'static [u8]]> + use<> {
-        []
-    }
-
-    fn offers(&self) -> impl AsRef<[&'static [u8]]> + use<> {
-        []
-    }
-
-    fn read_answer(&mut self, _: &[u8]) -> Result<(), ResponseError> {
-        Ok(())
-    }
-
-    fn agreed(&self) {}
-}
 
 /// Names and values of headers that the caller adds to a request or response.
 pub type Headers<'h> = &'h [(&'h str, &'h str)];

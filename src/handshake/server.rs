@@ -321,12 +321,10 @@ impl<'a> Accept<'a> {
         negotiation: &N,
         outbox: &mut B,
     ) -> Result<N::Agreed, OutboxFull> {
-        #[allow(unused_mut)]
-        let mut negotiation = negotiation.clone();
         #[cfg(feature = "deflate")]
-        if self.declines_deflate {
-            negotiation.decline();
-        }
+        let declined = negotiation.declined();
+        #[cfg(feature = "deflate")]
+        let negotiation = if self.declines_deflate { &declined } else { negotiation };
         let front: [&[u8]; _] = [
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: ",
