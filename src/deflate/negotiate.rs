@@ -138,8 +138,7 @@ impl Settings {
     fn answer(&self, offer: &Element) -> Option<Answer> {
         let server_limit = offer.server.max_window_bits.value()?;
         let names_server_window = offer.server.max_window_bits != MaxWindowBits::Absent;
-        // "... the client isn't going to use an LZ77 sliding window size greater than the size specified by
-        // the value" (section 7.1.2.2)
+        // A value in the offer is a limit that the client keeps in any case (section 7.1.2.2).
         let offered = offer.client.max_window_bits.value().unwrap_or(MAX_BITS);
         // Without the parameter in the offer, it cannot be in the answer.
         let is_reducible = offer.client.max_window_bits != MaxWindowBits::Absent;
@@ -258,7 +257,8 @@ enum MaxWindowBits {
 }
 
 impl MaxWindowBits {
-    /// The largest window that it allows; `None` without a value.
+    /// The largest window that it allows: the parameter's value, or the largest of all without the
+    /// parameter. `None` if it lacks its value.
     fn value(self) -> Option<u8> {
         match self {
             Self::Absent => Some(MAX_BITS),
@@ -314,10 +314,12 @@ impl Element {
             parameters = rest;
             let (name, value) = head::split(parameter, b'=');
             let (endpoint, name) = head::trim(name).split_at_checked(b"server".len())?;
-            let direction = match endpoint.first()? {
-                b's' if head::eq(endpoint, b"server") => &mut element.server,
-                _ if head::eq(endpoint, b"client") => &mut element.client,
-                _ => return None,
+            let direction = if head::eq(endpoint, b"server") {
+                &mut element.server
+            } else if head::eq(endpoint, b"client") {
+                &mut element.client
+            } else {
+                return None;
             };
             if head::eq(name, b"_no_context_takeover") {
                 if mem::replace(&mut direction.no_context_takeover, true) || !value.is_empty() {

@@ -4,7 +4,7 @@
 use super::head::{self, Head, HeadRules, HeaderSet, Step};
 use super::{
     HeaderName, Headers, KeyValue, Negotiation, Outcome, SelectedRange, ShownHeaders, accept_value, append,
-    are_allowed, checked_header, is_key, key_value, size, size_of_parts,
+    are_allowed, checked_header, is_key, key_value, size,
 };
 use crate::{Buffer, Config, ConnectError, OutboxFull, ResponseError};
 use core::fmt;
@@ -209,8 +209,7 @@ impl<'a> Connect<'a> {
         let offered = self.offered();
         let extension = negotiation.offers();
         // The key, and for each subprotocol what comes before it.
-        let mut needed =
-            size(&front, self.headers, &[0; 24 + 2]).saturating_add(size_of_parts(extension.as_ref()));
+        let mut needed = size(&front, &extension, self.headers, &[0; 24 + 2]);
         let mut separator: &[u8] = b"Sec-WebSocket-Protocol: ";
         for protocol in offered {
             needed = needed.saturating_add(separator.len()).saturating_add(protocol.len());
@@ -416,10 +415,8 @@ impl<N: Negotiation> Checks<N> {
         if !self.seen.insert(header) {
             return Err(ResponseError::Duplicate(header));
         }
-        if N::NEGOTIATES && header == HeaderName::SecWebSocketExtensions {
-            return self.negotiation.read_answer(value);
-        }
         match header {
+            HeaderName::SecWebSocketExtensions if N::NEGOTIATES => self.negotiation.read_answer(value),
             _ if valid => Ok(()),
             HeaderName::SecWebSocketProtocol => Err(ResponseError::Unoffered(header)),
             _ => Err(ResponseError::Invalid(header)),

@@ -11,12 +11,14 @@ mod client;
 mod error;
 pub(crate) mod head;
 mod key;
+mod negotiation;
 mod server;
 mod sha1;
 
 pub(crate) use client::ClientOpening;
 pub(crate) use head::{HeadRules, NoHead, Outcome, SelectedRange};
 pub(crate) use key::{KeyValue, accept_value, key_value};
+pub(crate) use negotiation::Negotiation;
 pub(crate) use server::{RequestForm, ServerOpening};
 
 #[cfg(feature = "deflate")]
@@ -33,53 +35,10 @@ use crate::{Buffer, Config, OutboxFull, Role};
 use core::fmt;
 use head::{Head, Reader};
 
-/// What an endpoint negotiates with `Sec-WebSocket-Extensions` (RFC 6455 section 9.1): nothing with
-/// `()`.
-pub trait Negotiation: Clone + fmt::Debug {
-    /// Whether it offers anything, and so may be answered.
-    const NEGOTIATES: bool;
-    /// What both endpoints have agreed on.
-    type Agreed: Copy + Default;
-    /// Server: takes the offers in a header of the request, whose grammar is checked.
-    fn read_offers(&mut self, value: &[u8]);
-    /// Server: declines the offers that were read.
-    #[cfg(feature = "deflate")]
-    fn decline(&mut self) {}
-    /// Server: the header of the response, as a line in parts; nothing if no offer is accepted.
-    fn answer(&self) -> impl AsRef<[&'static [u8]]> + use<Self>;
-    /// Client: the header of the request, as a line in parts; nothing if nothing is offered.
-    fn offers(&self) -> impl AsRef<[&'static [u8]]> + use<Self>;
-    /// Client: checks the header of the response.
-    fn read_answer(&mut self, value: &[u8]) -> Result<(), ResponseError>;
-    /// What is agreed as far as the peer's head is read.
-    fn agreed(&self) -> Self::Agreed;
-}
-
-impl Negotiation for () {
-    const NEGOTIATES: bool = false;
-    type Agreed = ();
-
-    fn read_offers(&mut self, _: &[u8]) {}
-
-    fn answer(&self) -> impl AsRef<[&'static [u8]]> + use<> {
-        []
-    }
-
-    fn offers(&self) -> impl AsRef<[&'static [u8]]> + use<> {
-        []
-    }
-
-    fn read_answer(&mut self, _: &[u8]) -> Result<(), ResponseError> {
-        Ok(())
-    }
-
-    fn agreed(&self) {}
-}
-
 /// Names and values of headers that the caller adds to a request or response.
 pub type Headers<'h> = &'h [(&'h str, &'h str)];
 
-/// A complete opening handshake: the selected subprotocol, and the peer's head.
+/// A complete opening handshake: the selected subprotocol, what is agreed, and the peer's head.
 ///
 /// `Debug` and `defmt::Format` show only the values of headers that hold no secrets.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -120,6 +79,14 @@ impl<'o> Open<'o> {
         }
     }
 
+    /// The subprotocol that the server has selected, if any.
+    #[doc(alias = "subprotocol")]
+    #[doc(alias = "Sec-WebSocket-Protocol")]
+    #[must_use]
+    pub const fn protocol(&self) -> Option<&'o str> {
+        self.protocol
+    }
+
     /// The parameters of permessage-deflate; `None` if it is not agreed, and messages are not
     /// compressed.
     #[cfg(feature = "deflate")]
@@ -128,14 +95,6 @@ impl<'o> Open<'o> {
     #[must_use]
     pub const fn deflate(&self) -> Option<Parameters> {
         self.deflate
-    }
-
-    /// The subprotocol that the server has selected, if any.
-    #[doc(alias = "subprotocol")]
-    #[doc(alias = "Sec-WebSocket-Protocol")]
-    #[must_use]
-    pub const fn protocol(&self) -> Option<&'o str> {
-        self.protocol
     }
 
     /// The value of the first header with this name in the peer's head: for a client the response,
@@ -159,13 +118,20 @@ impl<'o> Open<'o> {
 
 impl fmt::Debug for Open<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Open").field("head", &self.head).finish_non_exhaustive()
+        let mut debug = f.debug_struct("Open");
+        debug.field("head", &self.head);
+        #[cfg(feature = "deflate")]
+        debug.field("deflate", &self.deflate);
+        debug.finish_non_exhaustive()
     }
 }
 
 #[cfg(feature = "defmt")]
 impl defmt::Format for Open<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
+        #[cfg(feature = "deflate")]
+        defmt::write!(f, "Open {{ head: {}, deflate: {}, .. }}", self.head, self.deflate);
+        #[cfg(not(feature = "deflate"))]
         defmt::write!(f, "Open {{ head: {}, .. }}", self.head);
     }
 }
@@ -251,10 +217,20 @@ impl<H: HeadRules> Handshake<H> {
     }
 }
 
-/// The size of what [`append`] appends without `extension`.
-#[inline(always)]
-fn size(front: &[&[u8]], headers: Headers<'_>, body: &[u8]) -> usize {
-    let mut size = size_of_parts(front).saturating_add(body.len()).saturating_add(2);
+/// The size of what [`append`] appends.
+fn size(
+    front: &[&[u8]],
+    extension: &impl AsRef<[&'static [u8]]>,
+    headers: Headers<'_>,
+    body: &[u8],
+) -> usize {
+    let mut size = body.len().saturating_add(2);
+    for part in front {
+        size = size.saturating_add(part.len());
+    }
+    for part in extension.as_ref() {
+        size = size.saturating_add(part.len());
+    }
     for (name, value) in headers {
         size = size.saturating_add(name.len()).saturating_add(value.len()).saturating_add(4);
     }
@@ -275,15 +251,14 @@ fn append<B: Buffer + ?Sized>(
     body: &[u8],
     outbox: &mut B,
 ) -> Result<(), OutboxFull> {
-    let extension = extension.as_ref();
-    let needed = size(front, headers, body).saturating_add(size_of_parts(extension));
+    let needed = size(front, &extension, headers, body);
     if outbox.remaining() < needed {
         return Err(OutboxFull { needed });
     }
     for part in front {
         outbox.append(part);
     }
-    for part in extension {
+    for part in extension.as_ref() {
         outbox.append(part);
     }
     for (name, value) in headers {
