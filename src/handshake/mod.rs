@@ -237,11 +237,6 @@ fn size(
     size
 }
 
-#[inline(always)]
-fn size_of_parts(parts: &[&[u8]]) -> usize {
-    parts.iter().fold(0, |size, part| part.len().saturating_add(size))
-}
-
 /// Appends a complete head and body, or nothing: the lines in `front` and in `extension`, the
 /// caller's headers, the empty line, the body.
 fn append<B: Buffer + ?Sized>(
