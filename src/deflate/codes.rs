@@ -312,20 +312,21 @@ mod wide {
 
     /// - bits 0 to 7: the length of the code and of the extra bits
     /// - bits 8 to 14: the length of the code
-    /// - bit 15: neither a literal, a length nor a distance
-    /// - bits 16 to 30: a literal; or the base of a length or distance; or, with bit 15, 0 for the
-    ///   end of the block, and 1 for an invalid symbol
-    /// - bit 31: a literal
+    /// - bit 15: a length or a distance, whose base are bits 16 to 30
+    /// - bit 31: a literal: bits 16 to 23
+    /// - neither of the two: bit 16 for the end of the block, bit 17 for an invalid symbol; or the
+    ///   length of a code
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     pub(in super::super) struct Entry(u32);
 
     const LITERAL: u32 = 1 << 31;
-    const EXCEPTION: u32 = 1 << 15;
-    const INVALID: u32 = EXCEPTION | 1 << 16;
+    const NUMBER: u32 = 1 << 15;
+    const END: u32 = 1 << 16;
+    const INVALID: u32 = 1 << 17;
 
     impl Entry {
         /// A code that is longer than the first level: its length is 0.
-        pub(in super::super) const LONG: Self = Self(EXCEPTION);
+        pub(in super::super) const LONG: Self = Self(0);
 
         /// Bits that are no code, as `length` bits tell.
         pub(in super::super) const fn unused(length: u32) -> Self {
@@ -342,25 +343,25 @@ mod wide {
         }
 
         const fn number(self) -> Number {
-            Number { base: (self.0 >> 16) as u16, extra: (self.0 - (self.0 >> 8)) as u8 & 15 }
+            Number { base: (self.0 >> 16) as u16, extra: self.0.wrapping_sub(self.0 >> 8) as u8 & 15 }
         }
 
         /// Of the literals and lengths.
         pub(in super::super) const fn symbol(self) -> Symbol {
             if self.is_literal() {
                 Symbol::Literal(self.literal())
-            } else if !self.is_exception() {
+            } else if self.is_number() {
                 Symbol::Length(self.number())
-            } else if self.0 & INVALID == INVALID {
-                Symbol::Invalid
-            } else {
+            } else if self.0 & END != 0 {
                 Symbol::EndOfBlock
+            } else {
+                Symbol::Invalid
             }
         }
 
         /// Of the distances. `None` if it is invalid.
         pub(in super::super) const fn distance(self) -> Option<Number> {
-            if self.is_exception() { None } else { Some(self.number()) }
+            if self.is_number() { Some(self.number()) } else { None }
         }
 
         /// Of the code lengths.
@@ -372,8 +373,9 @@ mod wide {
             self.0 & LITERAL != 0
         }
 
-        pub(in super::super) const fn is_exception(self) -> bool {
-            self.0 & EXCEPTION != 0
+        /// A length or a distance.
+        pub(in super::super) const fn is_number(self) -> bool {
+            self.0 & NUMBER != 0
         }
 
         /// The byte, if it is a literal.
@@ -438,7 +440,7 @@ mod wide {
     const fn literal_entry(symbol: u16) -> u32 {
         match symbol {
             0..END_OF_BLOCK => LITERAL | (symbol as u32) << 16,
-            END_OF_BLOCK => EXCEPTION,
+            END_OF_BLOCK => END,
             257..286 => number_entry(Number::length(symbol)),
             _ => INVALID,
         }
@@ -452,7 +454,7 @@ mod wide {
     }
 
     const fn number_entry(number: Number) -> u32 {
-        (number.base as u32) << 16 | number.extra as u32
+        (number.base as u32) << 16 | NUMBER | number.extra as u32
     }
 
     /// The tables of blocks with fixed codes (section 3.2.6).

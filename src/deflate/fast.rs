@@ -5,8 +5,8 @@ use super::bits::{Bits, low_bits};
 use super::codes::{Entries, Tables};
 use super::output::Output;
 
-/// The bytes that are copied at a time. A copy can write up to this many beyond its end.
-const BLOCK: usize = 16;
+/// The bytes that are copied at once. A copy can write up to this many beyond its end.
+const BLOCK: usize = 32;
 
 /// The room for the longest match.
 const ROOM: usize = 258 + BLOCK;
@@ -51,7 +51,7 @@ pub(super) fn decode(tables: &Tables, bits: &mut Bits<'_>, output: &mut Output<'
             }
             refill!();
         }
-        if entry.is_exception() {
+        if !entry.is_number() {
             if !entry.is_long() {
                 break;
             }
@@ -60,7 +60,7 @@ pub(super) fn decode(tables: &Tables, bits: &mut Bits<'_>, output: &mut Output<'
                 literal!(entry);
                 continue;
             }
-            if entry.is_exception() {
+            if !entry.is_number() {
                 break;
             }
         }
@@ -68,12 +68,12 @@ pub(super) fn decode(tables: &Tables, bits: &mut Bits<'_>, output: &mut Output<'
         let used = entry.total_len();
         let after = hold >> used;
         let mut entry = tables.distances.first(after);
-        if entry.is_exception() {
+        if !entry.is_number() {
             if !entry.is_long() {
                 break;
             }
             entry = tables.distances.long(after, Entries::DISTANCES);
-            if entry.is_exception() {
+            if !entry.is_number() {
                 break;
             }
         }
@@ -89,27 +89,32 @@ pub(super) fn decode(tables: &Tables, bits: &mut Bits<'_>, output: &mut Output<'
 }
 
 /// A match for which there is room, and a block behind it.
+#[inline(always)]
 fn copy(output: &mut Output<'_>, distance: usize, length: usize) {
     let start = output.len;
-    if distance > start || distance < BLOCK {
-        // At most 258.
-        output.copy(distance, length as u16);
+    let Some((before, room)) = output.bytes.split_at_mut_checked(start) else { return };
+    let (source, len) = match start.checked_sub(distance) {
+        Some(from) => (before.get(from..).unwrap_or_default(), distance),
+        None => {
+            let back = distance - start;
+            (output.ring.from(back), back)
+        }
+    };
+    if let (true, Some(block), Some(target)) = (length <= len, source.first_chunk::<BLOCK>(), room.first_chunk_mut()) {
+        *target = *block;
+        if length > BLOCK {
+            match (source.get(BLOCK..length), room.get_mut(BLOCK..length)) {
+                (Some(source), Some(target)) => target.copy_from_slice(source),
+                // The end of the ring.
+                _ => {
+                    output.copy(distance, length as u16);
+                    return;
+                }
+            }
+        }
+        output.len = start + length;
         return;
     }
-    let mut done = 0;
-    while done < length {
-        let Some(block) =
-            output.bytes.get(start + done - distance..).and_then(|bytes| bytes.first_chunk::<BLOCK>())
-        else {
-            return;
-        };
-        let block = *block;
-        let Some(target) = output.bytes.get_mut(start + done..).and_then(|bytes| bytes.first_chunk_mut())
-        else {
-            return;
-        };
-        *target = block;
-        done += BLOCK;
-    }
-    output.len = start + length;
+    // At most 258.
+    output.copy(distance, length as u16);
 }

@@ -51,7 +51,6 @@ impl Output<'_> {
         usize::from(length).saturating_sub(room) as u16
     }
 
-    #[cfg(target_pointer_width = "64")]
     fn copy_from_ring(&mut self, distance: usize, end: usize) {
         while self.len < end && self.len < distance {
             let back = distance - self.len;
@@ -70,7 +69,6 @@ impl Output<'_> {
         }
     }
 
-    #[cfg(target_pointer_width = "64")]
     fn copy_within(&mut self, distance: usize, end: usize) {
         let Some(from) = self.len.checked_sub(distance) else { return };
         while self.len < end {
@@ -78,24 +76,6 @@ impl Output<'_> {
             let len = (self.len - from).min(end - self.len);
             self.bytes.copy_within(from..from + len, self.len);
             self.len += len;
-        }
-    }
-
-    #[cfg(not(target_pointer_width = "64"))]
-    fn copy_from_ring(&mut self, distance: usize, end: usize) {
-        while self.len < end && self.len < distance {
-            let byte = self.ring.from(distance - self.len).first().copied().unwrap_or_default();
-            let _ = self.push(byte);
-        }
-    }
-
-    #[cfg(not(target_pointer_width = "64"))]
-    fn copy_within(&mut self, distance: usize, end: usize) {
-        while self.len < end {
-            let Some(byte) = self.len.checked_sub(distance).and_then(|from| self.bytes.get(from)) else {
-                return;
-            };
-            let _ = self.push(*byte);
         }
     }
 }
