@@ -1,39 +1,37 @@
-//! The fast loop of 64-bit targets: symbols while there is enough input and room that neither has
-//! to be checked for each of them.
+//! The fast loop of 64-bit targets.
 
 use super::bits::{Bits, low_bits};
 use super::codes::{Entries, Tables};
 use super::output::Output;
 
-/// The bytes that are copied at once. A copy can write up to this many beyond its end.
+/// The bytes that are copied at once.
 const BLOCK: usize = 32;
 
-/// The room for the longest match.
-const ROOM: usize = 258 + BLOCK;
-
-/// Decodes symbols. What it leaves, [`Decoder::symbol`](super::inflate) does: the last ones, the
-/// end of the block, and what is invalid.
+/// Decodes symbols while they are complete and fit. What it leaves, the caller does: the end of the
+/// block, what is cut by the end of input or output, and what is invalid.
 pub(super) fn decode(tables: &Tables, bits: &mut Bits<'_>, output: &mut Output<'_>) {
-    let Some(limit) = output.bytes.len().checked_sub(ROOM) else { return };
     let (mut hold, mut len, mut input) = (bits.hold, bits.len, bits.input);
-    while output.len <= limit {
+    loop {
         // Bits above `len` are those of the bytes that follow, or zero.
         macro_rules! refill {
             () => {
-                let Some(word) = input.first_chunk() else { break };
-                hold |= u64::from_le_bytes(*word) << (len & 63);
-                input = input.get(7 - (len as usize >> 3 & 7)..).unwrap_or_default();
-                len |= 56;
+                if let Some(word) = input.first_chunk() {
+                    hold |= u64::from_le_bytes(*word) << (len & 63);
+                    input = input.get(7 - (len as usize >> 3 & 7)..).unwrap_or_default();
+                    len |= 56;
+                } else if !input.is_empty() {
+                    (hold, len, input) = refill_from_last(hold, len, input);
+                }
             };
         }
         macro_rules! literal {
             ($entry:expr) => {
-                if let Some(slot) = output.bytes.get_mut(output.len) {
-                    *slot = $entry.literal();
+                let Some(rest) = len.checked_sub($entry.total_len()) else { break };
+                if output.push($entry.literal()).is_none() {
+                    break;
                 }
-                output.len += 1;
                 hold >>= $entry.total_len();
-                len -= $entry.total_len();
+                len = rest;
             };
         }
         refill!();
@@ -81,14 +79,25 @@ pub(super) fn decode(tables: &Tables, bits: &mut Bits<'_>, output: &mut Output<'
         if !output.reaches(distance) {
             break;
         }
+        let Some(rest) = len.checked_sub(used + entry.total_len()) else { break };
+        if length > output.room() {
+            break;
+        }
         hold = after >> entry.total_len();
-        len -= used + entry.total_len();
+        len = rest;
         copy(output, distance, length);
     }
     (bits.hold, bits.len, bits.input) = (hold & low_bits(len & 63), len, input);
 }
 
-/// A match for which there is room, and a block behind it.
+/// Takes bytes of the last seven, as [`Bits::refill`] does.
+fn refill_from_last(hold: u64, len: u32, input: &[u8]) -> (u64, u32, &[u8]) {
+    let mut bits = Bits { hold: hold & low_bits(len & 63), len, input };
+    bits.refill();
+    (bits.hold, bits.len, bits.input)
+}
+
+/// Appends a match for which there is room. It writes a whole block if it can.
 #[inline(always)]
 fn copy(output: &mut Output<'_>, distance: usize, length: usize) {
     let start = output.len;
@@ -100,7 +109,9 @@ fn copy(output: &mut Output<'_>, distance: usize, length: usize) {
             (output.ring.from(back), back)
         }
     };
-    if let (true, Some(block), Some(target)) = (length <= len, source.first_chunk::<BLOCK>(), room.first_chunk_mut()) {
+    if let (true, Some(block), Some(target)) =
+        (length <= len, source.first_chunk::<BLOCK>(), room.first_chunk_mut())
+    {
         *target = *block;
         if length > BLOCK {
             match (source.get(BLOCK..length), room.get_mut(BLOCK..length)) {

@@ -14,6 +14,11 @@ pub(super) struct Output<'o> {
 }
 
 impl Output<'_> {
+    /// The number of bytes that fit.
+    pub(super) const fn room(&self) -> usize {
+        self.bytes.len().saturating_sub(self.len)
+    }
+
     /// Appends a byte. `None` if there is no room.
     pub(super) fn push(&mut self, byte: u8) -> Option<()> {
         *self.bytes.get_mut(self.len)? = byte;
@@ -43,7 +48,7 @@ impl Output<'_> {
     /// Appends up to `length` bytes from a distance that it [`reaches`](Self::reaches). Returns how
     /// many there was no room for.
     pub(super) fn copy(&mut self, distance: usize, length: u16) -> u16 {
-        let room = self.bytes.len() - self.len;
+        let room = self.room();
         let end = self.len + usize::from(length).min(room);
         self.copy_from_ring(distance, end);
         self.copy_within(distance, end);
