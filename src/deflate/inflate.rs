@@ -238,7 +238,8 @@ impl Decoder {
     }
 
     fn after_final(&mut self, bits: &mut Bits<'_>) -> ControlFlow<Status> {
-        bits.need(8)?;
+        bits.look_ahead(8);
+        bits.check(8)?;
         self.step = Step::BlockHeader;
         Continue(())
     }
@@ -355,9 +356,7 @@ impl Decoder {
         while read < total {
             self.step = Step::Lengths { read, literals, distances };
             // A code of at most 7 bits, and 7 extra bits.
-            if bits.len < 14 {
-                bits.refill();
-            }
+            bits.look_ahead(14);
             let entry = tables.literals.entry(bits.hold, Entries::CODE_LENGTHS);
             let (symbol, len) = (entry.code_length(), entry.len());
             let (extra, base) = match symbol {
@@ -366,7 +365,7 @@ impl Decoder {
                 17 => (3, 3),
                 _ => (7, 11),
             };
-            bits.need(len + extra)?;
+            bits.check(len + extra)?;
             bits.remove(len);
             let times = base + bits.take(extra)?;
             let length = match symbol {
@@ -435,10 +434,11 @@ impl Decoder {
         bits: &mut Bits<'_>,
         output: &mut Output<'_>,
     ) -> ControlFlow<Status, bool> {
-        bits.refill();
+        // A code of at most 15 bits, and 5 extra bits.
+        bits.look_ahead(20);
         let entry = codes.literal(bits.hold);
         let len = entry.len();
-        bits.need(len)?;
+        bits.check(len)?;
         match entry.symbol() {
             Symbol::Literal(byte) => {
                 if output.push(byte).is_none() {
@@ -447,7 +447,7 @@ impl Decoder {
                 bits.remove(len);
             }
             Symbol::Length(Number { base, extra }) => {
-                bits.need(len + u32::from(extra))?;
+                bits.check(len + u32::from(extra))?;
                 bits.remove(len);
                 self.step = Step::Distance { length: base + bits.take(u32::from(extra))? };
             }
@@ -461,11 +461,9 @@ impl Decoder {
     }
 
     fn distance(&mut self, length: u16, codes: Codes<'_>, bits: &mut Bits<'_>) -> ControlFlow<Status> {
-        if bits.len < 15 {
-            bits.refill();
-        }
+        bits.look_ahead(15);
         let entry = codes.distance(bits.hold);
-        bits.need(entry.len())?;
+        bits.check(entry.len())?;
         let Some(Number { base, extra }) = entry.distance() else { return Break(Status::Invalid) };
         bits.remove(entry.len());
         self.step = Step::DistanceBits { length, base, extra };
