@@ -19,8 +19,8 @@ pub(super) const CODE_LENGTHS: usize = 19;
 /// The symbol that ends a block.
 pub(super) const END_OF_BLOCK: u16 = 256;
 
-/// The bits of the first level of each table: 1,280 bytes in all, or about 6 KB.
-const LITERAL_BITS: u32 = if cfg!(target_pointer_width = "64") { 10 } else { 8 };
+/// The bits of the first level of each table: 1 KB in all, on 64-bit targets about 6 KB.
+const LITERAL_BITS: u32 = if cfg!(target_pointer_width = "64") { 10 } else { 7 };
 const DISTANCE_BITS: u32 = if cfg!(target_pointer_width = "64") { 8 } else { 5 };
 
 /// The longest code, in bits.
@@ -479,7 +479,7 @@ mod wide {
     };
 }
 
-/// Entries of 16 bits, which hold the symbol: 1,280 bytes of tables.
+/// Entries of 16 bits, which hold the symbol.
 #[cfg(not(target_pointer_width = "64"))]
 mod narrow {
     use super::*;

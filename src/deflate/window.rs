@@ -125,9 +125,9 @@ impl Memory for Vec<u8> {
     }
 }
 
-/// A window that also has the memory for the decoding tables, about 6 KB, on 32-bit targets
-/// 1,280 bytes. With a window that has none they lie on the stack, while a block with dynamic codes
-/// is decoded (RFC 1951 section 3.2.7).
+/// A window that also has the memory for the decoding tables: 1 KB, on 64-bit targets about 6 KB.
+/// With a window that has none, they lie on the stack while a block with dynamic codes is decoded
+/// (RFC 1951 section 3.2.7).
 ///
 /// The tables are not built again when a block goes on in the next call.
 #[derive(Clone, Debug)]
