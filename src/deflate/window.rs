@@ -3,7 +3,7 @@
 //!
 //! The caller provides the memory. It is used as a ring, whose size is a power of two.
 
-use super::codes::Tables;
+use super::inflate::Tables;
 #[cfg(feature = "alloc")]
 use alloc::{boxed::Box, vec::Vec};
 
@@ -231,8 +231,9 @@ impl<'w> Ring<'w> {
         self.held
     }
 
-    /// The bytes from `back` bytes before its end on, up to the end of the memory.
-    pub(super) fn from(&self, back: usize) -> &'w [u8] {
+    /// The last `back` bytes, or as many of them as lie before the end of the memory; other bytes
+    /// can follow.
+    pub(super) fn last(&self, back: usize) -> &'w [u8] {
         self.memory.get(self.next.wrapping_sub(back) & self.mask..).unwrap_or_default()
     }
 }
@@ -243,7 +244,7 @@ mod tests {
 
     fn contents(history: History, memory: &[u8], bits: u8) -> std::vec::Vec<u8> {
         let ring = history.ring(memory, bits);
-        (1..=ring.held()).rev().map(|back| ring.from(back)[0]).collect()
+        (1..=ring.held()).rev().map(|back| ring.last(back)[0]).collect()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The output of a message: literals, and copies of earlier bytes (RFC 1951 section 2).
 
-use super::window::Ring;
+use super::super::window::Ring;
 
 /// The bytes of a message so far, with the window in front of them.
 #[derive(Debug)]
@@ -59,7 +59,7 @@ impl Output<'_> {
     fn copy_from_ring(&mut self, distance: usize, end: usize) {
         while self.len < end && self.len < distance {
             let back = distance - self.len;
-            let source = self.ring.from(back);
+            let source = self.ring.last(back);
             let len = back.min(end - self.len).min(source.len());
             let (Some(source), Some(target)) =
                 (source.get(..len), self.bytes.get_mut(self.len..self.len + len))

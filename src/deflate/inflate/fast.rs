@@ -98,7 +98,6 @@ fn refill_from_last(hold: u64, len: u32, input: &[u8]) -> (u64, u32, &[u8]) {
 }
 
 /// Appends a match for which there is room. It writes a whole block if it can.
-#[inline(always)]
 fn copy(output: &mut Output<'_>, distance: usize, length: usize) {
     let start = output.len;
     let Some((before, room)) = output.bytes.split_at_mut_checked(start) else { return };
@@ -106,7 +105,7 @@ fn copy(output: &mut Output<'_>, distance: usize, length: usize) {
         Some(from) => (before.get(from..).unwrap_or_default(), distance),
         None => {
             let back = distance - start;
-            (output.ring.from(back), back)
+            (output.ring.last(back), back)
         }
     };
     if let (true, Some(block), Some(target)) =
