@@ -200,19 +200,18 @@ impl History {
         memory.grow(end.min(size), size);
         // What does not fit before the end of the ring goes to its front.
         let (first, second) = bytes.split_at_checked(size.saturating_sub(next)).unwrap_or((bytes, &[]));
-        write(memory.bytes_mut(), next, first);
-        write(memory.bytes_mut(), 0, second);
+        copy(memory.bytes_mut().get_mut(next..).unwrap_or_default(), first);
+        copy(memory.bytes_mut(), second);
         // Both are at most 32,768.
         self.next = (end & (size - 1)) as u16;
         self.held = bytes.len().saturating_add(usize::from(self.held)).min(size) as u16;
     }
 }
 
-/// Copies bytes into memory that has them at that place.
-fn write(memory: &mut [u8], at: usize, bytes: &[u8]) {
-    if let Some(target) = memory.get_mut(at..).and_then(|memory| memory.get_mut(..bytes.len())) {
-        target.copy_from_slice(bytes);
-    }
+/// Copies bytes to the front of `target`, as many as both have. It compiles to a `memcpy`, and
+/// unlike `copy_from_slice` to no panic.
+pub(super) fn copy<T: Copy>(target: &mut [T], source: &[T]) {
+    target.iter_mut().zip(source).for_each(|(target, source)| *target = *source);
 }
 
 /// The window as it is read while a message is inflated.

@@ -4,6 +4,7 @@
 //! The first level of a table decodes a code with one look-up, if it is short. Longer codes are
 //! rare, and are found by counting.
 
+use super::super::window::copy;
 use super::bits::Hold;
 use super::lengths::for_each_code;
 #[cfg(not(target_pointer_width = "64"))]
@@ -86,7 +87,7 @@ impl<const N: usize, const S: usize> Code<N, S> {
     }
 }
 
-// Outlined: benches/README.md, "Inflate".
+// Outlined, and so out of the fast loop: benches/README.md, "Inflate".
 #[inline(never)]
 fn find_long(shape: &Shape, symbols: &[u16], mut hold: Hold, entries: Entries) -> Entry {
     let root = shape.mask.count_ones();
@@ -111,7 +112,6 @@ fn find_long(shape: &Shape, symbols: &[u16], mut hold: Hold, entries: Entries) -
     Entry::unused(1)
 }
 
-#[inline(never)]
 fn build(
     first_level: &mut [Entry],
     shape: &mut Shape,
@@ -181,10 +181,8 @@ fn build(
 
 /// Copies the first `size` entries behind themselves.
 fn double(entries: &mut [Entry], size: usize) {
-    if let Some((low, high)) = entries.split_at_mut_checked(size)
-        && let Some(high) = high.get_mut(..size)
-    {
-        high.copy_from_slice(low);
+    if let Some((low, high)) = entries.split_at_mut_checked(size) {
+        copy(high, low);
     }
 }
 

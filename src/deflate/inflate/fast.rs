@@ -1,5 +1,6 @@
 //! The fast loop of 64-bit targets.
 
+use super::super::window::copy;
 use super::bits::{Bits, low_bits};
 use super::codes::{Entries, Tables};
 use super::output::Output;
@@ -85,7 +86,7 @@ pub(super) fn decode(tables: &Tables, bits: &mut Bits<'_>, output: &mut Output<'
         }
         hold = after >> entry.total_len();
         len = rest;
-        copy(output, distance, length);
+        append(output, distance, length);
     }
     (bits.hold, bits.len, bits.input) = (hold & low_bits(len & 63), len, input);
 }
@@ -97,34 +98,28 @@ fn refill_from_last(hold: u64, len: u32, input: &[u8]) -> (u64, u32, &[u8]) {
     (bits.hold, bits.len, bits.input)
 }
 
-/// Appends a match for which there is room. It writes a whole block if it can.
-fn copy(output: &mut Output<'_>, distance: usize, length: usize) {
+/// Appends a match for which there is room: a whole block, and the rest of a longer match.
+fn append(output: &mut Output<'_>, distance: usize, length: usize) {
     let start = output.len;
     let Some((before, room)) = output.bytes.split_at_mut_checked(start) else { return };
-    let (source, len) = match start.checked_sub(distance) {
+    let (source, available) = match start.checked_sub(distance) {
         Some(from) => (before.get(from..).unwrap_or_default(), distance),
         None => {
             let back = distance - start;
             (output.ring.last(back), back)
         }
     };
-    if let (true, Some(block), Some(target)) =
-        (length <= len, source.first_chunk::<BLOCK>(), room.first_chunk_mut())
+    if let (Some((block, source)), Some((target, room))) =
+        (source.split_first_chunk::<BLOCK>(), room.split_first_chunk_mut())
+        && length <= available.min(BLOCK + source.len())
     {
         *target = *block;
-        if length > BLOCK {
-            match (source.get(BLOCK..length), room.get_mut(BLOCK..length)) {
-                (Some(source), Some(target)) => target.copy_from_slice(source),
-                // The end of the ring.
-                _ => {
-                    output.copy(distance, length as u16);
-                    return;
-                }
-            }
+        if let Some(rest) = length.checked_sub(BLOCK) {
+            copy(room.get_mut(..rest).unwrap_or_default(), source);
         }
         output.len = start + length;
-        return;
+    } else {
+        // At most 258.
+        output.copy(distance, length as u16);
     }
-    // At most 258.
-    output.copy(distance, length as u16);
 }

@@ -1,6 +1,6 @@
 //! The output of a message: literals, and copies of earlier bytes (RFC 1951 section 2).
 
-use super::super::window::Ring;
+use super::super::window::{Ring, copy};
 
 /// The bytes of a message so far, with the window in front of them.
 #[derive(Debug)]
@@ -29,10 +29,9 @@ impl Output<'_> {
     /// Appends the first bytes of `input`: at most `max`, and as many as there is room for. Returns
     /// their number.
     pub(super) fn append(&mut self, input: &mut &[u8], max: u16) -> u16 {
-        let room = self.bytes.get_mut(self.len..).unwrap_or_default();
-        let len = usize::from(max).min(room.len()).min(input.len());
-        if let (Some(room), Some((bytes, rest))) = (room.get_mut(..len), input.split_at_checked(len)) {
-            room.copy_from_slice(bytes);
+        let len = usize::from(max).min(self.room()).min(input.len());
+        if let Some((bytes, rest)) = input.split_at_checked(len) {
+            copy(self.bytes.get_mut(self.len..).unwrap_or_default(), bytes);
             *input = rest;
             self.len += len;
         }
@@ -47,40 +46,31 @@ impl Output<'_> {
 
     /// Appends up to `length` bytes from a distance that it [`reaches`](Self::reaches). Returns how
     /// many there was no room for.
-    pub(super) fn copy(&mut self, distance: usize, length: u16) -> u16 {
+    pub(super) fn copy(&mut self, mut distance: usize, length: u16) -> u16 {
         let room = self.room();
         let end = self.len + usize::from(length).min(room);
-        self.copy_from_ring(distance, end);
-        self.copy_within(distance, end);
+        while self.len < end {
+            let Some((before, after)) = self.bytes.split_at_mut_checked(self.len) else { break };
+            let source = match self.len.checked_sub(distance) {
+                Some(from) => before.get(from..).unwrap_or_default(),
+                None => {
+                    let back = distance - self.len;
+                    let source = self.ring.last(back);
+                    source.get(..back).unwrap_or(source)
+                }
+            };
+            let len = source.len().min(end - self.len);
+            if len == 0 {
+                break;
+            }
+            copy(after.get_mut(..len).unwrap_or_default(), source);
+            self.len += len;
+            if len == distance {
+                // The bytes repeat, so that the next copy can be twice as long.
+                distance *= 2;
+            }
+        }
         // At most `length`.
         usize::from(length).saturating_sub(room) as u16
-    }
-
-    fn copy_from_ring(&mut self, distance: usize, end: usize) {
-        while self.len < end && self.len < distance {
-            let back = distance - self.len;
-            let source = self.ring.last(back);
-            let len = back.min(end - self.len).min(source.len());
-            let (Some(source), Some(target)) =
-                (source.get(..len), self.bytes.get_mut(self.len..self.len + len))
-            else {
-                return;
-            };
-            if len == 0 {
-                return;
-            }
-            target.copy_from_slice(source);
-            self.len += len;
-        }
-    }
-
-    fn copy_within(&mut self, distance: usize, end: usize) {
-        let Some(from) = self.len.checked_sub(distance) else { return };
-        while self.len < end {
-            // The bytes from there on repeat at each multiple of the distance.
-            let len = (self.len - from).min(end - self.len);
-            self.bytes.copy_within(from..from + len, self.len);
-            self.len += len;
-        }
     }
 }
