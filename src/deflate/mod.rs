@@ -133,18 +133,13 @@
 //! decompress and 137 to 380 KB to compress, whatever the window. `benches/` compares their speed
 //! and compression with this one's.
 
-mod bit_reader;
 mod bit_writer;
-mod codes;
 mod compress;
 mod connection;
 mod dynamic;
 mod extension;
-#[cfg(target_pointer_width = "64")]
-mod fast;
 mod inflate;
 mod negotiate;
-mod output;
 mod search;
 mod window;
 

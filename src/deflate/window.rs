@@ -3,7 +3,7 @@
 //!
 //! The caller provides the memory. It is used as a ring, whose size is a power of two.
 
-use super::codes::Tables;
+use super::inflate::Tables;
 #[cfg(feature = "alloc")]
 use alloc::{boxed::Box, vec::Vec};
 
@@ -125,9 +125,9 @@ impl Memory for Vec<u8> {
     }
 }
 
-/// A window that also has the memory for the decoding tables, about 6 KB, on 32-bit targets
-/// 1,280 bytes. With a window that has none they lie on the stack, while a block with dynamic codes
-/// is decoded (RFC 1951 section 3.2.7).
+/// A window that also has the memory for the decoding tables: 1 KB, on 64-bit targets about 6 KB.
+/// With a window that has none, they lie on the stack while a block with dynamic codes is decoded
+/// (RFC 1951 section 3.2.7).
 ///
 /// The tables are not built again when a block goes on in the next call.
 #[derive(Clone, Debug)]
@@ -200,19 +200,18 @@ impl History {
         memory.grow(end.min(size), size);
         // What does not fit before the end of the ring goes to its front.
         let (first, second) = bytes.split_at_checked(size.saturating_sub(next)).unwrap_or((bytes, &[]));
-        write(memory.bytes_mut(), next, first);
-        write(memory.bytes_mut(), 0, second);
+        copy(memory.bytes_mut().get_mut(next..).unwrap_or_default(), first);
+        copy(memory.bytes_mut(), second);
         // Both are at most 32,768.
         self.next = (end & (size - 1)) as u16;
         self.held = bytes.len().saturating_add(usize::from(self.held)).min(size) as u16;
     }
 }
 
-/// Copies bytes into memory that has them at that place.
-fn write(memory: &mut [u8], at: usize, bytes: &[u8]) {
-    if let Some(target) = memory.get_mut(at..).and_then(|memory| memory.get_mut(..bytes.len())) {
-        target.copy_from_slice(bytes);
-    }
+/// Copies bytes to the front of `target`, as many as both have. It compiles to a `memcpy`, and
+/// unlike `copy_from_slice` to no panic.
+pub(super) fn copy<T: Copy>(target: &mut [T], source: &[T]) {
+    target.iter_mut().zip(source).for_each(|(target, source)| *target = *source);
 }
 
 /// The window as it is read while a message is inflated.
@@ -231,8 +230,9 @@ impl<'w> Ring<'w> {
         self.held
     }
 
-    /// The bytes from `back` bytes before its end on, up to the end of the memory.
-    pub(super) fn from(&self, back: usize) -> &'w [u8] {
+    /// The last `back` bytes, or as many of them as lie before the end of the memory; other bytes
+    /// can follow.
+    pub(super) fn last(&self, back: usize) -> &'w [u8] {
         self.memory.get(self.next.wrapping_sub(back) & self.mask..).unwrap_or_default()
     }
 }
@@ -243,7 +243,7 @@ mod tests {
 
     fn contents(history: History, memory: &[u8], bits: u8) -> std::vec::Vec<u8> {
         let ring = history.ring(memory, bits);
-        (1..=ring.held()).rev().map(|back| ring.from(back)[0]).collect()
+        (1..=ring.held()).rev().map(|back| ring.last(back)[0]).collect()
     }
 
     #[test]

@@ -1,11 +1,26 @@
 //! Inflate (RFC 1951): compressed bytes to bytes, with the input and the output cut anywhere.
 
-use super::Window;
-use super::bit_reader::{Bits, Hold};
-use super::codes::{self, Entries, Lengths, Number, Symbol, Tables};
-use super::output::Output;
-use super::window::{History, MAX_BITS};
+mod bits;
+mod codes;
+#[cfg(target_pointer_width = "64")]
+mod fast;
+mod lengths;
+#[cfg(not(target_pointer_width = "64"))]
+mod narrow;
+mod output;
+mod symbols;
+#[cfg(target_pointer_width = "64")]
+mod wide;
+
+pub(super) use codes::Tables;
+
+use super::window::{History, MAX_BITS, Window};
+use bits::{Bits, Hold};
+use codes::{BlockCodes, Entries};
 use core::ops::ControlFlow::{self, Break, Continue};
+use lengths::{Lengths, bytes_for};
+use output::Output;
+use symbols::{CODE_LENGTHS, DISTANCES, END_OF_BLOCK, LITERALS, Number, Symbol};
 
 /// Why [`Inflater::inflate`] has stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,10 +165,10 @@ struct Decoder {
     /// The bytes of `TAIL` that are taken.
     tail: u8,
     /// The lengths of the codes of code lengths.
-    code_lengths: Lengths<{ codes::bytes_of(codes::CODE_LENGTHS) }>,
+    code_lengths: Lengths<{ bytes_for(CODE_LENGTHS) }>,
     /// The lengths of the codes of a block with dynamic codes.
-    literals: Lengths<{ codes::bytes_of(codes::LITERALS) }>,
-    distances: Lengths<{ codes::bytes_of(codes::DISTANCES) }>,
+    literals: Lengths<{ bytes_for(LITERALS) }>,
+    distances: Lengths<{ bytes_for(DISTANCES) }>,
 }
 
 impl Decoder {
@@ -196,7 +211,7 @@ impl Decoder {
                     self.code_lengths(read, count, literals, distances, bits)
                 }
                 Step::Invalid => Break(Status::Invalid),
-                _ if !self.is_dynamic => self.symbols(Codes::FIXED, bits, output),
+                _ if !self.is_dynamic => self.symbols(BlockCodes::FIXED, bits, output),
                 _ => match &mut tables {
                     Some(tables) => self.dynamic(tables, bits, output),
                     None => self.dynamic_on_stack(bits, output),
@@ -238,7 +253,8 @@ impl Decoder {
     }
 
     fn after_final(&mut self, bits: &mut Bits<'_>) -> ControlFlow<Status> {
-        bits.need(8)?;
+        bits.look_ahead(8);
+        bits.check(8)?;
         self.step = Step::BlockHeader;
         Continue(())
     }
@@ -281,7 +297,7 @@ impl Decoder {
         // At most 32 and 19.
         let distances = 1 + (counts >> 5 & 31) as u8;
         let count = 4 + (counts >> 10) as u8;
-        if usize::from(literals) > codes::LITERALS || usize::from(distances) > codes::DISTANCES {
+        if usize::from(literals) > LITERALS || usize::from(distances) > DISTANCES {
             return Break(Status::Invalid);
         }
         self.code_lengths = Lengths::new();
@@ -298,8 +314,7 @@ impl Decoder {
         bits: &mut Bits<'_>,
     ) -> ControlFlow<Status> {
         /// The order in which they are sent.
-        const ORDER: [u8; codes::CODE_LENGTHS] =
-            [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
+        const ORDER: [u8; CODE_LENGTHS] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
         for (symbol, read) in ORDER.iter().zip(0..count).skip(usize::from(read)) {
             self.step = Step::CodeLengths { read, count, literals, distances };
             // At most 7.
@@ -336,7 +351,7 @@ impl Decoder {
             }
             self.has_tables = true;
         }
-        self.symbols(Codes::of(tables), bits, output)
+        self.symbols(BlockCodes::dynamic(tables), bits, output)
     }
 
     /// The lengths of the codes (RFC 1951 section 3.2.7).
@@ -355,9 +370,7 @@ impl Decoder {
         while read < total {
             self.step = Step::Lengths { read, literals, distances };
             // A code of at most 7 bits, and 7 extra bits.
-            if bits.len < 14 {
-                bits.refill();
-            }
+            bits.look_ahead(14);
             let entry = tables.literals.entry(bits.hold, Entries::CODE_LENGTHS);
             let (symbol, len) = (entry.code_length(), entry.len());
             let (extra, base) = match symbol {
@@ -366,7 +379,7 @@ impl Decoder {
                 17 => (3, 3),
                 _ => (7, 11),
             };
-            bits.need(len + extra)?;
+            bits.check(len + extra)?;
             bits.remove(len);
             let times = base + bits.take(extra)?;
             let length = match symbol {
@@ -381,11 +394,13 @@ impl Decoder {
             if times > total - read {
                 return Break(Status::Invalid);
             }
-            for symbol in read..read + times {
-                if symbol < literals {
-                    self.literals.set(symbol, length);
-                } else {
-                    self.distances.set(symbol - literals, length);
+            // They are zero until they are set.
+            if length != 0 {
+                for symbol in read..read + times {
+                    match symbol.checked_sub(literals) {
+                        None => self.literals.set(symbol, length),
+                        Some(symbol) => self.distances.set(symbol, length),
+                    }
                 }
             }
             read += times;
@@ -395,7 +410,7 @@ impl Decoder {
 
     /// Builds the tables of the block. `None` if there are no such codes.
     fn build(&self, tables: &mut Tables) -> Option<()> {
-        if self.literals.get(codes::END_OF_BLOCK) == 0 {
+        if self.literals.get(END_OF_BLOCK) == 0 {
             return None;
         }
         tables.literals.build(self.literals.bytes(), Entries::LITERALS, true)?;
@@ -405,7 +420,7 @@ impl Decoder {
     /// Literals and matches, up to the end of the block.
     fn symbols(
         &mut self,
-        codes: Codes<'_>,
+        codes: BlockCodes<'_>,
         bits: &mut Bits<'_>,
         output: &mut Output<'_>,
     ) -> ControlFlow<Status> {
@@ -417,8 +432,7 @@ impl Decoder {
                 }
                 Step::Match { length, distance } => self.copy(length, distance, output)?,
                 _ => {
-                    #[cfg(target_pointer_width = "64")]
-                    super::fast::decode(codes.0, bits, output);
+                    codes.decode(bits, output);
                     if self.symbol(codes, bits, output)? {
                         self.block_end(bits);
                         return Continue(());
@@ -431,14 +445,15 @@ impl Decoder {
     /// A literal, or a length; or the end of the block: `true`.
     fn symbol(
         &mut self,
-        codes: Codes<'_>,
+        codes: BlockCodes<'_>,
         bits: &mut Bits<'_>,
         output: &mut Output<'_>,
     ) -> ControlFlow<Status, bool> {
-        bits.refill();
+        // A code of at most 15 bits, and 5 extra bits.
+        bits.look_ahead(20);
         let entry = codes.literal(bits.hold);
         let len = entry.len();
-        bits.need(len)?;
+        bits.check(len)?;
         match entry.symbol() {
             Symbol::Literal(byte) => {
                 if output.push(byte).is_none() {
@@ -447,7 +462,7 @@ impl Decoder {
                 bits.remove(len);
             }
             Symbol::Length(Number { base, extra }) => {
-                bits.need(len + u32::from(extra))?;
+                bits.check(len + u32::from(extra))?;
                 bits.remove(len);
                 self.step = Step::Distance { length: base + bits.take(u32::from(extra))? };
             }
@@ -460,12 +475,10 @@ impl Decoder {
         Continue(false)
     }
 
-    fn distance(&mut self, length: u16, codes: Codes<'_>, bits: &mut Bits<'_>) -> ControlFlow<Status> {
-        if bits.len < 15 {
-            bits.refill();
-        }
+    fn distance(&mut self, length: u16, codes: BlockCodes<'_>, bits: &mut Bits<'_>) -> ControlFlow<Status> {
+        bits.look_ahead(15);
         let entry = codes.distance(bits.hold);
-        bits.need(entry.len())?;
+        bits.check(entry.len())?;
         let Some(Number { base, extra }) = entry.distance() else { return Break(Status::Invalid) };
         bits.remove(entry.len());
         self.step = Step::DistanceBits { length, base, extra };
@@ -501,61 +514,9 @@ impl Decoder {
     }
 }
 
-/// The codes of a block: on 64-bit targets always tables, on others arithmetic for fixed codes.
-#[cfg(target_pointer_width = "64")]
-#[derive(Clone, Copy)]
-struct Codes<'t>(&'t Tables);
-
-#[cfg(target_pointer_width = "64")]
-impl<'t> Codes<'t> {
-    const FIXED: Self = Self(&codes::FIXED);
-
-    fn of(tables: &'t Tables) -> Self {
-        Self(tables)
-    }
-
-    fn literal(self, hold: Hold) -> codes::Entry {
-        self.0.literals.entry(hold, Entries::LITERALS)
-    }
-
-    fn distance(self, hold: Hold) -> codes::Entry {
-        self.0.distances.entry(hold, Entries::DISTANCES)
-    }
-}
-
-#[cfg(not(target_pointer_width = "64"))]
-#[derive(Clone, Copy)]
-struct Codes<'t>(Option<&'t Tables>);
-
-#[cfg(not(target_pointer_width = "64"))]
-impl<'t> Codes<'t> {
-    const FIXED: Self = Self(None);
-
-    fn of(tables: &'t Tables) -> Self {
-        Self(Some(tables))
-    }
-
-    fn literal(self, hold: Hold) -> codes::Entry {
-        match self.0 {
-            Some(tables) => tables.literals.entry(hold, Entries::LITERALS),
-            None => {
-                let (symbol, length) = codes::fixed_literal(hold);
-                codes::Entry::new(symbol, length)
-            }
-        }
-    }
-
-    fn distance(self, hold: Hold) -> codes::Entry {
-        match self.0 {
-            Some(tables) => tables.distances.entry(hold, Entries::DISTANCES),
-            None => codes::Entry::new(codes::fixed_distance(hold), 5),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::WithTables;
+    use super::super::window::WithTables;
     use super::*;
     use std::vec::Vec;
 
@@ -713,6 +674,6 @@ mod tests {
     fn the_state_is_small() {
         assert!(size_of::<Inflater<()>>() <= if cfg!(target_pointer_width = "64") { 216 } else { 200 });
         let tables = size_of::<Inflater<WithTables<()>>>() - size_of::<Inflater<()>>();
-        assert!(tables <= if cfg!(target_pointer_width = "64") { 6144 } else { 1280 });
+        assert!(tables <= if cfg!(target_pointer_width = "64") { 6144 } else { 1024 });
     }
 }

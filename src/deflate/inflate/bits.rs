@@ -40,11 +40,15 @@ impl Bits<'_> {
         }
     }
 
-    /// Stops unless there are `len` bits: at most 24.
-    pub(super) fn need(&mut self, len: u32) -> ControlFlow<Status> {
+    /// Takes bytes unless there are `len` bits: at most 24. They may not be there afterwards.
+    pub(super) fn look_ahead(&mut self, len: u32) {
         if self.len < len {
             self.refill();
         }
+    }
+
+    /// Stops unless there are `len` bits.
+    pub(super) const fn check(&self, len: u32) -> ControlFlow<Status> {
         if self.len < len { Break(Status::InputUsed) } else { Continue(()) }
     }
 
@@ -56,7 +60,8 @@ impl Bits<'_> {
 
     /// Takes `len` bits: at most 16.
     pub(super) fn take(&mut self, len: u32) -> ControlFlow<Status, u16> {
-        self.need(len)?;
+        self.look_ahead(len);
+        self.check(len)?;
         // Truncated to 16 bits.
         let value = (self.hold & low_bits(len)) as u16;
         self.remove(len);
