@@ -12,5 +12,5 @@ pub use compress::{Compress, Compressor, Context};
 pub use dynamic::DynamicCodes;
 pub use inflate::{Inflater, Status};
 pub use negotiate::{Parameters, Settings};
-pub use search::{Better, Fast, Level};
+pub use search::{Best, Better, Fast, Level};
 pub use window::Window;
