@@ -53,6 +53,7 @@ impl<'o> Bits<'o> {
     }
 
     /// Writes the whole bytes that are held: fewer than 8 bits remain.
+    #[inline(always)]
     pub(super) fn flush(&mut self) {
         if let Some(to) = self.out.get_mut(self.len..).and_then(|out| out.first_chunk_mut()) {
             *to = self.hold.to_le_bytes();
@@ -63,6 +64,7 @@ impl<'o> Bits<'o> {
     }
 
     #[cold]
+    #[inline(never)]
     fn flush_bytes(&mut self) {
         while self.held >= 8 {
             if let Some(to) = self.out.get_mut(self.len) {
@@ -80,9 +82,9 @@ impl<'o> Bits<'o> {
     }
 
     /// The bits that stored blocks of at most [`MAX_STORED`] bytes of data would append.
-    pub(super) const fn stored_bits(&self, len: usize) -> usize {
+    pub(super) const fn stored_bits(&self, len: usize) -> u32 {
         let header = (self.held + BLOCK_HEADER_BITS).next_multiple_of(8) - self.held;
-        header as usize + 32 + len.saturating_mul(8)
+        header + 32 + len as u32 * 8
     }
 
     /// Pads the last byte with zeros.
@@ -122,6 +124,9 @@ impl<'o> Bits<'o> {
 
 /// What the search for matches finds: the message as literals and copies, in order.
 pub trait Sink {
+    /// From farther back than this, a copy of four bytes is not worth its bits.
+    const FAR: usize;
+
     /// The first `n` bytes of `data`, which goes on to the end of what is searched.
     fn literals(&mut self, data: &[u8], n: usize);
     /// A copy of `len` bytes, 3 to 258, from `distance` bytes back, 1 to 32,768.
@@ -149,6 +154,9 @@ impl<'b, 'o> FixedBlock<'b, 'o> {
 }
 
 impl Sink for FixedBlock<'_, '_> {
+    const FAR: usize = usize::MAX;
+
+    #[inline(always)]
     fn literals(&mut self, mut data: &[u8], mut n: usize) {
         // Bytes below 144 have codes of 8 bits, which follow each other without arithmetic between
         // them: a word of ASCII is turned into its codes at once.
@@ -178,6 +186,7 @@ impl Sink for FixedBlock<'_, '_> {
         }
     }
 
+    #[inline(always)]
     fn copy(&mut self, len: usize, distance: usize) {
         let (symbol, extra_bits, extra) = length_symbol(len);
         // 7 bits up to symbol 279, which is 22 here; then 8.
@@ -220,11 +229,8 @@ pub(super) const fn length_symbol(len: usize) -> (u32, u32, u32) {
     if n == 255 {
         return (28, 0, 0);
     }
-    if n < 8 {
-        return (n, 0, 0);
-    }
-    // Four symbols for each power of two.
-    let extra_bits = 29 - n.leading_zeros();
+    // Four symbols for each power of two, and the first eight have no extra bits.
+    let extra_bits = 29 - (n | 4).leading_zeros();
     ((extra_bits << 2) + (n >> extra_bits), extra_bits, n & ((1 << extra_bits) - 1))
 }
 
@@ -232,10 +238,7 @@ pub(super) const fn length_symbol(len: usize) -> (u32, u32, u32) {
 /// 3.2.5).
 pub(super) const fn distance_symbol(distance: usize) -> (u32, u32, u32) {
     let n = distance.wrapping_sub(1) as u32 & 0x7FFF;
-    if n < 4 {
-        return (n, 0, 0);
-    }
-    // Two symbols for each power of two.
-    let extra_bits = 30 - n.leading_zeros();
+    // Two symbols for each power of two, and the first four have no extra bits.
+    let extra_bits = 30 - (n | 2).leading_zeros();
     ((extra_bits << 1) + (n >> extra_bits), extra_bits, n & ((1 << extra_bits) - 1))
 }

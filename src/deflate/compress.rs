@@ -2,7 +2,7 @@
 
 use super::bit_writer::{Bits, FixedBlock, Sink, stored_len};
 use super::dynamic::DynamicCodes;
-use super::search::{Fast, Level, Table};
+use super::search::{Fast, Level};
 use core::marker::PhantomData;
 
 /// A compressor: [`Compressor`], or another implementation, such as zlib-rs or a peripheral of a
@@ -202,10 +202,7 @@ where
             }
             None => message,
         };
-        match Table::new(self.table.as_mut(), self.base) {
-            Some(table) => L::search(table, data, from, window, sink),
-            None => sink.literals(data.get(from..).unwrap_or_default(), data.len() - from),
-        }
+        L::search(self.table.as_mut(), self.base, data, from, window, sink);
     }
 }
 

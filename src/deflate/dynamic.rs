@@ -145,6 +145,8 @@ impl Blocks<'_, '_> {
 }
 
 impl Sink for Blocks<'_, '_> {
+    const FAR: usize = 4096;
+
     fn literals(&mut self, _: &[u8], n: usize) {
         let mut n = n;
         while n > 0 {
@@ -202,6 +204,8 @@ fn count(counts: &mut [u16], symbol: usize) {
 }
 
 impl Sink for Counts {
+    const FAR: usize = Blocks::FAR;
+
     fn literals(&mut self, data: &[u8], n: usize) {
         for byte in data.get(..n).unwrap_or_default() {
             count(&mut self.literals, usize::from(*byte));
@@ -214,43 +218,44 @@ impl Sink for Counts {
     }
 }
 
-/// A Huffman code: for each symbol the bits, reversed, as the lowest 16, and their number above.
-struct Code<const N: usize>([u32; N]);
+/// A Huffman code.
+struct Code<const N: usize> {
+    /// For each symbol the bits, reversed, as the lowest 16, and their number above.
+    codes: [u32; N],
+    /// The number of bits of all symbols of the block.
+    total: u32,
+}
 
 impl<const N: usize> Code<N> {
     /// The shortest code for these counts, in which no symbol has more than `max_bits`. Symbols
     /// that do not occur have no bits.
     fn new(counts: &[u16; N], max_bits: usize) -> Self {
         let mut lengths = [0; N];
-        code_lengths(counts, max_bits, &mut lengths);
-        // RFC 1951 section 3.2.2.
-        let mut next = [0u32; MAX_BITS + 1];
-        for len in &lengths {
-            if let Some(next) = next.get_mut(usize::from(*len)) {
-                *next += 1;
-            }
-        }
-        let (mut code, mut shorter) = (0, 0);
-        for (len, next) in next.iter_mut().enumerate() {
-            code = (code + shorter) << 1;
-            shorter = if len == 0 { 0 } else { *next };
+        let numbers = code_lengths(counts, max_bits, &mut lengths);
+        // RFC 1951 section 3.2.2: the first code of each length.
+        let mut next = [0; MAX_BITS + 1];
+        let mut code = 0;
+        for (next, number) in next.iter_mut().zip(numbers).skip(1) {
             *next = code;
+            code = (code + number) << 1;
         }
-        let mut codes = [0; N];
-        for (code, len) in codes.iter_mut().zip(&lengths) {
-            if *len > 0
-                && let Some(next) = next.get_mut(usize::from(*len))
+        let (mut codes, mut total) = ([0; N], 0);
+        for ((code, len), count) in codes.iter_mut().zip(lengths).zip(counts) {
+            if len > 0
+                && let Some(next) = next.get_mut(usize::from(len))
             {
-                *code = next.reverse_bits() >> (32 - u32::from(*len)) | u32::from(*len) << 16;
+                let len = u32::from(len);
+                *code = u32::from(next.reverse_bits() >> (16 - len)) | len << 16;
                 *next += 1;
+                total += len * u32::from(*count);
             }
         }
-        Self(codes)
+        Self { codes, total }
     }
 
     /// The bits of a symbol, and their number.
     fn get(&self, symbol: usize) -> (Word, u32) {
-        let code = self.0.get(symbol).copied().unwrap_or(0);
+        let code = self.codes.get(symbol).copied().unwrap_or(0);
         (Word::from(code & 0xFFFF), code >> 16)
     }
 
@@ -258,14 +263,10 @@ impl<const N: usize> Code<N> {
         self.get(symbol).1
     }
 
-    /// The bits of all symbols.
-    fn total(&self, counts: &[u16; N]) -> usize {
-        self.0.iter().zip(counts).map(|(code, count)| (code >> 16) as usize * usize::from(*count)).sum()
-    }
-
     /// The symbols up to the last one that has a code.
-    fn used(&self) -> usize {
-        self.0.iter().rposition(|code| *code != 0).map_or(0, |last| last + 1)
+    fn used(&self) -> &[u32] {
+        let last = self.codes.iter().rposition(|code| *code != 0);
+        last.and_then(|last| self.codes.get(..=last)).unwrap_or_default()
     }
 }
 
@@ -387,18 +388,19 @@ impl Tree {
     }
 }
 
-/// The lengths of a Huffman code (RFC 1951 section 3.2.2), 0 for symbols that do not occur.
-fn code_lengths(counts: &[u16], max_bits: usize, lengths: &mut [u8]) {
+/// The lengths of a Huffman code (RFC 1951 section 3.2.2), 0 for symbols that do not occur. Returns
+/// how many symbols there are of each length.
+fn code_lengths(counts: &[u16], max_bits: usize, lengths: &mut [u8]) -> [u16; MAX_BITS + 2] {
     let mut tree = Tree::sorted(counts);
     let mut numbers = [0; MAX_BITS + 2];
     if tree.len > 1 {
         tree.join();
         numbers = tree.numbers(max_bits);
     } else {
-        numbers[1] = 1;
+        numbers[1] = tree.len as u16;
     }
     // The rarest symbols have the longest codes.
-    let mut nodes = tree.nodes.iter().take(tree.len);
+    let mut nodes = tree.nodes.iter();
     for (len, number) in numbers.iter().enumerate().rev() {
         for node in nodes.by_ref().take(usize::from(*number)) {
             if let Some(length) = lengths.get_mut((node & SYMBOL) as usize) {
@@ -406,6 +408,7 @@ fn code_lengths(counts: &[u16], max_bits: usize, lengths: &mut [u8]) {
             }
         }
     }
+    numbers
 }
 
 /// The lengths of the codes of a block, as they are sent (RFC 1951 section 3.2.7).
@@ -474,25 +477,26 @@ const fn extra_bits_of_repeat(symbol: u16) -> u32 {
     }
 }
 
-/// The extra bits of all lengths and distances.
-fn extra_bits(counts: &Counts) -> usize {
-    let lengths = counts.literals.iter().skip(END + 1).take(28).skip(8).zip(4..);
-    let distances = counts.distances.iter().skip(4).zip(2..);
-    lengths.map(|(count, quarter)| usize::from(*count) * (quarter / 4)).sum::<usize>()
-        + distances.map(|(count, half)| usize::from(*count) * (half / 2)).sum::<usize>()
-}
+impl Counts {
+    /// The extra bits of all lengths and distances.
+    fn extra_bits(&self) -> u32 {
+        // From the ninth length on, four have the same number, but the last one has none; from the
+        // fifth distance on, two.
+        let lengths = self.literals.iter().skip(END + 1).take(28).skip(8).zip(4..);
+        let distances = self.distances.iter().skip(4).zip(2..);
+        lengths.map(|(count, quarter)| u32::from(*count) * (quarter / 4)).sum::<u32>()
+            + distances.map(|(count, half)| u32::from(*count) * (half / 2)).sum::<u32>()
+    }
 
-/// The bits of all symbols with the fixed codes.
-fn fixed_bits(counts: &Counts) -> usize {
-    let literals = (0..).zip(&counts.literals).map(|(symbol, count)| {
-        let bits = match symbol {
-            144..256 => 9,
-            256..280 => 7,
-            _ => 8,
+    /// The bits of all symbols with the fixed codes: 8 for literals and lengths, but 9 from 144 on,
+    /// 7 from 256 on, and 8 again from 280 on; 5 for distances.
+    fn fixed_bits(&self) -> u32 {
+        let sum = |from, to| -> u32 {
+            self.literals.get(from..to).unwrap_or_default().iter().map(|count| u32::from(*count)).sum()
         };
-        usize::from(*count) * bits
-    });
-    literals.sum::<usize>() + counts.distances.iter().map(|count| usize::from(*count) * 5).sum::<usize>()
+        let distances: u32 = self.distances.iter().map(|count| u32::from(*count)).sum();
+        sum(0, LITERALS) * 8 + sum(144, END) - sum(END, 280) + distances * 5
+    }
 }
 
 /// Writes a block, which is not empty, in the shortest form.
@@ -500,21 +504,18 @@ fn write(bits: &mut Bits<'_>, block: &[u8], tokens: &[u32]) {
     let mut counts = Counts { literals: [0; LITERALS], distances: [0; DISTANCES] };
     replay(block, tokens, &mut counts);
     count(&mut counts.literals, END);
-    let extra = extra_bits(&counts);
+    let extra = counts.extra_bits();
     let stored = bits.stored_bits(block.len());
-    let fixed = BLOCK_HEADER_BITS as usize + fixed_bits(&counts) + extra;
-
+    let fixed = BLOCK_HEADER_BITS + counts.fixed_bits() + extra;
+    if fixed < SHORT && fixed <= stored {
+        return write_fixed(bits, block, tokens);
+    }
     let codes = Codes::new(&counts);
-    let dynamic = codes.header_bits()
-        + codes.literals.total(&counts.literals)
-        + codes.distances.total(&counts.distances)
-        + extra;
+    let dynamic = codes.header_bits() + codes.literals.total + codes.distances.total + extra;
     if stored < fixed.min(dynamic) {
         bits.stored_blocks(block);
     } else if fixed <= dynamic {
-        let mut fixed = FixedBlock::begin(bits);
-        replay(block, tokens, &mut fixed);
-        fixed.end();
+        write_fixed(bits, block, tokens);
     } else {
         codes.write_header(bits);
         replay(block, tokens, &mut CodedBlock { bits, codes: &codes });
@@ -522,6 +523,16 @@ fn write(bits: &mut Bits<'_>, block: &[u8], tokens: &[u32]) {
         bits.put(code, len);
         bits.flush();
     }
+}
+
+/// Below this number of bits the fixed codes are taken: codes of their own have hardly ever been
+/// shorter, and take longer.
+const SHORT: u32 = 500;
+
+fn write_fixed(bits: &mut Bits<'_>, block: &[u8], tokens: &[u32]) {
+    let mut fixed = FixedBlock::begin(bits);
+    replay(block, tokens, &mut fixed);
+    fixed.end();
 }
 
 /// The codes of a block.
@@ -539,29 +550,30 @@ impl Codes {
         let literals = Code::new(&counts.literals, MAX_BITS);
         let distances = Code::new(&counts.distances, MAX_BITS);
         let lengths = Lengths::new(
-            literals.0.get(..literals.used()).unwrap_or_default(),
-            distances.0.get(..distances.used().max(1)).unwrap_or_default(),
+            literals.used(),
+            // At least one is sent.
+            Some(distances.used()).filter(|codes| !codes.is_empty()).unwrap_or(&[0]),
         );
         let of_lengths = Code::new(&lengths.counts, MAX_BITS_OF_LENGTHS);
         let sent = ORDER.iter().rposition(|symbol| of_lengths.len(usize::from(*symbol)) > 0);
         Self { literals, distances, lengths, of_lengths, sent: sent.map_or(4, |last| (last + 1).max(4)) }
     }
 
-    fn header_bits(&self) -> usize {
-        let [.., repeat, zeros, many_zeros] = self.lengths.counts;
-        BLOCK_HEADER_BITS as usize
+    fn header_bits(&self) -> u32 {
+        let [.., repeat, zeros, many_zeros] = self.lengths.counts.map(u32::from);
+        BLOCK_HEADER_BITS
             + (5 + 5 + 4)
-            + 3 * self.sent
-            + self.of_lengths.total(&self.lengths.counts)
-            + usize::from(repeat) * 2
-            + usize::from(zeros) * 3
-            + usize::from(many_zeros) * 7
+            + 3 * self.sent as u32
+            + self.of_lengths.total
+            + repeat * 2
+            + zeros * 3
+            + many_zeros * 7
     }
 
     fn write_header(&self, bits: &mut Bits<'_>) {
         bits.put(DYNAMIC as Word, BLOCK_HEADER_BITS);
-        bits.put(self.literals.used().saturating_sub(257) as Word, 5);
-        bits.put(self.distances.used().saturating_sub(1) as Word, 5);
+        bits.put(self.literals.used().len().saturating_sub(257) as Word, 5);
+        bits.put(self.distances.used().len().saturating_sub(1) as Word, 5);
         bits.put(self.sent.saturating_sub(4) as Word, 4);
         bits.flush();
         for symbol in ORDER.iter().take(self.sent) {
@@ -585,6 +597,8 @@ struct CodedBlock<'b, 'o> {
 }
 
 impl Sink for CodedBlock<'_, '_> {
+    const FAR: usize = Blocks::FAR;
+
     fn literals(&mut self, data: &[u8], n: usize) {
         const AT_ONCE: usize = ROOM as usize / MAX_BITS;
         for bytes in data.get(..n).unwrap_or_default().chunks(AT_ONCE) {

@@ -151,5 +151,5 @@ pub use connection::{Deflate, WindowTooSmall, encode};
 pub use dynamic::DynamicCodes;
 pub use inflate::{Inflater, Status};
 pub use negotiate::{Answer, Offers, Parameters, Settings, check, check_request, check_response, negotiate};
-pub use search::{Better, Fast, Level};
+pub use search::{Best, Better, Fast, Level};
 pub use window::{Window, WithTables};
