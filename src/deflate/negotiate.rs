@@ -581,3 +581,540 @@ impl Negotiation for Negotiator {
         Self::new(self.settings)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+    use crate::handshake::{Handshake, Outcome, ServerOpening};
+    use proptest::prelude::*;
+    use std::string::{String, ToString};
+    use std::{vec, vec::Vec};
+
+    const WHOLE: Delivery = Delivery::Whole;
+    const PIECES: Delivery = Delivery::Pieces;
+    const EXTENSIONS: HeaderName = HeaderName::SecWebSocketExtensions;
+
+    /// A server's answer to these values; empty if it declines.
+    fn answer(values: &[&str], settings: Settings) -> String {
+        let answer = negotiate(values.iter().map(|value| value.as_bytes()), &settings);
+        answer.map(|answer| answer.to_string()).unwrap_or_default()
+    }
+
+    fn offer(settings: Settings) -> String {
+        Offers::new(&settings).map(|offers| offers.to_string()).unwrap_or_default()
+    }
+
+    fn parameters(takeover: (bool, bool), window_bits: (u8, u8)) -> Parameters {
+        Parameters {
+            server_takeover: takeover.0,
+            client_takeover: takeover.1,
+            server_window_bits: window_bits.0,
+            client_window_bits: window_bits.1,
+        }
+    }
+
+    /// Proves: Z4, Z10, Z11, Z13, Z14.
+    #[test]
+    fn a_server_answers_each_parameter_that_is_offered() {
+        let large = Settings::client();
+        for (offer, expected) in [
+            ("permessage-deflate", "permessage-deflate"),
+            ("permessage-deflate; client_max_window_bits", "permessage-deflate"),
+            ("permessage-deflate; client_max_window_bits=15", "permessage-deflate"),
+            (
+                "permessage-deflate; client_max_window_bits=10",
+                "permessage-deflate; client_max_window_bits=10",
+            ),
+            ("permessage-deflate; client_max_window_bits=8", "permessage-deflate; client_max_window_bits=8"),
+            (
+                "permessage-deflate; server_max_window_bits=15",
+                "permessage-deflate; server_max_window_bits=15",
+            ),
+            ("permessage-deflate; server_max_window_bits=9", "permessage-deflate; server_max_window_bits=9"),
+            ("permessage-deflate; server_max_window_bits=8", "permessage-deflate; server_max_window_bits=8"),
+            (
+                "permessage-deflate;server_max_window_bits=\"10\"",
+                "permessage-deflate; server_max_window_bits=10",
+            ),
+            (
+                "permessage-deflate ; server_max_window_bits = \"1\\0\" ; client_max_window_bits",
+                "permessage-deflate; server_max_window_bits=10",
+            ),
+            (
+                "permessage-deflate; server_no_context_takeover",
+                "permessage-deflate; server_no_context_takeover",
+            ),
+            (
+                "permessage-deflate; client_no_context_takeover",
+                "permessage-deflate; client_no_context_takeover",
+            ),
+            (
+                "permessage-deflate; client_max_window_bits=9; server_max_window_bits=11; \
+                 client_no_context_takeover; server_no_context_takeover",
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                 server_max_window_bits=11; client_max_window_bits=9",
+            ),
+        ] {
+            assert_eq!(answer(&[offer], large), expected, "{offer}");
+        }
+    }
+
+    /// Proves: Z1, Z2, Z3, Z8.
+    #[test]
+    fn a_server_declines_an_invalid_offer() {
+        for parameter in [
+            "x",
+            "server_",
+            "server",
+            "client_takeover",
+            "Server_max_window_bits=9",
+            "max_window_bits=9",
+            "no_context_takeover",
+            "server_max_window_bits",
+            "server_max_window_bits=7",
+            "server_max_window_bits=16",
+            "server_max_window_bits=08",
+            "server_max_window_bits=0",
+            "server_max_window_bits=010",
+            "server_max_window_bits=256",
+            "server_max_window_bits=265",
+            "server_max_window_bits=1000000000000000000000",
+            "server_max_window_bits=+9",
+            "server_max_window_bits=a",
+            "server_max_window_bits=\"08\"",
+            "server_max_window_bits=\"9a\"",
+            "client_max_window_bits=7",
+            "client_max_window_bits=16",
+            "client_max_window_bits=\"\\0\\8\"",
+            "server_no_context_takeover=1",
+            "client_no_context_takeover=\"true\"",
+            "client_max_window_bits; client_max_window_bits",
+            "client_max_window_bits=9; client_max_window_bits=9",
+            "server_max_window_bits=9; server_max_window_bits=10",
+            "server_no_context_takeover; server_no_context_takeover",
+            "client_no_context_takeover; client_no_context_takeover",
+        ] {
+            let offer = std::format!("permessage-deflate; {parameter}");
+            for settings in [Settings::firmware(), Settings::client()] {
+                assert_eq!(answer(&[&offer], settings), "", "{offer}");
+                // The next offer is tried, in the same header or in another.
+                let both = std::format!("{offer}, permessage-deflate; server_max_window_bits=9");
+                assert!(answer(&[&both], settings).ends_with("; server_max_window_bits=9"), "{both}");
+                let next = "permessage-deflate; server_max_window_bits=9, permessage-deflate";
+                assert!(answer(&["", &offer, next], settings).ends_with("; server_max_window_bits=9"));
+            }
+        }
+        for values in [&[][..], &[""], &["x-webkit-deflate-frame"], &["permessage-bzip2, deflate"], &["a b"]]
+        {
+            assert_eq!(answer(values, Settings::client()), "");
+        }
+        assert_eq!(answer(&["mux; a=b, permessage-deflate"], Settings::client()), "permessage-deflate");
+    }
+
+    /// Proves: Z4, Z14.
+    #[test]
+    fn a_server_keeps_to_its_memory() {
+        let (chrome, others) = ("permessage-deflate; client_max_window_bits", "permessage-deflate");
+        let alone = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+        let server = Settings::server();
+        let keeps_none = "permessage-deflate; client_no_context_takeover; server_max_window_bits=12";
+        let keeps = |bits: u8| {
+            std::format!("permessage-deflate; server_max_window_bits=12; client_max_window_bits={bits}")
+        };
+        for (offer, settings, expected) in [
+            (chrome, Settings::firmware().limited_to(0, WHOLE), alone),
+            (others, Settings::firmware().limited_to(0, WHOLE), alone),
+            (chrome, Settings::firmware().limited_to(0, PIECES), ""),
+            (others, Settings::firmware().limited_to(14, PIECES), ""),
+            (others, Settings::firmware().limited_to(15, PIECES), alone),
+            (
+                chrome,
+                Settings::firmware().limited_to(9, PIECES),
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                 client_max_window_bits=9",
+            ),
+            (chrome, server, &keeps(12)),
+            (chrome, server.limited_to(15, PIECES), &keeps(12)),
+            (chrome, server.limited_to(9, WHOLE), &keeps(9)),
+            // Nobody is asked for a window of 8 ...
+            (chrome, server.limited_to(8, WHOLE), keeps_none),
+            (chrome, server.limited_to(8, PIECES), ""),
+            // ... but one that is offered is kept.
+            ("permessage-deflate; client_max_window_bits=8", server.limited_to(8, WHOLE), &keeps(8)),
+            ("permessage-deflate; client_max_window_bits=8", server.limited_to(8, PIECES), &keeps(8)),
+            ("permessage-deflate; client_max_window_bits=9", server.limited_to(8, PIECES), ""),
+            (others, server, keeps_none),
+            (others, server.limited_to(15, PIECES), ""),
+            // The first that can be kept.
+            (
+                "permessage-deflate, permessage-deflate; client_max_window_bits",
+                server.limited_to(15, PIECES),
+                &keeps(12),
+            ),
+        ] {
+            assert_eq!(answer(&[offer], settings), expected, "{offer} {settings:?}");
+        }
+    }
+
+    /// Proves: Z9.
+    #[test]
+    fn a_client_offers_what_it_can_receive() {
+        for (settings, expected) in [
+            (Settings::client(), "permessage-deflate; client_max_window_bits"),
+            (Settings::client().send_window_bits(9), "permessage-deflate; client_max_window_bits=9"),
+            (
+                Settings::client().limited_to(10, WHOLE),
+                "permessage-deflate; server_max_window_bits=10; client_max_window_bits, \
+                 permessage-deflate; server_no_context_takeover; client_max_window_bits",
+            ),
+            (
+                Settings::client().limited_to(10, PIECES),
+                "permessage-deflate; server_max_window_bits=10; client_max_window_bits",
+            ),
+            (
+                Settings::firmware().limited_to(10, PIECES),
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                 server_max_window_bits=10; client_max_window_bits",
+            ),
+            (
+                Settings::firmware().limited_to(0, WHOLE),
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                 client_max_window_bits",
+            ),
+            (
+                Settings::client().limited_to(8, WHOLE),
+                "permessage-deflate; server_no_context_takeover; client_max_window_bits",
+            ),
+            (Settings::client().limited_to(8, PIECES), ""),
+            (Settings::firmware().limited_to(0, PIECES), ""),
+            (
+                Settings::server().send_takeover(false),
+                "permessage-deflate; client_no_context_takeover; server_max_window_bits=12; \
+                 client_max_window_bits=12, permessage-deflate; server_no_context_takeover; \
+                 client_no_context_takeover; client_max_window_bits=12",
+            ),
+        ] {
+            assert_eq!(offer(settings), expected);
+        }
+    }
+
+    /// Proves: Z5, Z6, Z7, Z10, Z12, Z13, Z14.
+    #[test]
+    fn a_client_takes_an_answer_to_its_offers_only() {
+        let large = Settings::client();
+        let limited = large.limited_to(10, WHOLE);
+        let pieces = large.limited_to(10, PIECES);
+        let firmware = Settings::firmware().limited_to(0, WHOLE);
+        let invalid = Err(ResponseError::Invalid(EXTENSIONS));
+        let unoffered = Err(ResponseError::Unoffered(EXTENSIONS));
+        let duplicate = Err(ResponseError::Duplicate(EXTENSIONS));
+        let agreed = |server, client, bits| Ok(Some(parameters((server, client), bits)));
+        let deflate = "permessage-deflate";
+        for (settings, values, expected) in [
+            (large, &[][..], Ok(None)),
+            (large, &[""], invalid),
+            (large, &[deflate], agreed(true, true, (15, 15))),
+            (large, &["permessage-deflate;client_max_window_bits=\"8\""], agreed(true, true, (15, 8))),
+            (
+                large,
+                &["permessage-deflate; client_no_context_takeover; server_max_window_bits=8"],
+                agreed(true, false, (8, 15)),
+            ),
+            (large, &["permessage-deflate; server_no_context_takeover"], agreed(false, true, (15, 15))),
+            (large, &["permessage-deflate; client_max_window_bits"], invalid),
+            (large, &["permessage-deflate; server_max_window_bits"], invalid),
+            (large, &["permessage-deflate; server_max_window_bits=08"], invalid),
+            (large, &["permessage-deflate; server_max_window_bits=16"], invalid),
+            (large, &["permessage-deflate; server_no_context_takeover=1"], invalid),
+            (large, &["permessage-deflate; client_no_context_takeover; client_no_context_takeover"], invalid),
+            (large, &["permessage-deflate; x"], invalid),
+            (large, &["permessage-deflate;"], invalid),
+            (large, &["permessage-deflate a"], invalid),
+            (large, &["Permessage-Deflate"], unoffered),
+            (large, &["x-webkit-deflate-frame"], unoffered),
+            (large, &["permessage-deflate, mux"], unoffered),
+            (large, &["mux", deflate], unoffered),
+            (large, &["permessage-deflate, permessage-deflate"], duplicate),
+            (large, &[deflate, deflate], duplicate),
+            // No more than the client has offered.
+            (large.send_window_bits(9), &["permessage-deflate; client_max_window_bits=10"], invalid),
+            (large.send_window_bits(9), &[deflate], agreed(true, true, (15, 9))),
+            (limited, &[deflate], invalid),
+            (limited, &["permessage-deflate; server_max_window_bits=11"], invalid),
+            (limited, &["permessage-deflate; server_max_window_bits=10"], agreed(true, true, (10, 15))),
+            (limited, &["permessage-deflate; server_max_window_bits=8"], agreed(true, true, (8, 15))),
+            (limited, &["permessage-deflate; server_no_context_takeover"], agreed(false, true, (15, 15))),
+            (pieces, &["permessage-deflate; server_no_context_takeover"], invalid),
+            (
+                pieces,
+                &["permessage-deflate; server_no_context_takeover; server_max_window_bits=9"],
+                agreed(false, true, (9, 15)),
+            ),
+            (firmware, &[deflate], invalid),
+            // The client keeps to what it has announced, whether it is echoed or not.
+            (firmware, &["permessage-deflate; server_no_context_takeover"], agreed(false, false, (15, 15))),
+            // It has asked for no window of 8.
+            (large.limited_to(8, WHOLE), &["permessage-deflate; server_max_window_bits=8"], invalid),
+            // It has offered nothing.
+            (large.limited_to(8, PIECES), &["permessage-deflate; server_max_window_bits=8"], unoffered),
+        ] {
+            let verdict = check(values.iter().map(|value| value.as_bytes()), &settings);
+            assert_eq!(verdict, expected, "{values:?} {settings:?}");
+        }
+    }
+
+    /// The parameters of Autobahn's groups 12 and 13, from both ends.
+    #[test]
+    fn the_offers_of_autobahn_are_accepted() {
+        for (offers, expected) in [
+            ("permessage-deflate; client_max_window_bits", ""),
+            (
+                "permessage-deflate; client_no_context_takeover; client_max_window_bits",
+                "; client_no_context_takeover",
+            ),
+            (
+                "permessage-deflate; server_no_context_takeover; client_max_window_bits",
+                "; server_no_context_takeover",
+            ),
+            (
+                "permessage-deflate; client_max_window_bits; server_max_window_bits=8",
+                "; server_max_window_bits=8",
+            ),
+            (
+                "permessage-deflate; client_max_window_bits; server_max_window_bits=9",
+                "; server_max_window_bits=9",
+            ),
+            (
+                "permessage-deflate; client_max_window_bits; server_max_window_bits=15",
+                "; server_max_window_bits=15",
+            ),
+            (
+                "permessage-deflate; server_no_context_takeover; client_max_window_bits; server_max_window_bits=8",
+                "; server_no_context_takeover; server_max_window_bits=8",
+            ),
+            (
+                "permessage-deflate; server_no_context_takeover; client_max_window_bits; server_max_window_bits=8, \
+                 permessage-deflate; server_no_context_takeover; client_max_window_bits, \
+                 permessage-deflate; client_max_window_bits",
+                "; server_no_context_takeover; server_max_window_bits=8",
+            ),
+        ] {
+            let expected = std::format!("permessage-deflate{expected}");
+            assert_eq!(answer(&[offers], Settings::client()), expected, "{offers}");
+        }
+    }
+
+    #[test]
+    fn a_window_outside_9_to_15_becomes_the_nearest() {
+        let bits = |bits| {
+            let settings = Settings::client().send_window_bits(bits).receive_window_bits(bits);
+            (settings.send_window_bits, settings.receive_window_bits)
+        };
+        assert_eq!([0, 8, 9, 12, 15, 16, 255].map(bits), [9, 9, 9, 12, 15, 15, 15].map(|bits| (bits, bits)));
+    }
+
+    /// Proves: Z8.
+    #[test]
+    fn the_machine_answers_in_its_response() {
+        let response = |settings, headers: &str, accepts: bool| {
+            let head = std::format!(
+                "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{headers}\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            );
+            let mut handshake = Handshake::head(ServerOpening::new(Negotiator::new(settings)));
+            let mut inbox = heapless::Vec::<u8, 1024>::new();
+            let read = handshake.read(head.as_bytes(), &mut inbox, &Config::default());
+            assert!(matches!(read, Ok(Some((Outcome::Request, _)))), "{read:?}");
+            let accept = crate::Request::new(&inbox, *handshake.request().unwrap()).accept();
+            let accept = if accepts { accept } else { accept.without_deflate() };
+            let negotiation = handshake.negotiation().unwrap();
+            let mut full = heapless::Vec::<u8, 180>::new();
+            assert!(accept.append(negotiation, &mut full).is_err() == (accepts && !headers.is_empty()));
+            let mut outbox = heapless::Vec::<u8, 1024>::new();
+            let agreed = accept.append(negotiation, &mut outbox).unwrap();
+            let response = String::from_utf8(outbox.to_vec()).unwrap();
+            (agreed, response.split_once("xOo=\r\n").unwrap().1.to_string())
+        };
+        let headers = "Sec-WebSocket-Extensions: mux\r\nsec-websocket-extensions: permessage-deflate; x,\
+            permessage-deflate; client_max_window_bits\r\nSec-WebSocket-Extensions: permessage-deflate\r\n";
+        assert_eq!(
+            response(Settings::server(), headers, true),
+            (
+                Some(parameters((true, true), (12, 12))),
+                "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12; \
+                 client_max_window_bits=12\r\n\r\n"
+                    .to_string()
+            )
+        );
+        assert_eq!(response(Settings::server(), headers, false), (None, "\r\n".to_string()));
+        assert_eq!(response(Settings::server(), "", true), (None, "\r\n".to_string()));
+    }
+
+    /// Proves: Z5, Z9.
+    #[test]
+    fn the_machine_offers_in_its_request_and_reads_the_answer() {
+        let connect = |settings, answer: &str| {
+            let mut outbox = heapless::Vec::<u8, 1024>::new();
+            let (connect, mut rng) = (Connect::new("a", "/").protocol("b"), rand::rng());
+            let mut full = heapless::Vec::<u8, 160>::new();
+            assert!(connect.append(Negotiator::new(settings), &mut rng, &mut full).is_err());
+            let opening = connect.append(Negotiator::new(settings), &mut rng, &mut outbox).unwrap();
+            let request = String::from_utf8(outbox.to_vec()).unwrap();
+            let key = request.split_once("Key: ").unwrap().1.get(..24).unwrap();
+            let accept = crate::handshake::accept_value(key.as_bytes().first_chunk().unwrap());
+            let response = std::format!(
+                "HTTP/1.1 101 a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\
+                 {answer}\r\n",
+                core::str::from_utf8(&accept).unwrap()
+            );
+            let mut handshake = Handshake::head(opening);
+            let mut inbox = heapless::Vec::<u8, 1024>::new();
+            let read = handshake.read(response.as_bytes(), &mut inbox, &Config::default());
+            let agreed = read.map(|read| {
+                assert!(matches!(read, Some((Outcome::Open(_), _))), "{read:?}");
+                handshake.negotiation().unwrap().agreed()
+            });
+            (request.split_once("Protocol: b\r\n").unwrap().1.to_string(), agreed)
+        };
+        let settings = Settings::client().limited_to(10, WHOLE);
+        let header = "sec-websocket-extensions: permessage-deflate; server_max_window_bits=9\r\n";
+        let offers = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10; \
+            client_max_window_bits, permessage-deflate; server_no_context_takeover; \
+            client_max_window_bits\r\n\r\n";
+        let agreed = Some(parameters((true, true), (9, 15)));
+        assert_eq!(connect(settings, header), (offers.to_string(), Ok(agreed)));
+        assert_eq!(connect(settings, ""), (offers.to_string(), Ok(None)));
+        for (answer, error) in [
+            ("sec-websocket-extensions: permessage-deflate\r\n", ResponseError::Invalid(EXTENSIONS)),
+            ("sec-websocket-extensions: mux\r\n", ResponseError::Unoffered(EXTENSIONS)),
+            (&header.repeat(2), ResponseError::Duplicate(EXTENSIONS)),
+        ] {
+            assert_eq!(connect(settings, answer).1, Err(error));
+        }
+    }
+
+    #[test]
+    fn heads_of_other_software_are_checked_by_the_same_rules() {
+        let request: &[(&str, &[u8])] = &[
+            ("host", b"a"),
+            ("upgrade", b"websocket"),
+            ("connection", b"Upgrade"),
+            ("sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+            ("sec-websocket-version", b"13"),
+            ("sec-websocket-extensions", b"permessage-deflate; client_max_window_bits"),
+        ];
+        let (accept, answer) = check_request(request.iter().copied(), &Settings::server()).unwrap();
+        let value = answer.unwrap().to_string();
+        let accept = accept.value();
+        let response: &[(&str, &[u8])] = &[
+            ("upgrade", b"websocket"),
+            ("connection", b"Upgrade"),
+            ("sec-websocket-accept", accept.as_bytes()),
+            ("sec-websocket-extensions", value.as_bytes()),
+        ];
+        let check = |settings: &Settings| {
+            let (key, connect) = ("dGhlIHNhbXBsZSBub25jZQ==", Connect::new("a", "/"));
+            check_response(response.iter().copied(), key, &connect, settings).map(|(_, agreed)| agreed)
+        };
+        assert_eq!(check(&Settings::client()), Ok(Some(answer.unwrap().parameters())));
+        assert_eq!(check(&Settings::firmware()), Err(ResponseError::Invalid(EXTENSIONS)));
+    }
+
+    /// Settings of any kind, with any memory.
+    fn settings() -> impl Strategy<Value = Settings> {
+        let memory = prop_oneof![Just(0_u8), 8..=15_u8];
+        (any::<(bool, bool, bool)>(), 9..=15_u8, 9..=15_u8, memory).prop_map(
+            |((send, receive, pieces), send_bits, receive_bits, memory)| {
+                Settings::firmware()
+                    .send_takeover(send)
+                    .receive_takeover(receive)
+                    .send_window_bits(send_bits)
+                    .receive_window_bits(receive_bits)
+                    .limited_to(memory, if pieces { PIECES } else { WHOLE })
+            },
+        )
+    }
+
+    /// Whether an endpoint with these settings can receive messages so compressed.
+    fn can_receive(settings: &Settings, takeover: bool, window_bits: u8) -> bool {
+        let needs_memory = takeover || settings.pieces;
+        (settings.receive_takeover || !takeover)
+            && (!needs_memory || window_bits <= settings.receive_window_bits)
+    }
+
+    /// Bytes that look like the header's value.
+    fn value() -> impl Strategy<Value = Vec<u8>> {
+        let part = prop_oneof![
+            Just("permessage-deflate"),
+            Just("server_no_context_takeover"),
+            Just("client_no_context_takeover"),
+            Just("server_max_window_bits"),
+            Just("client_max_window_bits"),
+            Just("server_"),
+            Just("="),
+            Just("; "),
+            Just(", "),
+            Just("\""),
+            Just("\\"),
+            Just("8"),
+            Just("15"),
+            Just("é"),
+        ];
+        let parts = prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat().into_bytes());
+        prop_oneof![parts, prop::collection::vec(any::<u8>(), 0..40)]
+    }
+
+    proptest! {
+        /// Proves: Z4, Z9, Z13, Z14.
+        #[test]
+        fn what_the_server_accepts_is_the_same_for_the_client(client in settings(), server in settings()) {
+            let offers = Offers::new(&client).map(|offers| offers.to_string());
+            let offered = offers.as_deref().unwrap_or_default();
+            if let Some(answer) = negotiate([offered.as_bytes()], &server) {
+                let agreed = answer.parameters();
+                prop_assert_eq!(check([answer.to_string().as_bytes()], &client), Ok(Some(agreed)));
+                prop_assert!(can_receive(&server, agreed.client_takeover, agreed.client_window_bits));
+                prop_assert!(can_receive(&client, agreed.server_takeover, agreed.server_window_bits));
+                prop_assert!(client.send_takeover || !agreed.client_takeover);
+                prop_assert!(server.send_takeover || !agreed.server_takeover);
+                prop_assert!((9..=client.send_window_bits).contains(&agreed.client_window_bits));
+                prop_assert!((9..=server.send_window_bits).contains(&agreed.server_window_bits));
+            } else {
+                // A server that delivers whole messages needs no memory.
+                prop_assert!(offers.is_none() || server.pieces);
+            }
+        }
+
+        #[test]
+        fn any_value_is_read_without_a_panic(
+            values in prop::collection::vec(value(), 0..4),
+            settings in settings(),
+        ) {
+            let slices = || values.iter().map(|value| &value[..]);
+            if let Some(answer) = negotiate(slices(), &settings) {
+                prop_assert!(head::are_extensions(answer.to_string().as_bytes()));
+            }
+            let _ = check(slices(), &settings);
+        }
+
+        #[test]
+        fn an_element_that_is_written_is_read_back(
+            (server, client) in any::<((bool, u8), (bool, u8))>(),
+        ) {
+            let direction = |(no_context_takeover, bits): (bool, u8)| Direction {
+                no_context_takeover,
+                max_window_bits: match bits % 10 {
+                    0 => MaxWindowBits::Absent,
+                    1 => MaxWindowBits::Valueless,
+                    bits => MaxWindowBits::Value(bits + 6),
+                },
+            };
+            let element = Element { server: direction(server), client: direction(client) };
+            let written = Written([element.written(b"", b"")]).to_string();
+            prop_assert!(head::are_extensions(written.as_bytes()));
+            let parameters = parameters_of(written.as_bytes());
+            prop_assert_eq!(parameters.and_then(Element::parse), Some(element));
+        }
+    }
+}
