@@ -209,7 +209,7 @@ impl<'a> Connect<'a> {
         let offered = self.offered();
         let extension = negotiation.offers();
         // The key, and for each subprotocol what comes before it.
-        let mut needed = size(&front, &extension, self.headers, &[0; 24 + 2]);
+        let mut needed = size(&front, extension.as_ref(), self.headers, &[0; 24 + 2]);
         let mut separator: &[u8] = b"Sec-WebSocket-Protocol: ";
         for protocol in offered {
             needed = needed.saturating_add(separator.len()).saturating_add(protocol.len());
@@ -235,7 +235,13 @@ impl<'a> Connect<'a> {
             outbox.append(protocol.as_bytes());
             separator = b", ";
         }
-        append(if offered.is_empty() { &[] } else { &[b"\r\n"] }, extension, self.headers, &[], outbox)?;
+        append(
+            if offered.is_empty() { &[] } else { &[b"\r\n"] },
+            extension.as_ref(),
+            self.headers,
+            &[],
+            outbox,
+        )?;
         Ok(ClientOpening::new(key, Offered::new(offered, rng), negotiation))
     }
 }

@@ -216,17 +216,12 @@ impl<H: HeadRules> Handshake<H> {
 }
 
 /// The size of what [`append`] appends.
-fn size(
-    front: &[&[u8]],
-    extension: &impl AsRef<[&'static [u8]]>,
-    headers: Headers<'_>,
-    body: &[u8],
-) -> usize {
+fn size(front: &[&[u8]], extension: &[&[u8]], headers: Headers<'_>, body: &[u8]) -> usize {
     let mut size = body.len().saturating_add(2);
     for part in front {
         size = size.saturating_add(part.len());
     }
-    for part in extension.as_ref() {
+    for part in extension {
         size = size.saturating_add(part.len());
     }
     for (name, value) in headers {
@@ -239,19 +234,19 @@ fn size(
 /// caller's headers, the empty line, the body.
 fn append<B: Buffer + ?Sized>(
     front: &[&[u8]],
-    extension: impl AsRef<[&'static [u8]]>,
+    extension: &[&[u8]],
     headers: Headers<'_>,
     body: &[u8],
     outbox: &mut B,
 ) -> Result<(), OutboxFull> {
-    let needed = size(front, &extension, headers, body);
+    let needed = size(front, extension, headers, body);
     if outbox.remaining() < needed {
         return Err(OutboxFull { needed });
     }
     for part in front {
         outbox.append(part);
     }
-    for part in extension.as_ref() {
+    for part in extension {
         outbox.append(part);
     }
     for (name, value) in headers {

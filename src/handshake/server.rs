@@ -336,7 +336,7 @@ impl<'a> Accept<'a> {
         ];
         let without = if self.protocol.is_none() { 3 } else { 0 };
         let front = front.get(..front.len() - without).unwrap_or_default();
-        append(front, negotiation.answer(), self.headers, b"", outbox)?;
+        append(front, negotiation.answer().as_ref(), self.headers, b"", outbox)?;
         Ok(negotiation.agreed())
     }
 }
@@ -421,7 +421,7 @@ impl<'a> Reject<'a> {
         let front = front.get(..front.len() - without).unwrap_or_default();
         // "The server MUST NOT send content in the response" to a HEAD (RFC 9110 section 9.3.2).
         let body = if is_head { &[] } else { self.body };
-        append(front, [], self.headers, body, outbox)
+        append(front, &[], self.headers, body, outbox)
     }
 }
 
