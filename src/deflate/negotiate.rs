@@ -312,11 +312,17 @@ impl Element {
         Some(Self(values))
     }
 
-    fn write<const N: usize>(&self, parts: &mut Parts<N>) {
-        let _ = parts.push(NAME);
-        for (name, value) in NAMES.into_iter().zip(self.0) {
+    /// Appends the element to a text that has room for it.
+    fn write<const N: usize>(&self, text: &mut Text<N>) {
+        let mut append = |part| {
+            let _ = text.extend_from_slice(part);
+        };
+        append(NAME);
+        for (name, value) in NAMES.iter().zip(self.0) {
             if value.is_present() {
-                let _ = parts.extend_from_slice(&[b"; ", name, value.written()]);
+                append(b"; ");
+                append(name);
+                append(value.written());
             }
         }
     }
@@ -331,20 +337,26 @@ fn parameters_of(element: &[u8]) -> Option<&[u8]> {
     head::eq(head::trim(name), NAME).then_some(parameters)
 }
 
-/// A header, or its value, in parts: up to 13 for an element, and what is around it.
-type Parts<const N: usize> = heapless::Vec<&'static [u8], N>;
+/// Up to two lines of a head, or the value of the header.
+type Text<const N: usize> = heapless::Vec<u8, N>;
+/// With one element, at most 158 bytes.
+type AnswerText = Text<158>;
+/// With two elements, at most 261 bytes.
+type OffersText = Text<261>;
 
-fn fmt_parts(parts: &[&[u8]], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    parts.iter().try_for_each(|part| f.write_str(core::str::from_utf8(part).unwrap_or_default()))
+fn fmt_text(text: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(core::str::from_utf8(text).unwrap_or_default())
 }
 
-/// The header as the machine writes it, with this value.
-fn header<const N: usize>(write_value: impl FnOnce(&mut Parts<N>)) -> Parts<N> {
-    let mut parts = Parts::new();
-    let _ = parts.push(b"Sec-WebSocket-Extensions: ");
-    write_value(&mut parts);
-    let _ = parts.push(b"\r\n");
-    parts
+/// The end of a line, and the header's line with the value that `write` appends, if there is one.
+fn lines<const N: usize, V>(value: Option<V>, write: impl FnOnce(V, &mut Text<N>)) -> Text<N> {
+    let mut text = Text::new();
+    if let Some(value) = value {
+        let _ = text.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+        write(value, &mut text);
+    }
+    let _ = text.extend_from_slice(b"\r\n");
+    text
 }
 
 /// A server's answer to an offer of permessage-deflate. `Display` is the value of the response's
@@ -363,7 +375,7 @@ impl Answer {
         self.parameters
     }
 
-    fn write(&self, parts: &mut Parts<15>) {
+    fn write(&self, text: &mut AnswerText) {
         let Parameters { server_takeover, client_takeover, server_window_bits, client_window_bits } =
             self.parameters;
         let server_limit = match self.names_server_window {
@@ -378,15 +390,15 @@ impl Answer {
             server_limit,
             client_limit,
         ]);
-        element.write(parts);
+        element.write(text);
     }
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts = Parts::new();
-        self.write(&mut parts);
-        fmt_parts(&parts, f)
+        let mut text = Text::new();
+        self.write(&mut text);
+        fmt_text(&text, f)
     }
 }
 
@@ -403,21 +415,21 @@ impl Offers {
         settings.can_offer().then(|| Self(settings.offers()))
     }
 
-    fn write(&self, parts: &mut Parts<29>) {
+    fn write(&self, text: &mut OffersText) {
         for (at, offer) in self.0.iter().flatten().enumerate() {
             if at > 0 {
-                let _ = parts.push(b", ");
+                let _ = text.extend_from_slice(b", ");
             }
-            offer.write(parts);
+            offer.write(text);
         }
     }
 }
 
 impl fmt::Display for Offers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut parts = Parts::new();
-        self.write(&mut parts);
-        fmt_parts(&parts, f)
+        let mut text = Text::new();
+        self.write(&mut text);
+        fmt_text(&text, f)
     }
 }
 
@@ -539,12 +551,12 @@ impl Negotiation for Negotiator {
         self.agreed.map(|answer| answer.parameters)
     }
 
-    fn offers(&self) -> impl AsRef<[&'static [u8]]> + use<> {
-        Offers::new(&self.settings).map_or(Parts::new(), |offers| header(|parts| offers.write(parts)))
+    fn offers(&self) -> impl AsRef<[u8]> + use<> {
+        lines(Offers::new(&self.settings), |offers, text| offers.write(text))
     }
 
-    fn answer(&self) -> impl AsRef<[&'static [u8]]> + use<> {
-        self.agreed.map_or(Parts::new(), |answer| header(|parts| answer.write(parts)))
+    fn answer(&self) -> impl AsRef<[u8]> + use<> {
+        lines(self.agreed, |answer, text| answer.write(text))
     }
 
     fn declined(&self) -> Self {
@@ -945,13 +957,13 @@ mod tests {
                 assert!(matches!(read, Some((Outcome::Open(_), _))), "{read:?}");
                 handshake.negotiation().unwrap().agreed()
             });
-            (request.split_once("Protocol: b\r\n").unwrap().1.to_string(), agreed)
+            (request.split_once(key).unwrap().1.to_string(), agreed)
         };
         let settings = Settings::client().limited_to(10, WHOLE);
         let header = "sec-websocket-extensions: permessage-deflate; server_max_window_bits=9\r\n";
-        let offers = "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10; \
+        let offers = "\r\nSec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10; \
             client_max_window_bits, permessage-deflate; server_no_context_takeover; \
-            client_max_window_bits\r\n\r\n";
+            client_max_window_bits\r\nSec-WebSocket-Protocol: b\r\n\r\n";
         let agreed = Some(parameters((true, true), (9, 15)));
         assert_eq!(connect(settings, header), (offers.to_string(), Ok(agreed)));
         assert_eq!(connect(settings, ""), (offers.to_string(), Ok(None)));
@@ -1077,9 +1089,9 @@ mod tests {
             let client_bits = if bits(client.1) == Value::Absent { Value::Empty } else { bits(client.1) };
             let flags = [server.0, client.0].map(Value::flag);
             let element = Element([flags[0], flags[1], bits(server.1), client_bits]);
-            let mut parts = Parts::<13>::new();
-            element.write(&mut parts);
-            let written = String::from_utf8(parts.concat()).unwrap();
+            let mut text = AnswerText::new();
+            element.write(&mut text);
+            let written = String::from_utf8(text.to_vec()).unwrap();
             prop_assert!(head::are_extensions(written.as_bytes()));
             let parameters = parameters_of(written.as_bytes());
             prop_assert_eq!(parameters.and_then(Element::parse), Some(element));

@@ -325,18 +325,19 @@ impl<'a> Accept<'a> {
         let declined = negotiation.declined();
         #[cfg(feature = "deflate")]
         let negotiation = if self.declines_deflate { &declined } else { negotiation };
+        let answer = negotiation.answer();
         let front: [&[u8]; _] = [
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: ",
             &accept_value(&self.key),
-            b"\r\n",
+            answer.as_ref(),
             b"Sec-WebSocket-Protocol: ",
             self.protocol.unwrap_or_default().as_bytes(),
             b"\r\n",
         ];
         let without = if self.protocol.is_none() { 3 } else { 0 };
         let front = front.get(..front.len() - without).unwrap_or_default();
-        append(front, negotiation.answer().as_ref(), self.headers, b"", outbox)?;
+        append(front, self.headers, b"", outbox)?;
         Ok(negotiation.agreed())
     }
 }
@@ -421,7 +422,7 @@ impl<'a> Reject<'a> {
         let front = front.get(..front.len() - without).unwrap_or_default();
         // "The server MUST NOT send content in the response" to a HEAD (RFC 9110 section 9.3.2).
         let body = if is_head { &[] } else { self.body };
-        append(front, &[], self.headers, body, outbox)
+        append(front, self.headers, body, outbox)
     }
 }
 
