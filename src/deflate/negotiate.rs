@@ -161,15 +161,15 @@ impl Settings {
     fn offers(&self) -> [Option<Element>; 2] {
         let client_alone = Value::flag(!self.send_takeover);
         let client_limit = match self.send_window_bits {
-            MAX_BITS => Value::Empty,
-            bits => Value::Bits(bits),
+            MAX_BITS => Value::EMPTY,
+            bits => Value(bits),
         };
         let server_limit = Value::below_max(self.receive_window_bits);
         let keeps = self.can_keep_server() && (self.receive_takeover || self.pieces);
         let kept = Element([Value::flag(!self.receive_takeover), client_alone, server_limit, client_limit]);
-        let alone = Element([Value::Empty, client_alone, Value::Absent, client_limit]);
+        let alone = Element([Value::EMPTY, client_alone, Value::ABSENT, client_limit]);
         // A server that cannot limit its window can accept it.
-        let needs_alone = !self.pieces && !(keeps && server_limit == Value::Absent);
+        let needs_alone = !self.pieces && !(keeps && server_limit == Value::ABSENT);
         [keeps.then_some(kept), needs_alone.then_some(alone)]
     }
 
@@ -180,9 +180,9 @@ impl Settings {
         let server_window_bits = server_limit.window_bits();
         let fits = self.can_keep_server() && server_window_bits <= self.receive_window_bits;
         let client_window_bits = match client_limit {
-            Value::Absent => self.send_window_bits,
-            Value::Empty => return None,
-            Value::Bits(bits) => bits,
+            Value::ABSENT => self.send_window_bits,
+            Value::EMPTY => return None,
+            Value(bits) => bits,
         };
         if client_window_bits > self.send_window_bits
             || server_takeover && !self.receive_takeover
@@ -228,34 +228,32 @@ const NAMES: [&[u8]; 4] = [
     b"client_max_window_bits",
 ];
 
-/// The value of a parameter.
+/// The value of a parameter, 8 to 15; or there is none. One byte, because an enum takes more flash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Value {
-    /// There is no such parameter.
-    Absent,
-    /// The parameter has no value.
-    Empty,
-    /// 8 to 15.
-    Bits(u8),
-}
+struct Value(u8);
 
 impl Value {
+    /// There is no such parameter.
+    const ABSENT: Self = Self(0);
+    /// The parameter has no value.
+    const EMPTY: Self = Self(1);
+
     const fn flag(is_present: bool) -> Self {
-        if is_present { Self::Empty } else { Self::Absent }
+        if is_present { Self::EMPTY } else { Self::ABSENT }
     }
 
     /// A limit of a window; the largest needs none.
     const fn below_max(bits: u8) -> Self {
-        if bits < MAX_BITS { Self::Bits(bits) } else { Self::Absent }
+        if bits < MAX_BITS { Self(bits) } else { Self::ABSENT }
     }
 
     const fn is_present(self) -> bool {
-        !matches!(self, Self::Absent)
+        self.0 != Self::ABSENT.0
     }
 
     /// The largest window that it allows.
     const fn window_bits(self) -> u8 {
-        if let Self::Bits(bits) = self { bits } else { MAX_BITS }
+        if self.0 > Self::EMPTY.0 { self.0 } else { MAX_BITS }
     }
 
     /// Parses what follows the equals sign, which may be quoted; empty if there is none.
@@ -274,18 +272,17 @@ impl Value {
             }
         }
         match bits {
-            0 => Some(Self::Empty),
-            8.. => Some(Self::Bits(bits)),
+            0 => Some(Self::EMPTY),
+            8.. => Some(Self(bits)),
             _ => None,
         }
     }
 
     /// The equals sign and the value, if there is one.
     fn written(self) -> &'static [u8] {
-        let Self::Bits(bits) = self else { return &[] };
         // One chunk for each value from 8 on.
         let (values, _) = b"=8 =9 =10=11=12=13=14=15".as_chunks::<3>();
-        values.get(usize::from(bits.wrapping_sub(8))).map_or(&[], |value| head::trim(value))
+        values.get(usize::from(self.0.wrapping_sub(8))).map_or(&[], |value| head::trim(value))
     }
 }
 
@@ -293,21 +290,22 @@ impl Element {
     /// Parses the parameters of an offer or an answer. `None` if one is unknown, repeated or
     /// invalid.
     fn parse(mut parameters: &[u8]) -> Option<Self> {
-        let mut values = [Value::Absent; 4];
+        let mut values = [Value::ABSENT; 4];
         while !parameters.is_empty() {
             let (parameter, rest) = head::split(parameters, b';');
             parameters = rest;
             let (name, value) = head::split(parameter, b'=');
             let at = NAMES.iter().position(|known| head::eq(known, head::trim(name)))?;
             let value = Value::parse(head::trim(value))?;
-            let can_be_empty = at != SERVER_MAX_WINDOW_BITS;
-            let can_have_bits = at >= SERVER_MAX_WINDOW_BITS;
+            let is_allowed = match value {
+                Value::EMPTY => at != SERVER_MAX_WINDOW_BITS,
+                _ => at >= SERVER_MAX_WINDOW_BITS,
+            };
             let slot = values.get_mut(at)?;
-            match (*slot, value) {
-                (Value::Absent, Value::Empty) if can_be_empty => *slot = value,
-                (Value::Absent, Value::Bits(_)) if can_have_bits => *slot = value,
-                _ => return None,
+            if !is_allowed || slot.is_present() {
+                return None;
             }
+            *slot = value;
         }
         Some(Self(values))
     }
@@ -379,7 +377,7 @@ impl Answer {
         let Parameters { server_takeover, client_takeover, server_window_bits, client_window_bits } =
             self.parameters;
         let server_limit = match self.names_server_window {
-            true => Value::Bits(server_window_bits),
+            true => Value(server_window_bits),
             false => Value::below_max(server_window_bits),
         };
         // It is smaller than the largest only if the client has offered that.
@@ -1085,8 +1083,8 @@ mod tests {
             server in (any::<bool>(), 7..=15_u8),
             client in (any::<bool>(), 7..=15_u8),
         ) {
-            let bits = |bits: u8| if bits < 8 { Value::Absent } else { Value::Bits(bits) };
-            let client_bits = if bits(client.1) == Value::Absent { Value::Empty } else { bits(client.1) };
+            let bits = |bits: u8| if bits < 8 { Value::ABSENT } else { Value(bits) };
+            let client_bits = if bits(client.1) == Value::ABSENT { Value::EMPTY } else { bits(client.1) };
             let flags = [server.0, client.0].map(Value::flag);
             let element = Element([flags[0], flags[1], bits(server.1), client_bits]);
             let mut text = AnswerText::new();
