@@ -138,13 +138,20 @@ impl Settings {
             return None;
         }
         let client_takeover = self.receive_takeover && !client_alone.is_present() && can_keep;
-        let parameters = Parameters {
-            server_takeover: self.send_takeover && !server_alone.is_present(),
-            client_takeover,
-            server_window_bits: self.send_window_bits.min(server_limit.window_bits()),
-            client_window_bits: if client_takeover || self.pieces { kept } else { offered },
-        };
-        Some(Answer { parameters, names_server_window: server_limit.is_present() })
+        let server_takeover = self.send_takeover && !server_alone.is_present();
+        let server_window_bits = self.send_window_bits.min(server_limit.window_bits());
+        let client_window_bits = if client_takeover || self.pieces { kept } else { offered };
+        Some(Answer(Element([
+            Value::flag(!server_takeover),
+            Value::flag(!client_takeover),
+            match server_limit {
+                Value::ABSENT => Value::below_max(server_window_bits),
+                // It is answered whatever its value.
+                _ => Value(server_window_bits),
+            },
+            // It is smaller than the largest only if the parameter is offered.
+            Value::below_max(client_window_bits),
+        ])))
     }
 
     /// A client: whether there is anything to offer.
@@ -173,12 +180,12 @@ impl Settings {
         [keeps.then_some(kept), needs_alone.then_some(alone)]
     }
 
-    /// A client: what a server's answer means; `None` if it answers none of the offers.
-    fn agree(&self, answer: &Element) -> Option<Parameters> {
+    /// A client: takes a server's answer; `None` if it answers none of the offers. What the client
+    /// has announced holds even if the answer does not repeat it.
+    fn take(&self, answer: &Element) -> Option<Answer> {
         let Element([server_alone, client_alone, server_limit, client_limit]) = *answer;
         let server_takeover = !server_alone.is_present();
-        let server_window_bits = server_limit.window_bits();
-        let fits = self.can_keep_server() && server_window_bits <= self.receive_window_bits;
+        let fits = self.can_keep_server() && server_limit.window_bits() <= self.receive_window_bits;
         let client_window_bits = match client_limit {
             Value::ABSENT => self.send_window_bits,
             Value::EMPTY => return None,
@@ -190,12 +197,8 @@ impl Settings {
         {
             return None;
         }
-        Some(Parameters {
-            server_takeover,
-            client_takeover: self.send_takeover && !client_alone.is_present(),
-            server_window_bits,
-            client_window_bits,
-        })
+        let client_alone = Value::flag(client_alone.is_present() || !self.send_takeover);
+        Some(Answer(Element([server_alone, client_alone, server_limit, Value(client_window_bits)])))
     }
 }
 
@@ -295,7 +298,8 @@ impl Element {
             let (parameter, rest) = head::split(parameters, b';');
             parameters = rest;
             let (name, value) = head::split(parameter, b'=');
-            let at = NAMES.iter().position(|known| head::eq(known, head::trim(name)))?;
+            let name = head::trim(name);
+            let at = NAMES.iter().position(|known| head::eq(known, name))?;
             let value = Value::parse(head::trim(value))?;
             let is_allowed = match value {
                 Value::EMPTY => at != SERVER_MAX_WINDOW_BITS,
@@ -360,42 +364,26 @@ fn lines<const N: usize, V>(value: Option<V>, write: impl FnOnce(V, &mut Text<N>
 /// A server's answer to an offer of permessage-deflate. `Display` is the value of the response's
 /// `Sec-WebSocket-Extensions`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
-    parameters: Parameters,
-    /// The offer has `server_max_window_bits`, so the answer has it too.
-    names_server_window: bool,
-}
+pub struct Answer(Element);
 
 impl Answer {
     /// What is agreed once the answer is sent.
     #[must_use]
     pub const fn parameters(&self) -> Parameters {
-        self.parameters
-    }
-
-    fn write(&self, text: &mut AnswerText) {
-        let Parameters { server_takeover, client_takeover, server_window_bits, client_window_bits } =
-            self.parameters;
-        let server_limit = match self.names_server_window {
-            true => Value(server_window_bits),
-            false => Value::below_max(server_window_bits),
-        };
-        // It is smaller than the largest only if the client has offered that.
-        let client_limit = Value::below_max(client_window_bits);
-        let element = Element([
-            Value::flag(!server_takeover),
-            Value::flag(!client_takeover),
-            server_limit,
-            client_limit,
-        ]);
-        element.write(text);
+        let Element([server_alone, client_alone, server_limit, client_limit]) = self.0;
+        Parameters {
+            server_takeover: !server_alone.is_present(),
+            client_takeover: !client_alone.is_present(),
+            server_window_bits: server_limit.window_bits(),
+            client_window_bits: client_limit.window_bits(),
+        }
     }
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = Text::new();
-        self.write(&mut text);
+        let mut text = AnswerText::new();
+        self.0.write(&mut text);
         fmt_text(&text, f)
     }
 }
@@ -538,15 +526,14 @@ impl Negotiation for Negotiator {
             if self.agreed.is_some() {
                 return Err(ResponseError::Duplicate(HEADER));
             }
-            let parameters = Element::parse(parameters).and_then(|answer| self.settings.agree(&answer));
-            let parameters = parameters.ok_or(ResponseError::Invalid(HEADER))?;
-            self.agreed = Some(Answer { parameters, names_server_window: false });
+            let answer = Element::parse(parameters).and_then(|answer| self.settings.take(&answer));
+            self.agreed = Some(answer.ok_or(ResponseError::Invalid(HEADER))?);
         }
         Ok(())
     }
 
     fn agreed(&self) -> Option<Parameters> {
-        self.agreed.map(|answer| answer.parameters)
+        self.agreed.map(|answer| answer.parameters())
     }
 
     fn offers(&self) -> impl AsRef<[u8]> + use<> {
@@ -554,7 +541,7 @@ impl Negotiation for Negotiator {
     }
 
     fn answer(&self) -> impl AsRef<[u8]> + use<> {
-        lines(self.agreed, |answer, text| answer.write(text))
+        lines(self.agreed, |Answer(element), text: &mut AnswerText| element.write(text))
     }
 
     fn declined(&self) -> Self {
