@@ -7,7 +7,7 @@
 use crate::handshake::{Accept, Agreed, Connect, HeaderName, Negotiation, head};
 use crate::handshake::{check_request_with, check_response_with};
 use crate::{Delivery, RequestError, ResponseError};
-use core::{fmt, mem};
+use core::fmt;
 
 /// The parameters of permessage-deflate that both endpoints have agreed on (RFC 7692 section 7.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,56 +136,37 @@ impl Settings {
 
     /// A server's answer to an offer; `None` to decline it.
     fn answer(&self, offer: &Element) -> Option<Answer> {
-        let server_limit = offer.server.max_window_bits.value()?;
-        let names_server_window = offer.server.max_window_bits != MaxWindowBits::Absent;
+        let Element([server_alone, client_alone, server_limit, client_limit]) = *offer;
         // A value in the offer is a limit that the client keeps in any case (section 7.1.2.2).
-        let offered = offer.client.max_window_bits.value().unwrap_or(MAX_BITS);
+        let offered = client_limit.window_bits();
         // Without the parameter in the offer, it cannot be in the answer.
-        let is_reducible = offer.client.max_window_bits != MaxWindowBits::Absent;
+        let is_reducible = client_limit.is_present();
         let kept = if is_reducible { offered.min(self.receive_window_bits) } else { offered };
         // zlib has no window of 8 for raw DEFLATE: nobody is asked for it.
         let can_keep = kept <= self.receive_window_bits && (kept == offered || kept >= MIN_ASKED_BITS);
         if self.pieces && !can_keep {
             return None;
         }
-        let client_takeover = self.receive_takeover && !offer.client.no_context_takeover && can_keep;
-        let parameters = Parameters {
-            server_takeover: self.send_takeover && !offer.server.no_context_takeover,
-            client_takeover,
-            server_window_bits: self.send_window_bits.min(server_limit),
-            client_window_bits: if client_takeover || self.pieces { kept } else { offered },
-        };
-        Some(Answer { parameters, names_server_window })
+        let client_takeover = self.receive_takeover && !client_alone.is_present() && can_keep;
+        let server_takeover = self.send_takeover && !server_alone.is_present();
+        let server_window_bits = self.send_window_bits.min(server_limit.window_bits());
+        let client_window_bits = if client_takeover || self.pieces { kept } else { offered };
+        Some(Answer(Element([
+            Value::flag(!server_takeover),
+            Value::flag(!client_takeover),
+            match server_limit {
+                Value::ABSENT => Value::below_max(server_window_bits),
+                // It is answered whatever its value.
+                _ => Value(server_window_bits),
+            },
+            // It is smaller than the largest only if the parameter is offered.
+            Value::below_max(client_window_bits),
+        ])))
     }
 
-    /// A client's offers; `None` if there is nothing to offer.
-    fn offers(&self) -> Option<Offers> {
-        let client = Direction {
-            no_context_takeover: !self.send_takeover,
-            max_window_bits: match self.send_window_bits {
-                MAX_BITS => MaxWindowBits::Valueless,
-                bits => MaxWindowBits::Value(bits),
-            },
-        };
-        let limited = Direction {
-            no_context_takeover: !self.receive_takeover,
-            max_window_bits: match self.receive_window_bits {
-                MAX_BITS => MaxWindowBits::Absent,
-                bits => MaxWindowBits::Value(bits),
-            },
-        };
-        let without_memory = Direction { no_context_takeover: true, max_window_bits: MaxWindowBits::Absent };
-        let (server, fallback) = match self.can_keep_server() && (self.receive_takeover || self.pieces) {
-            // A server that does not limit its window can still accept the second offer.
-            true if self.receive_window_bits < MAX_BITS && !self.pieces => (limited, Some(without_memory)),
-            true => (limited, None),
-            false if self.pieces => return None,
-            false => (without_memory, None),
-        };
-        Some(Offers {
-            first: Element { server, client },
-            second: fallback.map(|server| Element { server, client }),
-        })
+    /// A client: whether there is anything to offer.
+    const fn can_offer(&self) -> bool {
+        !self.pieces || self.can_keep_server()
     }
 
     /// A client: whether its memory is large enough for a window that it can ask the server for.
@@ -193,28 +174,41 @@ impl Settings {
         self.receive_window_bits >= MIN_ASKED_BITS
     }
 
-    /// A client: what a server's answer means; `None` if it answers none of the offers.
-    fn agree(&self, answer: &Element) -> Option<Parameters> {
-        let server_window_bits = answer.server.max_window_bits.value()?;
-        let client_window_bits = match answer.client.max_window_bits {
-            MaxWindowBits::Absent => self.send_window_bits,
-            bits => bits.value()?,
+    /// A client's offers. In the second one, the server has no context takeover and any window.
+    fn offers(&self) -> [Option<Element>; 2] {
+        let client_alone = Value::flag(!self.send_takeover);
+        let client_limit = match self.send_window_bits {
+            MAX_BITS => Value::EMPTY,
+            bits => Value(bits),
         };
-        let server_takeover = !answer.server.no_context_takeover;
-        let is_kept = server_takeover || self.pieces;
-        let fits = self.can_keep_server() && server_window_bits <= self.receive_window_bits;
+        let server_limit = Value::below_max(self.receive_window_bits);
+        let keeps = self.can_keep_server() && (self.receive_takeover || self.pieces);
+        let kept = Element([Value::flag(!self.receive_takeover), client_alone, server_limit, client_limit]);
+        let alone = Element([Value::EMPTY, client_alone, Value::ABSENT, client_limit]);
+        // A server that cannot limit its window can accept it.
+        let needs_alone = !self.pieces && !(keeps && server_limit == Value::ABSENT);
+        [keeps.then_some(kept), needs_alone.then_some(alone)]
+    }
+
+    /// A client: takes a server's answer; `None` if it answers none of the offers. What the client
+    /// has announced holds even if the answer does not repeat it.
+    fn take(&self, answer: &Element) -> Option<Answer> {
+        let Element([server_alone, client_alone, server_limit, client_limit]) = *answer;
+        let server_takeover = !server_alone.is_present();
+        let fits = self.can_keep_server() && server_limit.window_bits() <= self.receive_window_bits;
+        let client_window_bits = match client_limit {
+            Value::ABSENT => self.send_window_bits,
+            Value::EMPTY => return None,
+            Value(bits) => bits,
+        };
         if client_window_bits > self.send_window_bits
             || server_takeover && !self.receive_takeover
-            || is_kept && !fits
+            || (server_takeover || self.pieces) && !fits
         {
             return None;
         }
-        Some(Parameters {
-            server_takeover,
-            client_takeover: self.send_takeover && !answer.client.no_context_takeover,
-            server_window_bits,
-            client_window_bits,
-        })
+        let client_alone = Value::flag(client_alone.is_present() || !self.send_takeover);
+        Some(Answer(Element([server_alone, client_alone, server_limit, Value(client_window_bits)])))
     }
 }
 
@@ -232,42 +226,50 @@ const fn askable(bits: u8) -> u8 {
     }
 }
 
-/// One element of `Sec-WebSocket-Extensions` that names permessage-deflate: an offer, or the answer
-/// to one.
+/// One element of `Sec-WebSocket-Extensions` that names permessage-deflate, an offer or the answer
+/// to one: its parameters in the order of [`NAMES`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Element {
-    server: Direction,
-    client: Direction,
-}
+struct Element([Value; 4]);
 
-/// The parameters for the messages of one endpoint.
+/// The name of the extension.
+const NAME: &[u8] = b"permessage-deflate";
+
+const NAMES: [&[u8]; 4] = [
+    b"server_no_context_takeover",
+    b"client_no_context_takeover",
+    b"server_max_window_bits",
+    b"client_max_window_bits",
+];
+
+/// The value of a parameter, 8 to 15; or there is none. One byte, because an enum takes more flash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Direction {
-    no_context_takeover: bool,
-    max_window_bits: MaxWindowBits,
-}
+struct Value(u8);
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum MaxWindowBits {
-    Absent,
-    /// Only `client_max_window_bits` in an offer has no value.
-    Valueless,
-    /// 8 to 15.
-    Value(u8),
-}
+impl Value {
+    /// There is no such parameter.
+    const ABSENT: Self = Self(0);
+    /// The parameter has no value.
+    const EMPTY: Self = Self(1);
 
-impl MaxWindowBits {
-    /// The largest window that it allows: the parameter's value, or the largest of all without the
-    /// parameter. `None` if it lacks its value.
-    fn value(self) -> Option<u8> {
-        match self {
-            Self::Absent => Some(MAX_BITS),
-            Self::Valueless => None,
-            Self::Value(bits) => Some(bits),
-        }
+    const fn flag(is_present: bool) -> Self {
+        if is_present { Self::EMPTY } else { Self::ABSENT }
     }
 
-    /// Parses the value of the parameter, which may be quoted; empty if there is none.
+    /// A limit of a window; the largest needs none.
+    const fn below_max(bits: u8) -> Self {
+        if bits < MAX_BITS { Self(bits) } else { Self::ABSENT }
+    }
+
+    const fn is_present(self) -> bool {
+        self.0 != Self::ABSENT.0
+    }
+
+    /// The largest window that it allows.
+    const fn window_bits(self) -> u8 {
+        if self.0 > Self::EMPTY.0 { self.0 } else { MAX_BITS }
+    }
+
+    /// Parses what follows the equals sign, which may be quoted; empty if there is none.
     fn parse(value: &[u8]) -> Option<Self> {
         let mut bits = 0;
         for &byte in value {
@@ -283,78 +285,63 @@ impl MaxWindowBits {
             }
         }
         match bits {
-            0 => Some(Self::Valueless),
-            8.. => Some(Self::Value(bits)),
+            0 => Some(Self::EMPTY),
+            8.. => Some(Self(bits)),
             _ => None,
         }
     }
 
-    /// The value as it is written.
+    /// The equals sign and the value, if there is one.
     fn written(self) -> &'static [u8] {
-        let Self::Value(bits) = self else { return &[] };
         // One chunk for each value from 8 on.
         let (values, _) = b"=8 =9 =10=11=12=13=14=15".as_chunks::<3>();
-        values.get(usize::from(bits.wrapping_sub(8))).map_or(&[], |value| head::trim(value))
+        values.get(usize::from(self.0.wrapping_sub(8))).map_or(&[], |value| head::trim(value))
     }
 }
 
 impl Element {
-    /// Without parameters.
-    const EMPTY: Self = {
-        let direction = Direction { no_context_takeover: false, max_window_bits: MaxWindowBits::Absent };
-        Self { server: direction, client: direction }
-    };
-
     /// Parses the parameters of an offer or an answer. `None` if one is unknown, repeated or
     /// invalid.
     fn parse(mut parameters: &[u8]) -> Option<Self> {
-        let mut element = Self::EMPTY;
+        let mut values = [Value::ABSENT; 4];
         while !parameters.is_empty() {
             let (parameter, rest) = head::split(parameters, b';');
             parameters = rest;
             let (name, value) = head::split(parameter, b'=');
-            let (endpoint, name) = head::trim(name).split_at_checked(b"server".len())?;
-            let direction = if head::eq(endpoint, b"server") {
-                &mut element.server
-            } else if head::eq(endpoint, b"client") {
-                &mut element.client
-            } else {
-                return None;
+            let name = head::trim(name);
+            let at = NAMES.iter().position(|known| head::eq(known, name))?;
+            let value = Value::parse(head::trim(value))?;
+            let is_allowed = match value {
+                Value::EMPTY => at != SERVER_MAX_WINDOW_BITS,
+                _ => at >= SERVER_MAX_WINDOW_BITS,
             };
-            if head::eq(name, b"_no_context_takeover") {
-                if mem::replace(&mut direction.no_context_takeover, true) || !value.is_empty() {
-                    return None;
-                }
-            } else if head::eq(name, b"_max_window_bits")
-                && direction.max_window_bits == MaxWindowBits::Absent
-            {
-                direction.max_window_bits = MaxWindowBits::parse(head::trim(value))?;
-            } else {
+            let slot = values.get_mut(at)?;
+            if !is_allowed || slot.is_present() {
                 return None;
             }
+            *slot = value;
         }
-        Some(element)
+        Some(Self(values))
     }
 
-    /// The element as it is written, with what comes before and after it.
-    fn written(&self, before: &'static [u8], after: &'static [u8]) -> Parts {
-        let Self { server, client } = self;
-        let present = |is_present, name| if is_present { name } else { &b""[..] };
-        [
-            before,
-            NAME,
-            present(server.no_context_takeover, b"; server_no_context_takeover"),
-            present(client.no_context_takeover, b"; client_no_context_takeover"),
-            present(server.max_window_bits != MaxWindowBits::Absent, b"; server_max_window_bits"),
-            server.max_window_bits.written(),
-            present(client.max_window_bits != MaxWindowBits::Absent, b"; client_max_window_bits"),
-            client.max_window_bits.written(),
-            after,
-        ]
+    /// Appends the element to a text that has room for it.
+    fn write<const N: usize>(&self, text: &mut Text<N>) {
+        let mut append = |part| {
+            let _ = text.extend_from_slice(part);
+        };
+        append(NAME);
+        for (name, value) in NAMES.iter().zip(self.0) {
+            if value.is_present() {
+                append(b"; ");
+                append(name);
+                append(value.written());
+            }
+        }
     }
 }
 
-const NAME: &[u8] = b"permessage-deflate";
+/// The index of the parameter that always has a value, in [`NAMES`]. Those before it have none.
+const SERVER_MAX_WINDOW_BITS: usize = 2;
 
 /// The parameters of an element of a list that follows the grammar, if it names permessage-deflate.
 fn parameters_of(element: &[u8]) -> Option<&[u8]> {
@@ -362,100 +349,83 @@ fn parameters_of(element: &[u8]) -> Option<&[u8]> {
     head::eq(head::trim(name), NAME).then_some(parameters)
 }
 
-/// An element in parts, some of which may be empty.
-type Parts = [&'static [u8]; 9];
+/// Up to two lines of a head, or the value of the header.
+type Text<const N: usize> = heapless::Vec<u8, N>;
+/// With one element, at most 158 bytes.
+type AnswerText = Text<158>;
+/// With two elements, at most 261 bytes.
+type OffersText = Text<261>;
 
-/// A header, or its value, with up to `N` elements.
-struct Written<const N: usize>([Parts; N]);
-
-impl<const N: usize> Written<N> {
-    const NOTHING: Self = Self([[&[]; 9]; N]);
+fn fmt_text(text: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(core::str::from_utf8(text).unwrap_or_default())
 }
 
-impl<const N: usize> AsRef<[&'static [u8]]> for Written<N> {
-    fn as_ref(&self) -> &[&'static [u8]] {
-        self.0.as_flattened()
+/// The end of a line, and the header's line with the value that `write` appends, if there is one.
+fn lines<const N: usize, V>(value: Option<V>, write: impl FnOnce(V, &mut Text<N>)) -> Text<N> {
+    let mut text = Text::new();
+    if let Some(value) = value {
+        let _ = text.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+        write(value, &mut text);
     }
+    let _ = text.extend_from_slice(b"\r\n");
+    text
 }
-
-impl<const N: usize> fmt::Display for Written<N> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.as_ref().iter().try_for_each(|part| f.write_str(core::str::from_utf8(part).unwrap_or_default()))
-    }
-}
-
-/// What the machine writes before and after the value of the header.
-const HEADER_LINE: (&[u8], &[u8]) = (b"Sec-WebSocket-Extensions: ", b"\r\n");
 
 /// A server's answer to an offer of permessage-deflate. `Display` is the value of the response's
 /// `Sec-WebSocket-Extensions`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Answer {
-    parameters: Parameters,
-    /// The offer has `server_max_window_bits`, so the answer has it too.
-    names_server_window: bool,
-}
+pub struct Answer(Element);
 
 impl Answer {
     /// What is agreed once the answer is sent.
     #[must_use]
     pub const fn parameters(&self) -> Parameters {
-        self.parameters
-    }
-
-    fn written(&self, before: &'static [u8], after: &'static [u8]) -> Written<1> {
-        let Parameters { server_takeover, client_takeover, server_window_bits, client_window_bits } =
-            self.parameters;
-        let max_window_bits = |bits, is_named| {
-            if is_named || bits < MAX_BITS { MaxWindowBits::Value(bits) } else { MaxWindowBits::Absent }
-        };
-        let server = Direction {
-            no_context_takeover: !server_takeover,
-            max_window_bits: max_window_bits(server_window_bits, self.names_server_window),
-        };
-        // It is smaller than the largest only if the client has offered that.
-        let client = Direction {
-            no_context_takeover: !client_takeover,
-            max_window_bits: max_window_bits(client_window_bits, false),
-        };
-        Written([Element { server, client }.written(before, after)])
+        let Element([server_alone, client_alone, server_limit, client_limit]) = self.0;
+        Parameters {
+            server_takeover: !server_alone.is_present(),
+            client_takeover: !client_alone.is_present(),
+            server_window_bits: server_limit.window_bits(),
+            client_window_bits: client_limit.window_bits(),
+        }
     }
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.written(b"", b"").fmt(f)
+        let mut text = AnswerText::new();
+        self.0.write(&mut text);
+        fmt_text(&text, f)
     }
 }
 
 /// A client's offers of permessage-deflate. `Display` is the value of the request's
 /// `Sec-WebSocket-Extensions`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Offers {
-    first: Element,
-    second: Option<Element>,
-}
+pub struct Offers([Option<Element>; 2]);
 
 impl Offers {
     /// The offers for these settings, in order of preference. `None` if there is nothing to offer:
     /// messages are delivered in pieces, and the memory for the window has less than 2^9 bytes.
     #[must_use]
     pub fn new(settings: &Settings) -> Option<Self> {
-        settings.offers()
+        settings.can_offer().then(|| Self(settings.offers()))
     }
 
-    fn written(&self, before: &'static [u8], after: &'static [u8]) -> Written<2> {
-        let Self { first, second } = self;
-        match second {
-            Some(second) => Written([first.written(before, b", "), second.written(b"", after)]),
-            None => Written([first.written(before, after), [&[]; 9]]),
+    fn write(&self, text: &mut OffersText) {
+        for (at, offer) in self.0.iter().flatten().enumerate() {
+            if at > 0 {
+                let _ = text.extend_from_slice(b", ");
+            }
+            offer.write(text);
         }
     }
 }
 
 impl fmt::Display for Offers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.written(b"", b"").fmt(f)
+        let mut text = Text::new();
+        self.write(&mut text);
+        fmt_text(&text, f)
     }
 }
 
@@ -560,34 +530,566 @@ impl Negotiation for Negotiator {
         }
         for element in head::list(value) {
             let parameters = match parameters_of(element) {
-                Some(parameters) if self.settings.offers().is_some() => parameters,
+                Some(parameters) if self.settings.can_offer() => parameters,
                 _ => return Err(ResponseError::Unoffered(HEADER)),
             };
             if self.agreed.is_some() {
                 return Err(ResponseError::Duplicate(HEADER));
             }
-            let parameters = Element::parse(parameters).and_then(|answer| self.settings.agree(&answer));
-            let parameters = parameters.ok_or(ResponseError::Invalid(HEADER))?;
-            self.agreed = Some(Answer { parameters, names_server_window: false });
+            let answer = Element::parse(parameters).and_then(|answer| self.settings.take(&answer));
+            self.agreed = Some(answer.ok_or(ResponseError::Invalid(HEADER))?);
         }
         Ok(())
     }
 
     fn agreed(&self) -> Option<Parameters> {
-        self.agreed.map(|answer| answer.parameters)
+        self.agreed.map(|answer| answer.parameters())
     }
 
-    fn offers(&self) -> impl AsRef<[&'static [u8]]> + use<> {
-        let (before, after) = HEADER_LINE;
-        self.settings.offers().map_or(Written::NOTHING, |offers| offers.written(before, after))
+    fn offers(&self) -> impl AsRef<[u8]> + use<> {
+        lines(Offers::new(&self.settings), |offers, text| offers.write(text))
     }
 
-    fn answer(&self) -> impl AsRef<[&'static [u8]]> + use<> {
-        let (before, after) = HEADER_LINE;
-        self.agreed.map_or(Written::NOTHING, |answer| answer.written(before, after))
+    fn answer(&self) -> impl AsRef<[u8]> + use<> {
+        lines(self.agreed, |Answer(element), text: &mut AnswerText| element.write(text))
     }
 
     fn decline(&mut self) {
         self.agreed = None;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+    use crate::handshake::{Handshake, Outcome, ServerOpening};
+    use proptest::prelude::*;
+    use std::string::{String, ToString};
+    use std::{vec, vec::Vec};
+
+    const WHOLE: Delivery = Delivery::Whole;
+    const PIECES: Delivery = Delivery::Pieces;
+    const EXTENSIONS: HeaderName = HeaderName::SecWebSocketExtensions;
+
+    /// A server's answer to these values; empty if it declines.
+    fn answer(values: &[&str], settings: Settings) -> String {
+        let answer = negotiate(values.iter().map(|value| value.as_bytes()), &settings);
+        answer.map(|answer| answer.to_string()).unwrap_or_default()
+    }
+
+    fn offer(settings: Settings) -> String {
+        Offers::new(&settings).map(|offers| offers.to_string()).unwrap_or_default()
+    }
+
+    fn parameters(takeover: (bool, bool), window_bits: (u8, u8)) -> Parameters {
+        Parameters {
+            server_takeover: takeover.0,
+            client_takeover: takeover.1,
+            server_window_bits: window_bits.0,
+            client_window_bits: window_bits.1,
+        }
+    }
+
+    /// Proves: Z4, Z10, Z11, Z13, Z14.
+    #[test]
+    fn a_server_answers_each_parameter_that_is_offered() {
+        let large = Settings::client();
+        for (offer, expected) in [
+            ("permessage-deflate", "permessage-deflate"),
+            ("permessage-deflate; client_max_window_bits", "permessage-deflate"),
+            ("permessage-deflate; client_max_window_bits=15", "permessage-deflate"),
+            (
+                "permessage-deflate; client_max_window_bits=10",
+                "permessage-deflate; client_max_window_bits=10",
+            ),
+            ("permessage-deflate; client_max_window_bits=8", "permessage-deflate; client_max_window_bits=8"),
+            (
+                "permessage-deflate; server_max_window_bits=15",
+                "permessage-deflate; server_max_window_bits=15",
+            ),
+            ("permessage-deflate; server_max_window_bits=9", "permessage-deflate; server_max_window_bits=9"),
+            ("permessage-deflate; server_max_window_bits=8", "permessage-deflate; server_max_window_bits=8"),
+            (
+                "permessage-deflate;server_max_window_bits=\"10\"",
+                "permessage-deflate; server_max_window_bits=10",
+            ),
+            (
+                "permessage-deflate ; server_max_window_bits = \"1\\0\" ; client_max_window_bits",
+                "permessage-deflate; server_max_window_bits=10",
+            ),
+            (
+                "permessage-deflate; server_no_context_takeover",
+                "permessage-deflate; server_no_context_takeover",
+            ),
+            (
+                "permessage-deflate; client_no_context_takeover",
+                "permessage-deflate; client_no_context_takeover",
+            ),
+            (
+                "permessage-deflate; client_max_window_bits=9; server_max_window_bits=11; \
+                 client_no_context_takeover; server_no_context_takeover",
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                 server_max_window_bits=11; client_max_window_bits=9",
+            ),
+        ] {
+            assert_eq!(answer(&[offer], large), expected, "{offer}");
+        }
+    }
+
+    /// Proves: Z1, Z2, Z3, Z8.
+    #[test]
+    fn a_server_declines_an_invalid_offer() {
+        for parameter in [
+            "x",
+            "server_",
+            "server",
+            "client_takeover",
+            "Server_max_window_bits=9",
+            "max_window_bits=9",
+            "no_context_takeover",
+            "server_max_window_bits",
+            "server_max_window_bits=7",
+            "server_max_window_bits=16",
+            "server_max_window_bits=08",
+            "server_max_window_bits=0",
+            "server_max_window_bits=010",
+            "server_max_window_bits=256",
+            "server_max_window_bits=265",
+            "server_max_window_bits=1000000000000000000000",
+            "server_max_window_bits=+9",
+            "server_max_window_bits=a",
+            "server_max_window_bits=\"08\"",
+            "server_max_window_bits=\"9a\"",
+            "client_max_window_bits=7",
+            "client_max_window_bits=16",
+            "client_max_window_bits=\"\\0\\8\"",
+            "server_no_context_takeover=1",
+            "client_no_context_takeover=\"true\"",
+            "client_max_window_bits; client_max_window_bits",
+            "client_max_window_bits=9; client_max_window_bits=9",
+            "server_max_window_bits=9; server_max_window_bits=10",
+            "server_no_context_takeover; server_no_context_takeover",
+            "client_no_context_takeover; client_no_context_takeover",
+        ] {
+            let offer = std::format!("permessage-deflate; {parameter}");
+            for settings in [Settings::firmware(), Settings::client()] {
+                assert_eq!(answer(&[&offer], settings), "", "{offer}");
+                // The next offer is tried, in the same header or in another.
+                let both = std::format!("{offer}, permessage-deflate; server_max_window_bits=9");
+                assert!(answer(&[&both], settings).ends_with("; server_max_window_bits=9"), "{both}");
+                let next = "permessage-deflate; server_max_window_bits=9, permessage-deflate";
+                assert!(answer(&["", &offer, next], settings).ends_with("; server_max_window_bits=9"));
+            }
+        }
+        for values in [&[][..], &[""], &["x-webkit-deflate-frame"], &["permessage-bzip2, deflate"], &["a b"]]
+        {
+            assert_eq!(answer(values, Settings::client()), "");
+        }
+        assert_eq!(answer(&["mux; a=b, permessage-deflate"], Settings::client()), "permessage-deflate");
+    }
+
+    /// Proves: Z4, Z14.
+    #[test]
+    fn a_server_keeps_to_its_memory() {
+        let (chrome, others) = ("permessage-deflate; client_max_window_bits", "permessage-deflate");
+        let alone = "permessage-deflate; server_no_context_takeover; client_no_context_takeover";
+        let server = Settings::server();
+        let keeps_none = "permessage-deflate; client_no_context_takeover; server_max_window_bits=12";
+        let keeps = |bits: u8| {
+            std::format!("permessage-deflate; server_max_window_bits=12; client_max_window_bits={bits}")
+        };
+        for (offer, settings, expected) in [
+            (chrome, Settings::firmware().limited_to(0, WHOLE), alone),
+            (others, Settings::firmware().limited_to(0, WHOLE), alone),
+            (chrome, Settings::firmware().limited_to(0, PIECES), ""),
+            (others, Settings::firmware().limited_to(14, PIECES), ""),
+            (others, Settings::firmware().limited_to(15, PIECES), alone),
+            (
+                chrome,
+                Settings::firmware().limited_to(9, PIECES),
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                 client_max_window_bits=9",
+            ),
+            (chrome, server, &keeps(12)),
+            (chrome, server.limited_to(15, PIECES), &keeps(12)),
+            (chrome, server.limited_to(9, WHOLE), &keeps(9)),
+            // Nobody is asked for a window of 8 ...
+            (chrome, server.limited_to(8, WHOLE), keeps_none),
+            (chrome, server.limited_to(8, PIECES), ""),
+            // ... but one that is offered is kept.
+            ("permessage-deflate; client_max_window_bits=8", server.limited_to(8, WHOLE), &keeps(8)),
+            ("permessage-deflate; client_max_window_bits=8", server.limited_to(8, PIECES), &keeps(8)),
+            ("permessage-deflate; client_max_window_bits=9", server.limited_to(8, PIECES), ""),
+            (others, server, keeps_none),
+            (others, server.limited_to(15, PIECES), ""),
+            // The first that can be kept.
+            (
+                "permessage-deflate, permessage-deflate; client_max_window_bits",
+                server.limited_to(15, PIECES),
+                &keeps(12),
+            ),
+        ] {
+            assert_eq!(answer(&[offer], settings), expected, "{offer} {settings:?}");
+        }
+    }
+
+    /// Proves: Z9.
+    #[test]
+    fn a_client_offers_what_it_can_receive() {
+        for (settings, expected) in [
+            (Settings::client(), "permessage-deflate; client_max_window_bits"),
+            (Settings::client().send_window_bits(9), "permessage-deflate; client_max_window_bits=9"),
+            (
+                Settings::client().limited_to(10, WHOLE),
+                "permessage-deflate; server_max_window_bits=10; client_max_window_bits, \
+                 permessage-deflate; server_no_context_takeover; client_max_window_bits",
+            ),
+            (
+                Settings::client().limited_to(10, PIECES),
+                "permessage-deflate; server_max_window_bits=10; client_max_window_bits",
+            ),
+            (
+                Settings::firmware().limited_to(10, PIECES),
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                 server_max_window_bits=10; client_max_window_bits",
+            ),
+            (
+                Settings::firmware().limited_to(0, WHOLE),
+                "permessage-deflate; server_no_context_takeover; client_no_context_takeover; \
+                 client_max_window_bits",
+            ),
+            (
+                Settings::client().limited_to(8, WHOLE),
+                "permessage-deflate; server_no_context_takeover; client_max_window_bits",
+            ),
+            (Settings::client().limited_to(8, PIECES), ""),
+            (Settings::firmware().limited_to(0, PIECES), ""),
+            (
+                Settings::server().send_takeover(false),
+                "permessage-deflate; client_no_context_takeover; server_max_window_bits=12; \
+                 client_max_window_bits=12, permessage-deflate; server_no_context_takeover; \
+                 client_no_context_takeover; client_max_window_bits=12",
+            ),
+        ] {
+            assert_eq!(offer(settings), expected);
+        }
+    }
+
+    /// Proves: Z5, Z6, Z7, Z10, Z12, Z13, Z14.
+    #[test]
+    fn a_client_takes_an_answer_to_its_offers_only() {
+        let large = Settings::client();
+        let limited = large.limited_to(10, WHOLE);
+        let pieces = large.limited_to(10, PIECES);
+        let firmware = Settings::firmware().limited_to(0, WHOLE);
+        let invalid = Err(ResponseError::Invalid(EXTENSIONS));
+        let unoffered = Err(ResponseError::Unoffered(EXTENSIONS));
+        let duplicate = Err(ResponseError::Duplicate(EXTENSIONS));
+        let agreed = |server, client, bits| Ok(Some(parameters((server, client), bits)));
+        let deflate = "permessage-deflate";
+        for (settings, values, expected) in [
+            (large, &[][..], Ok(None)),
+            (large, &[""], invalid),
+            (large, &[deflate], agreed(true, true, (15, 15))),
+            (large, &["permessage-deflate;client_max_window_bits=\"8\""], agreed(true, true, (15, 8))),
+            (
+                large,
+                &["permessage-deflate; client_no_context_takeover; server_max_window_bits=8"],
+                agreed(true, false, (8, 15)),
+            ),
+            (large, &["permessage-deflate; server_no_context_takeover"], agreed(false, true, (15, 15))),
+            (large, &["permessage-deflate; client_max_window_bits"], invalid),
+            (large, &["permessage-deflate; server_max_window_bits"], invalid),
+            (large, &["permessage-deflate; server_max_window_bits=08"], invalid),
+            (large, &["permessage-deflate; server_max_window_bits=16"], invalid),
+            (large, &["permessage-deflate; server_no_context_takeover=1"], invalid),
+            (large, &["permessage-deflate; client_no_context_takeover; client_no_context_takeover"], invalid),
+            (large, &["permessage-deflate; x"], invalid),
+            (large, &["permessage-deflate;"], invalid),
+            (large, &["permessage-deflate a"], invalid),
+            (large, &["Permessage-Deflate"], unoffered),
+            (large, &["x-webkit-deflate-frame"], unoffered),
+            (large, &["permessage-deflate, mux"], unoffered),
+            (large, &["mux", deflate], unoffered),
+            (large, &["permessage-deflate, permessage-deflate"], duplicate),
+            (large, &[deflate, deflate], duplicate),
+            // No more than the client has offered.
+            (large.send_window_bits(9), &["permessage-deflate; client_max_window_bits=10"], invalid),
+            (large.send_window_bits(9), &[deflate], agreed(true, true, (15, 9))),
+            (limited, &[deflate], invalid),
+            (limited, &["permessage-deflate; server_max_window_bits=11"], invalid),
+            (limited, &["permessage-deflate; server_max_window_bits=10"], agreed(true, true, (10, 15))),
+            (limited, &["permessage-deflate; server_max_window_bits=8"], agreed(true, true, (8, 15))),
+            (limited, &["permessage-deflate; server_no_context_takeover"], agreed(false, true, (15, 15))),
+            (pieces, &["permessage-deflate; server_no_context_takeover"], invalid),
+            (
+                pieces,
+                &["permessage-deflate; server_no_context_takeover; server_max_window_bits=9"],
+                agreed(false, true, (9, 15)),
+            ),
+            (firmware, &[deflate], invalid),
+            // The client keeps to what it has announced, whether it is echoed or not.
+            (firmware, &["permessage-deflate; server_no_context_takeover"], agreed(false, false, (15, 15))),
+            // It has asked for no window of 8.
+            (large.limited_to(8, WHOLE), &["permessage-deflate; server_max_window_bits=8"], invalid),
+            // It has offered nothing.
+            (large.limited_to(8, PIECES), &["permessage-deflate; server_max_window_bits=8"], unoffered),
+        ] {
+            let verdict = check(values.iter().map(|value| value.as_bytes()), &settings);
+            assert_eq!(verdict, expected, "{values:?} {settings:?}");
+        }
+    }
+
+    /// The parameters of Autobahn's groups 12 and 13, from both ends.
+    #[test]
+    fn the_offers_of_autobahn_are_accepted() {
+        for (offers, expected) in [
+            ("permessage-deflate; client_max_window_bits", ""),
+            (
+                "permessage-deflate; client_no_context_takeover; client_max_window_bits",
+                "; client_no_context_takeover",
+            ),
+            (
+                "permessage-deflate; server_no_context_takeover; client_max_window_bits",
+                "; server_no_context_takeover",
+            ),
+            (
+                "permessage-deflate; client_max_window_bits; server_max_window_bits=8",
+                "; server_max_window_bits=8",
+            ),
+            (
+                "permessage-deflate; client_max_window_bits; server_max_window_bits=9",
+                "; server_max_window_bits=9",
+            ),
+            (
+                "permessage-deflate; client_max_window_bits; server_max_window_bits=15",
+                "; server_max_window_bits=15",
+            ),
+            (
+                "permessage-deflate; server_no_context_takeover; client_max_window_bits; server_max_window_bits=8",
+                "; server_no_context_takeover; server_max_window_bits=8",
+            ),
+            (
+                "permessage-deflate; server_no_context_takeover; client_max_window_bits; server_max_window_bits=8, \
+                 permessage-deflate; server_no_context_takeover; client_max_window_bits, \
+                 permessage-deflate; client_max_window_bits",
+                "; server_no_context_takeover; server_max_window_bits=8",
+            ),
+        ] {
+            let expected = std::format!("permessage-deflate{expected}");
+            assert_eq!(answer(&[offers], Settings::client()), expected, "{offers}");
+        }
+    }
+
+    #[test]
+    fn a_window_outside_9_to_15_becomes_the_nearest() {
+        let bits = |bits| {
+            let settings = Settings::client().send_window_bits(bits).receive_window_bits(bits);
+            (settings.send_window_bits, settings.receive_window_bits)
+        };
+        assert_eq!([0, 8, 9, 12, 15, 16, 255].map(bits), [9, 9, 9, 12, 15, 15, 15].map(|bits| (bits, bits)));
+    }
+
+    /// Proves: Z8.
+    #[test]
+    fn the_machine_answers_in_its_response() {
+        let response = |settings, headers: &str, accepts: bool| {
+            let head = std::format!(
+                "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n{headers}\
+                 Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            );
+            let mut handshake = Handshake::head(ServerOpening::new(Negotiator::new(settings)));
+            let mut inbox = heapless::Vec::<u8, 1024>::new();
+            let read = handshake.read(head.as_bytes(), &mut inbox, &Config::default());
+            assert!(matches!(read, Ok(Some((Outcome::Request, _)))), "{read:?}");
+            let accept = crate::Request::new(&inbox, *handshake.request().unwrap()).accept();
+            let accept = if accepts { accept } else { accept.without_deflate() };
+            let negotiation = handshake.negotiation().unwrap();
+            let mut full = heapless::Vec::<u8, 180>::new();
+            assert!(accept.append(negotiation, &mut full).is_err() == (accepts && !headers.is_empty()));
+            let mut outbox = heapless::Vec::<u8, 1024>::new();
+            let agreed = accept.append(negotiation, &mut outbox).unwrap();
+            let response = String::from_utf8(outbox.to_vec()).unwrap();
+            (agreed, response.split_once("xOo=\r\n").unwrap().1.to_string())
+        };
+        let headers = "Sec-WebSocket-Extensions: mux\r\nsec-websocket-extensions: permessage-deflate; x,\
+            permessage-deflate; client_max_window_bits\r\nSec-WebSocket-Extensions: permessage-deflate\r\n";
+        assert_eq!(
+            response(Settings::server(), headers, true),
+            (
+                Some(parameters((true, true), (12, 12))),
+                "Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=12; \
+                 client_max_window_bits=12\r\n\r\n"
+                    .to_string()
+            )
+        );
+        assert_eq!(response(Settings::server(), headers, false), (None, "\r\n".to_string()));
+        assert_eq!(response(Settings::server(), "", true), (None, "\r\n".to_string()));
+    }
+
+    /// Proves: Z5, Z9.
+    #[test]
+    fn the_machine_offers_in_its_request_and_reads_the_answer() {
+        let connect = |settings, answer: &str| {
+            let mut outbox = heapless::Vec::<u8, 1024>::new();
+            let (connect, mut rng) = (Connect::new("a", "/").protocol("b"), rand::rng());
+            let mut full = heapless::Vec::<u8, 160>::new();
+            assert!(connect.append(Negotiator::new(settings), &mut rng, &mut full).is_err());
+            let opening = connect.append(Negotiator::new(settings), &mut rng, &mut outbox).unwrap();
+            let request = String::from_utf8(outbox.to_vec()).unwrap();
+            let key = request.split_once("Key: ").unwrap().1.get(..24).unwrap();
+            let accept = crate::handshake::accept_value(key.as_bytes().first_chunk().unwrap());
+            let response = std::format!(
+                "HTTP/1.1 101 a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\
+                 {answer}\r\n",
+                core::str::from_utf8(&accept).unwrap()
+            );
+            let mut handshake = Handshake::head(opening);
+            let mut inbox = heapless::Vec::<u8, 1024>::new();
+            let read = handshake.read(response.as_bytes(), &mut inbox, &Config::default());
+            let agreed = read.map(|read| {
+                assert!(matches!(read, Some((Outcome::Open(_), _))), "{read:?}");
+                handshake.negotiation().unwrap().agreed()
+            });
+            (request.split_once(key).unwrap().1.to_string(), agreed)
+        };
+        let settings = Settings::client().limited_to(10, WHOLE);
+        let header = "sec-websocket-extensions: permessage-deflate; server_max_window_bits=9\r\n";
+        let offers = "\r\nSec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10; \
+            client_max_window_bits, permessage-deflate; server_no_context_takeover; \
+            client_max_window_bits\r\nSec-WebSocket-Protocol: b\r\n\r\n";
+        let agreed = Some(parameters((true, true), (9, 15)));
+        assert_eq!(connect(settings, header), (offers.to_string(), Ok(agreed)));
+        assert_eq!(connect(settings, ""), (offers.to_string(), Ok(None)));
+        for (answer, error) in [
+            ("sec-websocket-extensions: permessage-deflate\r\n", ResponseError::Invalid(EXTENSIONS)),
+            ("sec-websocket-extensions: mux\r\n", ResponseError::Unoffered(EXTENSIONS)),
+            (&header.repeat(2), ResponseError::Duplicate(EXTENSIONS)),
+        ] {
+            assert_eq!(connect(settings, answer).1, Err(error));
+        }
+    }
+
+    #[test]
+    fn heads_of_other_software_are_checked_by_the_same_rules() {
+        let request: &[(&str, &[u8])] = &[
+            ("host", b"a"),
+            ("upgrade", b"websocket"),
+            ("connection", b"Upgrade"),
+            ("sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+            ("sec-websocket-version", b"13"),
+            ("sec-websocket-extensions", b"permessage-deflate; client_max_window_bits"),
+        ];
+        let (accept, answer) = check_request(request.iter().copied(), &Settings::server()).unwrap();
+        let value = answer.unwrap().to_string();
+        let accept = accept.value();
+        let response: &[(&str, &[u8])] = &[
+            ("upgrade", b"websocket"),
+            ("connection", b"Upgrade"),
+            ("sec-websocket-accept", accept.as_bytes()),
+            ("sec-websocket-extensions", value.as_bytes()),
+        ];
+        let check = |settings: &Settings| {
+            let (key, connect) = ("dGhlIHNhbXBsZSBub25jZQ==", Connect::new("a", "/"));
+            check_response(response.iter().copied(), key, &connect, settings).map(|(_, agreed)| agreed)
+        };
+        assert_eq!(check(&Settings::client()), Ok(Some(answer.unwrap().parameters())));
+        assert_eq!(check(&Settings::firmware()), Err(ResponseError::Invalid(EXTENSIONS)));
+    }
+
+    /// Settings of any kind, with any memory.
+    fn settings() -> impl Strategy<Value = Settings> {
+        let memory = prop_oneof![Just(0_u8), 8..=15_u8];
+        (any::<(bool, bool, bool)>(), 9..=15_u8, 9..=15_u8, memory).prop_map(
+            |((send, receive, pieces), send_bits, receive_bits, memory)| {
+                Settings::firmware()
+                    .send_takeover(send)
+                    .receive_takeover(receive)
+                    .send_window_bits(send_bits)
+                    .receive_window_bits(receive_bits)
+                    .limited_to(memory, if pieces { PIECES } else { WHOLE })
+            },
+        )
+    }
+
+    /// Whether an endpoint with these settings can receive messages so compressed.
+    fn can_receive(settings: &Settings, takeover: bool, window_bits: u8) -> bool {
+        let needs_memory = takeover || settings.pieces;
+        (settings.receive_takeover || !takeover)
+            && (!needs_memory || window_bits <= settings.receive_window_bits)
+    }
+
+    /// Bytes that look like the header's value.
+    fn value() -> impl Strategy<Value = Vec<u8>> {
+        let part = prop_oneof![
+            Just("permessage-deflate"),
+            Just("server_no_context_takeover"),
+            Just("client_no_context_takeover"),
+            Just("server_max_window_bits"),
+            Just("client_max_window_bits"),
+            Just("server_"),
+            Just("="),
+            Just("; "),
+            Just(", "),
+            Just("\""),
+            Just("\\"),
+            Just("8"),
+            Just("15"),
+            Just("é"),
+        ];
+        let parts = prop::collection::vec(part, 0..12).prop_map(|parts| parts.concat().into_bytes());
+        prop_oneof![parts, prop::collection::vec(any::<u8>(), 0..40)]
+    }
+
+    proptest! {
+        /// Proves: Z4, Z9, Z13, Z14.
+        #[test]
+        fn what_the_server_accepts_is_the_same_for_the_client(client in settings(), server in settings()) {
+            let offers = Offers::new(&client).map(|offers| offers.to_string());
+            let offered = offers.as_deref().unwrap_or_default();
+            if let Some(answer) = negotiate([offered.as_bytes()], &server) {
+                let agreed = answer.parameters();
+                prop_assert_eq!(check([answer.to_string().as_bytes()], &client), Ok(Some(agreed)));
+                prop_assert!(can_receive(&server, agreed.client_takeover, agreed.client_window_bits));
+                prop_assert!(can_receive(&client, agreed.server_takeover, agreed.server_window_bits));
+                prop_assert!(client.send_takeover || !agreed.client_takeover);
+                prop_assert!(server.send_takeover || !agreed.server_takeover);
+                prop_assert!((9..=client.send_window_bits).contains(&agreed.client_window_bits));
+                prop_assert!((9..=server.send_window_bits).contains(&agreed.server_window_bits));
+            } else {
+                // A server that delivers whole messages needs no memory.
+                prop_assert!(offers.is_none() || server.pieces);
+            }
+        }
+
+        #[test]
+        fn any_value_is_read_without_a_panic(
+            values in prop::collection::vec(value(), 0..4),
+            settings in settings(),
+        ) {
+            let slices = || values.iter().map(|value| &value[..]);
+            if let Some(answer) = negotiate(slices(), &settings) {
+                prop_assert!(head::are_extensions(answer.to_string().as_bytes()));
+            }
+            let _ = check(slices(), &settings);
+        }
+
+        #[test]
+        fn an_element_that_is_written_is_read_back(
+            server in (any::<bool>(), 7..=15_u8),
+            client in (any::<bool>(), 7..=15_u8),
+        ) {
+            let bits = |bits: u8| if bits < 8 { Value::ABSENT } else { Value(bits) };
+            let client_bits = if bits(client.1) == Value::ABSENT { Value::EMPTY } else { bits(client.1) };
+            let flags = [server.0, client.0].map(Value::flag);
+            let element = Element([flags[0], flags[1], bits(server.1), client_bits]);
+            let mut text = AnswerText::new();
+            element.write(&mut text);
+            let written = String::from_utf8(text.to_vec()).unwrap();
+            prop_assert!(head::are_extensions(written.as_bytes()));
+            let parameters = parameters_of(written.as_bytes());
+            prop_assert_eq!(parameters.and_then(Element::parse), Some(element));
+        }
     }
 }

@@ -207,9 +207,9 @@ impl<'a> Connect<'a> {
             b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ",
         ];
         let offered = self.offered();
-        let extension = negotiation.offers();
+        let offers = negotiation.offers();
         // The key, and for each subprotocol what comes before it.
-        let mut needed = size(&front, &extension, self.headers, &[0; 24 + 2]);
+        let mut needed = size(&front, self.headers, &[0; 24]).saturating_add(offers.as_ref().len());
         let mut separator: &[u8] = b"Sec-WebSocket-Protocol: ";
         for protocol in offered {
             needed = needed.saturating_add(separator.len()).saturating_add(protocol.len());
@@ -228,14 +228,14 @@ impl<'a> Connect<'a> {
             outbox.append(part);
         }
         outbox.append(&key);
-        outbox.append(b"\r\n");
+        outbox.append(offers.as_ref());
         separator = b"Sec-WebSocket-Protocol: ";
         for protocol in offered {
             outbox.append(separator);
             outbox.append(protocol.as_bytes());
             separator = b", ";
         }
-        append(if offered.is_empty() { &[] } else { &[b"\r\n"] }, extension, self.headers, &[], outbox)?;
+        append(if offered.is_empty() { &[] } else { &[b"\r\n"] }, self.headers, &[], outbox)?;
         Ok(ClientOpening::new(key, Offered::new(offered, rng), negotiation))
     }
 }

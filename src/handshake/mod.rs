@@ -218,17 +218,9 @@ impl<H: HeadRules> Handshake<H> {
 }
 
 /// The size of what [`append`] appends.
-fn size(
-    front: &[&[u8]],
-    extension: &impl AsRef<[&'static [u8]]>,
-    headers: Headers<'_>,
-    body: &[u8],
-) -> usize {
+fn size(front: &[&[u8]], headers: Headers<'_>, body: &[u8]) -> usize {
     let mut size = body.len().saturating_add(2);
     for part in front {
-        size = size.saturating_add(part.len());
-    }
-    for part in extension.as_ref() {
         size = size.saturating_add(part.len());
     }
     for (name, value) in headers {
@@ -237,23 +229,19 @@ fn size(
     size
 }
 
-/// Appends a complete head and body, or nothing: the lines in `front` and in `extension`, the
-/// caller's headers, the empty line, the body.
+/// Appends a complete head and body, or nothing: the lines in `front`, the caller's headers, the
+/// empty line, the body.
 fn append<B: Buffer + ?Sized>(
     front: &[&[u8]],
-    extension: impl AsRef<[&'static [u8]]>,
     headers: Headers<'_>,
     body: &[u8],
     outbox: &mut B,
 ) -> Result<(), OutboxFull> {
-    let needed = size(front, &extension, headers, body);
+    let needed = size(front, headers, body);
     if outbox.remaining() < needed {
         return Err(OutboxFull { needed });
     }
     for part in front {
-        outbox.append(part);
-    }
-    for part in extension.as_ref() {
         outbox.append(part);
     }
     for (name, value) in headers {

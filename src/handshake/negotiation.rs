@@ -15,10 +15,12 @@ pub trait Negotiation: Clone + fmt::Debug {
     /// Server: declines the offers that were read.
     #[cfg(feature = "deflate")]
     fn decline(&mut self) {}
-    /// Server: the header of the response, as a line in parts; nothing if no offer is accepted.
-    fn answer(&self) -> impl AsRef<[&'static [u8]]> + use<Self>;
-    /// Client: the header of the request, as a line in parts; nothing if nothing is offered.
-    fn offers(&self) -> impl AsRef<[&'static [u8]]> + use<Self>;
+    /// Server: the end of a header's line in the response, and the line of the header that answers,
+    /// if an offer is accepted.
+    fn answer(&self) -> impl AsRef<[u8]> + use<Self>;
+    /// Client: the end of a header's line in the request, and the line of the header that offers,
+    /// if anything is offered.
+    fn offers(&self) -> impl AsRef<[u8]> + use<Self>;
     /// Client: checks the header of the response.
     fn read_answer(&mut self, value: &[u8]) -> Result<(), ResponseError>;
     /// What is agreed as far as the peer's head is read.
@@ -31,12 +33,12 @@ impl Negotiation for () {
 
     fn read_offers(&mut self, _: &[u8]) {}
 
-    fn answer(&self) -> impl AsRef<[&'static [u8]]> + use<> {
-        []
+    fn answer(&self) -> impl AsRef<[u8]> + use<> {
+        b"\r\n"
     }
 
-    fn offers(&self) -> impl AsRef<[&'static [u8]]> + use<> {
-        []
+    fn offers(&self) -> impl AsRef<[u8]> + use<> {
+        b"\r\n"
     }
 
     fn read_answer(&mut self, _: &[u8]) -> Result<(), ResponseError> {

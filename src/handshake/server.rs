@@ -305,18 +305,19 @@ impl<'a> Accept<'a> {
         negotiation: &N,
         outbox: &mut B,
     ) -> Result<N::Agreed, OutboxFull> {
+        let answer = negotiation.answer();
         let front: [&[u8]; _] = [
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: ",
             &accept_value(&self.key),
-            b"\r\n",
+            answer.as_ref(),
             b"Sec-WebSocket-Protocol: ",
             self.protocol.unwrap_or_default().as_bytes(),
             b"\r\n",
         ];
         let without = if self.protocol.is_none() { 3 } else { 0 };
         let front = front.get(..front.len() - without).unwrap_or_default();
-        append(front, negotiation.answer(), self.headers, b"", outbox)?;
+        append(front, self.headers, b"", outbox)?;
         Ok(negotiation.agreed())
     }
 }
@@ -401,7 +402,7 @@ impl<'a> Reject<'a> {
         let front = front.get(..front.len() - without).unwrap_or_default();
         // "The server MUST NOT send content in the response" to a HEAD (RFC 9110 section 9.3.2).
         let body = if is_head { &[] } else { self.body };
-        append(front, [], self.headers, body, outbox)
+        append(front, self.headers, body, outbox)
     }
 }
 
