@@ -904,7 +904,9 @@ mod tests {
             let read = handshake.read(head.as_bytes(), &mut inbox, &Config::default());
             assert!(matches!(read, Ok(Some((Outcome::Request, _)))), "{read:?}");
             let accept = crate::Request::new(&inbox, *handshake.request().unwrap()).accept();
-            let accept = if accepts { accept } else { accept.without_deflate() };
+            if !accepts {
+                handshake.decline();
+            }
             let negotiation = handshake.negotiation().unwrap();
             let mut full = heapless::Vec::<u8, 180>::new();
             assert!(accept.append(negotiation, &mut full).is_err() == (accepts && !headers.is_empty()));
