@@ -296,9 +296,10 @@ impl Sending {
         is_first: bool,
         compressor: &mut C,
     ) -> Result<(), SendError> {
+        let is_reset = is_first && !self.takeover;
         match compressor.context() {
-            Some(context) if *context != Context::NONE && !(is_first && !self.takeover) => {
-                if *context == self.context { Ok(()) } else { Err(SendError::OtherCompressor) }
+            Some(context) if !is_reset && ![Context::NONE, self.context].contains(context) => {
+                Err(SendError::OtherCompressor)
             }
             _ => Ok(()),
         }
