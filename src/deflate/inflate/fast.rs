@@ -1,6 +1,5 @@
 //! The fast loop of 64-bit targets.
 
-use super::super::window::copy;
 use super::bits::{Bits, low_bits};
 use super::codes::{Entries, Tables};
 use super::output::Output;
