@@ -334,7 +334,8 @@ impl Decoder {
         Continue(())
     }
 
-    /// The rest of a block with dynamic codes, with memory for the tables.
+    /// The rest of a block with dynamic codes, with tables on the stack.
+    // Outlined, so that other blocks do without their memory: benches/README.md, "Inflate".
     #[inline(never)]
     fn dynamic_on_stack(&mut self, bits: &mut Bits<'_>, output: &mut Output<'_>) -> ControlFlow<Status> {
         self.has_tables = false;
