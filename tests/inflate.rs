@@ -179,7 +179,7 @@ fn reference(payload: &[u8], out: &mut [u8]) -> (bool, usize, usize) {
 
 fn compare(payload: &[u8], rng: &mut StdRng) -> bool {
     let mut expected = vec![0; 70_000];
-    let (valid, len, read) = reference(payload, &mut expected);
+    let (mut valid, len, read) = reference(payload, &mut expected);
     if len == expected.len() {
         return true;
     }
@@ -187,8 +187,12 @@ fn compare(payload: &[u8], rng: &mut StdRng) -> bool {
     let mut out = vec![0; len + [0, 1000][rng.random_range(0..2)]];
     let (mut pos, mut input) = (0, payload);
     let status = Inflater::new(()).inflate(15, &mut input, &mut out, &mut pos);
-    assert_eq!(status == Status::Invalid, !valid, "{status:?} {payload:02x?}");
     assert!(out[..pos] == expected[..len], "{payload:02x?}");
+    if valid && status == Status::Invalid {
+        // An empty code of code lengths: zlib refuses the block only after the lengths.
+        valid = reference(&[payload, &[0; 64]].concat(), &mut expected).0;
+    }
+    assert_eq!(status == Status::Invalid, !valid, "{status:?} {payload:02x?}");
 
     // The same, cut.
     let (mut inflater, mut cut, mut pos) = (Inflater::new(WithTables::new(())), Vec::new(), 0);

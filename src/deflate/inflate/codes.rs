@@ -112,6 +112,9 @@ fn find_long(shape: &Shape, symbols: &[u16], mut hold: Hold, entries: Entries) -
     Entry::unused(1)
 }
 
+/// The number of codes of each length.
+type Counts = [u16; MAX_LENGTH + 1];
+
 fn build(
     first_level: &mut [Entry],
     shape: &mut Shape,
@@ -120,26 +123,48 @@ fn build(
     entries: Entries,
     allows_one: bool,
 ) -> Option<()> {
-    let mut counts = [0_u16; MAX_LENGTH + 1];
+    let counts = count(lengths);
+    let longest = counts.iter().rposition(|count| *count != 0).unwrap_or_default();
+    let is_complete = is_complete(&counts)?;
+    if !(is_complete || allows_one && longest <= 1) {
+        return None;
+    }
+    sort(lengths, &counts, symbols);
+    // At most 15.
+    let root = first_level.len().trailing_zeros().min(longest as u32).max(1);
+    let empty = if is_complete { Entry::LONG } else { Entry::unused(1) };
+    fill(first_level, root, empty, &counts, symbols, entries, shape);
+    if let Some(all) = counts.last_chunk() {
+        shape.counts = *all;
+    }
+    Some(())
+}
+
+fn count(lengths: &[u8]) -> Counts {
+    let mut counts = [0; MAX_LENGTH + 1];
     for_each_code(lengths, |_, length| {
         if let Some(count) = counts.get_mut(length) {
             *count += 1;
         }
     });
+    counts
+}
 
-    // What each length leaves of all codes of that length decides whether they are a code.
-    let (mut places, mut place) = ([0_u16; MAX_LENGTH + 1], 0);
-    let (mut left, mut longest) = (1_u32, 0);
-    for ((count, first), length) in counts.iter().zip(&mut places).zip(0..).skip(1) {
+/// Whether all bits are codes. `None` if there are more codes than bits for them.
+fn is_complete(counts: &Counts) -> Option<bool> {
+    let mut left = 1_u32;
+    for count in counts.iter().skip(1) {
         left = (left << 1).checked_sub(u32::from(*count))?;
-        *first = place;
-        place += count;
-        if *count != 0 {
-            longest = length;
-        }
     }
-    if left != 0 && !(longest <= 1 && allows_one) {
-        return None;
+    Some(left == 0)
+}
+
+/// Writes the symbols in the order of their codes: by length, and in the order of the alphabet.
+fn sort(lengths: &[u8], counts: &Counts, symbols: &mut [u16]) {
+    let (mut places, mut end) = ([0; MAX_LENGTH + 1], 0);
+    for (place, count) in places.iter_mut().zip(counts) {
+        *place = end;
+        end += count;
     }
     for_each_code(lengths, |symbol, length| {
         if let Some(place) = places.get_mut(length) {
@@ -149,14 +174,23 @@ fn build(
             *place += 1;
         }
     });
+}
 
-    // The first level is doubled from one length to the next. An entry's index is the code with its
-    // bits reversed.
-    let root = first_level.len().trailing_zeros().min(longest).max(1);
+/// Writes the entries of the codes of up to `root` bits. An entry's index is the code with its bits
+/// reversed. The table is doubled from one length to the next.
+fn fill(
+    first_level: &mut [Entry],
+    root: u32,
+    empty: Entry,
+    counts: &Counts,
+    symbols: &[u16],
+    entries: Entries,
+    shape: &mut Shape,
+) {
     let mut sorted = symbols.iter();
-    let (mut size, mut code) = (1, 0_usize);
+    let (mut size, mut code) = (1, 0);
     if let Some(slot) = first_level.first_mut() {
-        *slot = if left != 0 { Entry::unused(1) } else { Entry::LONG };
+        *slot = empty;
     }
     for (count, length) in counts.iter().zip(0..=root).skip(1) {
         double(first_level, size);
@@ -173,10 +207,6 @@ fn build(
     shape.mask = (size - 1) as u16;
     shape.index = index as u16;
     shape.code = (code as u16).reverse_bits() >> (16 - root);
-    if let Some(all) = counts.last_chunk() {
-        shape.counts = *all;
-    }
-    Some(())
 }
 
 /// Copies the first `size` entries behind themselves.

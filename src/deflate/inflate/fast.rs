@@ -1,6 +1,5 @@
 //! The fast loop of 64-bit targets.
 
-use super::super::window::copy;
 use super::bits::{Bits, low_bits};
 use super::codes::{Entries, Tables};
 use super::output::Output;
@@ -109,17 +108,28 @@ fn append(output: &mut Output<'_>, distance: usize, length: usize) {
             (output.ring.last(back), back)
         }
     };
-    if let (Some((block, source)), Some((target, room))) =
-        (source.split_first_chunk::<BLOCK>(), room.split_first_chunk_mut())
-        && length <= available.min(BLOCK + source.len())
+    // A tuple: the three are tested at once, not one after the other.
+    if let (true, Some(block), Some(target)) =
+        (length <= available, source.first_chunk::<BLOCK>(), room.first_chunk_mut())
     {
         *target = *block;
-        if let Some(rest) = length.checked_sub(BLOCK) {
-            copy(room.get_mut(..rest).unwrap_or_default(), source);
+        if length > BLOCK {
+            match (source.get(BLOCK..length), room.get_mut(BLOCK..length)) {
+                (Some(source), Some(room)) => room.copy_from_slice(source),
+                _ => return append_rarely(output, distance, length),
+            }
         }
         output.len = start + length;
-    } else {
-        // At most 258.
-        output.copy(distance, length as u16);
+        return;
     }
+    append_rarely(output, distance, length);
+}
+
+/// Appends a match that repeats itself, or goes on at the front of the ring, or ends near the end
+/// of the output.
+// Outlined, and so out of the fast loop: benches/README.md, "Inflate".
+#[inline(never)]
+fn append_rarely(output: &mut Output<'_>, distance: usize, length: usize) {
+    // At most 258.
+    output.copy(distance, length as u16);
 }

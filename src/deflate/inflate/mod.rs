@@ -29,7 +29,7 @@ pub enum Status {
     InputUsed,
     /// The output is full, and at least one more byte is to be written.
     OutputFull,
-    /// The input is not DEFLATE, or refers to bytes before the window. It stays so.
+    /// The input is not DEFLATE, or refers to bytes before the window. Later calls return the same.
     Invalid,
 }
 
@@ -57,7 +57,8 @@ impl<W: Window> Inflater<W> {
 
     /// Takes bytes from the front of `input`, and writes to `out` from `pos` on. `out[..pos]` is
     /// what was written before; the window lies before it. No distance may be larger than
-    /// 2^`window_bits`, which is the same in all calls.
+    /// 2^`window_bits`, which is the same in all calls. `pos` moves behind the bytes written; bytes
+    /// of `out` behind it can have changed.
     ///
     /// After [`Status::OutputFull`], `input` begins with the first byte that is not taken. The next
     /// call needs a longer `out`, with the same bytes in front; or a new one, with a `pos` of 0,
@@ -131,9 +132,9 @@ enum Step {
     /// The numbers of codes of a block with dynamic codes (section 3.2.7).
     Counts,
     /// The lengths of the codes of code lengths.
-    CodeLengths { read: u8, count: u8, literals: u16, distances: u8 },
+    CodeLengths { counts: Counts, count: u8, read: u8 },
     /// The lengths of the codes.
-    Lengths { read: u16, literals: u16, distances: u8 },
+    Lengths { counts: Counts, read: u16 },
     /// A literal or length, or the end of the block.
     Symbol,
     /// The distance of a match.
@@ -147,6 +148,15 @@ enum Step {
     AfterFinal,
     /// The input was invalid.
     Invalid,
+}
+
+/// The numbers of codes of a block with dynamic codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counts {
+    /// Of literals and lengths: 257 to 286.
+    literals: u16,
+    /// Of distances: 1 to 30.
+    distances: u8,
 }
 
 /// The state of the decompression, but for the window.
@@ -193,6 +203,7 @@ impl Decoder {
         self.hold_len == 0 && matches!(self.step, Step::StoredLength | Step::AfterFinal)
     }
 
+    /// Decodes until it stops.
     fn run(
         &mut self,
         mut tables: Option<&mut Tables>,
@@ -207,9 +218,7 @@ impl Decoder {
                 Step::StoredCheck { len } => self.stored_check(len, bits),
                 Step::Stored { left } => self.stored(left, bits, output),
                 Step::Counts => self.counts(bits),
-                Step::CodeLengths { read, count, literals, distances } => {
-                    self.code_lengths(read, count, literals, distances, bits)
-                }
+                Step::CodeLengths { counts, count, read } => self.code_lengths(counts, count, read, bits),
                 Step::Invalid => Break(Status::Invalid),
                 _ if !self.is_dynamic => self.symbols(BlockCodes::FIXED, bits, output),
                 _ => match &mut tables {
@@ -292,41 +301,41 @@ impl Decoder {
     }
 
     fn counts(&mut self, bits: &mut Bits<'_>) -> ControlFlow<Status> {
-        let counts = bits.take(14)?;
-        let literals = 257 + (counts & 31);
+        let fields = bits.take(14)?;
         // At most 32 and 19.
-        let distances = 1 + (counts >> 5 & 31) as u8;
-        let count = 4 + (counts >> 10) as u8;
-        if usize::from(literals) > LITERALS || usize::from(distances) > DISTANCES {
+        let counts = Counts { literals: 257 + (fields & 31), distances: 1 + (fields >> 5 & 31) as u8 };
+        let count = 4 + (fields >> 10) as u8;
+        if usize::from(counts.literals) > LITERALS || usize::from(counts.distances) > DISTANCES {
             return Break(Status::Invalid);
         }
         self.code_lengths = Lengths::new();
-        self.step = Step::CodeLengths { read: 0, count, literals, distances };
+        self.step = Step::CodeLengths { counts, count, read: 0 };
         Continue(())
     }
 
+    /// The lengths of the codes of code lengths: the first `count`, of which `read` are read.
     fn code_lengths(
         &mut self,
-        read: u8,
+        counts: Counts,
         count: u8,
-        literals: u16,
-        distances: u8,
+        read: u8,
         bits: &mut Bits<'_>,
     ) -> ControlFlow<Status> {
         /// The order in which they are sent.
         const ORDER: [u8; CODE_LENGTHS] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
         for (symbol, read) in ORDER.iter().zip(0..count).skip(usize::from(read)) {
-            self.step = Step::CodeLengths { read, count, literals, distances };
+            self.step = Step::CodeLengths { counts, count, read };
             // At most 7.
             self.code_lengths.set(u16::from(*symbol), bits.take(3)? as u8);
         }
         self.literals = Lengths::new();
         self.distances = Lengths::new();
-        self.step = Step::Lengths { read: 0, literals, distances };
+        self.step = Step::Lengths { counts, read: 0 };
         Continue(())
     }
 
-    /// The rest of a block with dynamic codes, with memory for the tables.
+    /// The rest of a block with dynamic codes, with tables on the stack.
+    // Outlined, so that other blocks do without their memory: benches/README.md, "Inflate".
     #[inline(never)]
     fn dynamic_on_stack(&mut self, bits: &mut Bits<'_>, output: &mut Output<'_>) -> ControlFlow<Status> {
         self.has_tables = false;
@@ -340,8 +349,8 @@ impl Decoder {
         bits: &mut Bits<'_>,
         output: &mut Output<'_>,
     ) -> ControlFlow<Status> {
-        if let Step::Lengths { read, literals, distances } = self.step {
-            self.lengths(read, literals, distances, tables, bits)?;
+        if let Step::Lengths { counts, read } = self.step {
+            self.lengths(counts, read, tables, bits)?;
             self.step = Step::Symbol;
             self.has_tables = false;
         }
@@ -354,21 +363,21 @@ impl Decoder {
         self.symbols(BlockCodes::dynamic(tables), bits, output)
     }
 
-    /// The lengths of the codes (RFC 1951 section 3.2.7).
+    /// The lengths of the codes, of which `read` are read (RFC 1951 section 3.2.7).
     fn lengths(
         &mut self,
+        counts: Counts,
         mut read: u16,
-        literals: u16,
-        distances: u8,
         tables: &mut Tables,
         bits: &mut Bits<'_>,
     ) -> ControlFlow<Status> {
         if tables.literals.build(self.code_lengths.bytes(), Entries::CODE_LENGTHS, false).is_none() {
             return Break(Status::Invalid);
         }
-        let total = literals + u16::from(distances);
+        let literals = counts.literals;
+        let total = literals + u16::from(counts.distances);
         while read < total {
-            self.step = Step::Lengths { read, literals, distances };
+            self.step = Step::Lengths { counts, read };
             // A code of at most 7 bits, and 7 extra bits.
             bits.look_ahead(14);
             let entry = tables.literals.entry(bits.hold, Entries::CODE_LENGTHS);
