@@ -130,6 +130,7 @@ pub(super) struct FixedBlock<'b, 'o>(&'b mut Bits<'o>);
 impl<'b, 'o> FixedBlock<'b, 'o> {
     pub(super) fn begin(bits: &'b mut Bits<'o>) -> Self {
         bits.put(FIXED as Word, BLOCK_HEADER_BITS);
+        bits.flush();
         Self(bits)
     }
 
