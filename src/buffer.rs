@@ -59,15 +59,27 @@ pub trait Buffer {
     ///
     /// With this and [`truncate`](Self::truncate), the machine removes headers that it does not
     /// need from a head that is longer than the inbox, and gives a target like `http://a?b` its path.
-    /// The default is an empty slice: then the whole head must fit, and that target is `?b`.
+    /// With [`grow`](Self::grow) too, it compresses into an outbox and inflates into an inbox.
+    ///
+    /// The default is an empty slice. Then the whole head must fit, and that target is `?b`;
+    /// messages are sent uncompressed, and a compressed one that is received is too big.
+    /// Implement all three or none.
     fn bytes_mut(&mut self) -> &mut [u8] {
         &mut []
     }
 
-    /// Keeps the first `len` bytes, and removes all others. The default does nothing, as that of
-    /// [`bytes_mut`](Self::bytes_mut); implement both or neither.
+    /// Keeps the first `len` bytes, and removes all others. The default does nothing: see
+    /// [`bytes_mut`](Self::bytes_mut).
     fn truncate(&mut self, len: usize) {
         let _ = len;
+    }
+
+    /// Appends `len` bytes of any value, which the machine then overwrites, and returns whether it
+    /// did. If they are more than [`remaining`](Self::remaining), it appends nothing. The default
+    /// appends nothing: see [`bytes_mut`](Self::bytes_mut).
+    fn grow(&mut self, len: usize) -> bool {
+        let _ = len;
+        false
     }
 
     /// Appends `text`. If it is longer than [`remaining`](Self::remaining), it appends nothing.
@@ -112,6 +124,9 @@ impl<B: Buffer + ?Sized> Buffer for &mut B {
     fn truncate(&mut self, len: usize) {
         (**self).truncate(len);
     }
+    fn grow(&mut self, len: usize) -> bool {
+        (**self).grow(len)
+    }
     fn append_text(&mut self, text: &str) {
         (**self).append_text(text);
     }
@@ -149,6 +164,9 @@ impl<const N: usize> Buffer for heapless::Vec<u8, N> {
     fn truncate(&mut self, len: usize) {
         self.truncate(len);
     }
+    fn grow(&mut self, len: usize) -> bool {
+        self.resize_default(self.len().saturating_add(len)).is_ok()
+    }
 }
 
 #[cfg(feature = "alloc")]
@@ -177,6 +195,13 @@ impl Buffer for alloc::vec::Vec<u8> {
     }
     fn truncate(&mut self, len: usize) {
         self.truncate(len);
+    }
+    fn grow(&mut self, len: usize) -> bool {
+        let fits = len <= self.remaining();
+        if fits {
+            self.resize(self.len() + len, 0);
+        }
+        fits
     }
 }
 
@@ -242,6 +267,9 @@ impl Buffer for Slice<'_> {
     }
     fn truncate(&mut self, len: usize) {
         self.len = self.len.min(len);
+    }
+    fn grow(&mut self, len: usize) -> bool {
+        self.extend(len).is_some()
     }
 }
 
@@ -348,6 +376,12 @@ impl<T: Text> Buffer for TextInbox<T> {
     fn truncate(&mut self, len: usize) {
         if let Content::Bytes(bytes) = &mut self.0 {
             bytes.truncate(len);
+        }
+    }
+    fn grow(&mut self, len: usize) -> bool {
+        match self.content_mut() {
+            Ok(content) => content.grow(len),
+            Err(_) => false,
         }
     }
     fn append_text(&mut self, text: &str) {

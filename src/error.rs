@@ -42,6 +42,7 @@ pub enum ProtocolError {
     InvalidUtf8,
     /// The payload of a compressed message is not DEFLATE, or refers to bytes before the window
     /// (RFC 7692 section 7.2.2).
+    #[cfg(feature = "deflate")]
     InvalidDeflate,
     /// A Close frame with a payload of one byte, half a code (section 5.5.1).
     TruncatedCloseCode,
@@ -56,7 +57,9 @@ impl ProtocolError {
     #[must_use]
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 | Self::InvalidDeflate | Self::InvalidCloseReason => CloseCode::INVALID_DATA,
+            Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::INVALID_DATA,
+            #[cfg(feature = "deflate")]
+            Self::InvalidDeflate => CloseCode::INVALID_DATA,
             Self::FrameTooBig | Self::MessageTooBig => CloseCode::TOO_BIG,
             Self::TooManyEmptyFragments => CloseCode::POLICY_VIOLATION,
             _ => CloseCode::PROTOCOL_ERROR,
@@ -81,6 +84,7 @@ impl fmt::Display for ProtocolError {
             Self::MessageTooBig => "a message is over the limit",
             Self::TooManyEmptyFragments => "a message has too many empty fragments",
             Self::InvalidUtf8 => "text is not valid UTF-8",
+            #[cfg(feature = "deflate")]
             Self::InvalidDeflate => "a compressed message is not valid DEFLATE",
             Self::TruncatedCloseCode => "a Close frame's payload is a single byte",
             Self::InvalidCloseCode => "a Close frame's code is not allowed on the wire",
@@ -126,6 +130,9 @@ pub enum SendError {
     /// that another compressor has compressed. [Reset](crate::deflate::Compress::reset) it first.
     #[cfg(feature = "deflate")]
     OtherCompressor,
+    /// A compressed frame to a peer that has not agreed to compression, or only to smaller windows.
+    #[cfg(feature = "deflate")]
+    NotAgreed,
     /// The caller has not sent all the payload that [`send_header`](crate::WebSocket::send_header)
     /// announced.
     PayloadPending,
@@ -147,6 +154,8 @@ impl fmt::Display for SendError {
             Self::KindMismatch => "the fragment is of another kind than its message",
             #[cfg(feature = "deflate")]
             Self::OtherCompressor => "the compressor refers to messages of another connection",
+            #[cfg(feature = "deflate")]
+            Self::NotAgreed => "the peer has not agreed to such compression",
             Self::PayloadPending => "the payload of a frame is not complete",
             Self::PayloadExceeded => "more payload than the frame's header said",
             Self::TooLong => "the payload is too long for its frame",

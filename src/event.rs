@@ -170,7 +170,8 @@ pub enum State {
 #[must_use = "an event that is not taken is lost"]
 pub struct Ready {
     pub(crate) consumed: usize,
-    /// Where a payload in the input begins. It ends at `consumed`.
+    /// Where a payload in the input begins. It ends at `consumed`. (A piece that
+    /// was inflated lies in the inbox: it begins there at `start - consumed - 1`.)
     pub(crate) start: usize,
     pub(crate) found: Found,
 }
@@ -205,15 +206,19 @@ pub(crate) enum Data {
     /// A message that was collected in the inbox.
     Collected(Kind),
     /// A piece that lies in the input.
-    Piece {
-        kind: Kind,
-        /// The character that it completes, whose last bytes lie before [`Ready::start`].
-        lead: Option<char>,
-        /// The number of bytes at its end that begin a character. They are stored.
-        tail: u8,
-        first: bool,
-        last: bool,
-    },
+    Piece(FoundPiece),
+}
+
+/// A piece without its payload.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FoundPiece {
+    pub(crate) kind: Kind,
+    /// The character that it completes, whose last bytes lie before the payload.
+    pub(crate) lead: Option<char>,
+    /// The number of bytes at the end of the payload that begin a character. They are stored.
+    pub(crate) tail: u8,
+    pub(crate) first: bool,
+    pub(crate) last: bool,
 }
 
 impl From<ProtocolError> for Error {

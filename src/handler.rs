@@ -1,6 +1,8 @@
 //! Callbacks: a [`Handler`] has a method for each event, and replies through a [`Responder`].
 
 use crate::data::{ControlPayload, Fragment, Message, Piece};
+#[cfg(feature = "deflate")]
+use crate::deflate::Compress;
 use crate::event::{Close, Error, Event};
 use crate::handshake::{Accept, BadRequest, Open, Reject, Request, Response};
 use crate::role::Role;
@@ -107,6 +109,32 @@ impl Responder<'_> {
         self.machine.send_piece(fragment.into())
     }
 
+    /// [`WebSocket::send_deflated`].
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing has changed.
+    #[cfg(feature = "deflate")]
+    pub fn send_deflated<'m>(
+        &mut self,
+        message: impl Into<Message<'m>>,
+        compressor: &mut dyn Compress,
+    ) -> Result<(), SendError> {
+        self.machine.send_deflated(message.into(), compressor)
+    }
+
+    /// [`WebSocket::send_piece_deflated`].
+    ///
+    /// # Errors
+    /// [`SendError`]; nothing has changed.
+    #[cfg(feature = "deflate")]
+    pub fn send_piece_deflated<'f>(
+        &mut self,
+        fragment: impl Into<Fragment<'f>>,
+        compressor: &mut dyn Compress,
+    ) -> Result<(), SendError> {
+        self.machine.send_piece_deflated(fragment.into(), compressor)
+    }
+
     /// [`WebSocket::ping`].
     ///
     /// # Errors
@@ -200,8 +228,11 @@ impl Responder<'_> {
     }
 }
 
-/// The capacity for the answer to a request that no handler answers, in bytes.
-const ANSWER: usize = 160;
+/// The capacity for the answer to a request that no handler answers, in bytes: with or without the
+/// header that accepts compression.
+const fn answer_size<R: Role>() -> usize {
+    if R::COMPRESSES { 320 } else { 160 }
+}
 
 impl<R: Role> WebSocket<R> {
     /// Appends pending frames to `outbox`, takes one event from `input`, and calls the method of
@@ -215,7 +246,7 @@ impl<R: Role> WebSocket<R> {
     /// # Errors
     /// [`OutboxFull`]; no event was taken. Flush the outbox and call again. The outbox needs
     /// capacity for the pending frames. As long as a server may receive a request, it also needs
-    /// 160 bytes for the answer.
+    /// 160 bytes for the answer, or 320 if it may accept compression.
     #[doc(alias = "onmessage")]
     #[doc(alias = "callback")]
     pub fn dispatch<I: Buffer + ?Sized, O: Buffer + ?Sized, H: Handler + ?Sized>(
@@ -227,8 +258,8 @@ impl<R: Role> WebSocket<R> {
     ) -> Result<bool, OutboxFull> {
         self.transmit(outbox)?;
         let may_ask = R::ANSWERS && self.state() == State::Connecting && !self.awaits_caller();
-        if may_ask && outbox.remaining() < ANSWER {
-            return Err(OutboxFull { needed: ANSWER });
+        if may_ask && outbox.remaining() < answer_size::<R>() {
+            return Err(OutboxFull { needed: answer_size::<R>() });
         }
         let Some(event) = self.receive(input, inbox) else { return Ok(false) };
         let mut connection = Connection { ws: self, outbox };
@@ -262,6 +293,15 @@ impl<R: Role> WebSocket<R> {
 trait Machine {
     fn send(&mut self, message: Message<'_>) -> Result<(), SendError>;
     fn send_piece(&mut self, fragment: Fragment<'_>) -> Result<(), SendError>;
+    #[cfg(feature = "deflate")]
+    fn send_deflated(&mut self, message: Message<'_>, compressor: &mut dyn Compress)
+    -> Result<(), SendError>;
+    #[cfg(feature = "deflate")]
+    fn send_piece_deflated(
+        &mut self,
+        fragment: Fragment<'_>,
+        compressor: &mut dyn Compress,
+    ) -> Result<(), SendError>;
     fn ping(&mut self, payload: &[u8]) -> Result<(), SendError>;
     fn pong(&mut self, payload: &[u8]) -> Result<(), SendError>;
     fn close(&mut self, code: CloseCode, reason: &str) -> Result<(), SendError>;
@@ -284,6 +324,22 @@ impl<R: Role, B: Buffer + ?Sized> Machine for Connection<'_, R, B> {
     }
     fn send_piece(&mut self, fragment: Fragment<'_>) -> Result<(), SendError> {
         self.ws.send_piece(fragment, self.outbox)
+    }
+    #[cfg(feature = "deflate")]
+    fn send_deflated(
+        &mut self,
+        message: Message<'_>,
+        compressor: &mut dyn Compress,
+    ) -> Result<(), SendError> {
+        self.ws.send_deflated(message, compressor, self.outbox)
+    }
+    #[cfg(feature = "deflate")]
+    fn send_piece_deflated(
+        &mut self,
+        fragment: Fragment<'_>,
+        compressor: &mut dyn Compress,
+    ) -> Result<(), SendError> {
+        self.ws.send_piece_deflated(fragment, compressor, self.outbox)
     }
     fn ping(&mut self, payload: &[u8]) -> Result<(), SendError> {
         self.ws.ping(payload, self.outbox)

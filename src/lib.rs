@@ -305,6 +305,7 @@ mod data;
 pub mod deflate;
 mod error;
 mod event;
+mod extension;
 pub mod frame;
 mod handler;
 pub mod handshake;
@@ -327,7 +328,7 @@ pub use frame::CloseCode;
 pub use handler::{Handler, Responder};
 pub use handshake::{Accept, BadRequest, Connect, Open, Reject, Request, Response};
 pub use handshake::{AnswerError, ConnectError, HeadError, RequestError, ResponseError};
-pub use role::{Client, Established, Role, Server};
+pub use role::{Client, ClientRole, Established, Role, Server, ServerRole};
 pub use websocket::WebSocket;
 
 // In the versions whose types are part of this crate's interface.

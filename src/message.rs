@@ -3,28 +3,30 @@
 
 use crate::ProtocolError::{self, InvalidUtf8, MessageTooBig};
 use crate::data::Kind;
-use crate::event::Data;
+use crate::event::{Data, FoundPiece};
 use crate::frame::mask::{self, MaskingKey};
 use crate::utf8::{self, Unfinished};
 use crate::{Buffer, Delivery};
 
 /// A message in progress: its first frame has begun, and its last frame is not complete.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Incoming {
-    kind: Kind,
+pub struct Incoming {
+    pub(crate) kind: Kind,
+    /// Whether its payload is compressed: RSV1 of its first frame (RFC 7692 section 6).
+    pub(crate) compressed: bool,
     pub(crate) empty_fragments: u16,
     /// The sum of the lengths of its frames so far.
     pub(crate) len: u64,
     /// The character that the part before left unfinished.
     unfinished: Unfinished,
     /// Whether a part of it has been delivered or collected.
-    begun: bool,
+    pub(crate) begun: bool,
 }
 
 /// A part of a data frame's payload: what one slice of the input holds of it. It is empty only at
 /// the end of a frame.
 #[derive(Debug)]
-pub(crate) struct PayloadPart<'i> {
+pub struct PayloadPart<'i> {
     /// Still masked.
     pub(crate) payload: &'i mut [u8],
     /// The masking key, rotated to the first byte; `None` if the peer does not mask.
@@ -33,9 +35,21 @@ pub(crate) struct PayloadPart<'i> {
     pub(crate) last: bool,
 }
 
+/// What was inflated of a part.
+#[derive(Debug)]
+pub struct Inflated {
+    /// The number of bytes of the part that are used up.
+    pub(crate) taken: usize,
+    pub(crate) data: Option<Data>,
+    /// Where a piece begins in the inbox.
+    pub(crate) start: Option<usize>,
+    /// Whether all that the part stands for is inflated.
+    pub(crate) is_complete: bool,
+}
+
 impl Incoming {
-    pub(crate) const fn new(kind: Kind) -> Self {
-        Self { kind, empty_fragments: 0, len: 0, unfinished: Unfinished::new(), begun: false }
+    pub(crate) const fn new(kind: Kind, compressed: bool) -> Self {
+        Self { kind, compressed, empty_fragments: 0, len: 0, unfinished: Unfinished::new(), begun: false }
     }
 
     /// Takes a part, and returns what can be delivered now. `start` is where the part begins in the
@@ -43,7 +57,7 @@ impl Incoming {
     /// goes through the inbox, unless it is one part.
     ///
     /// Text is validated here where it goes into the inbox. Text that is delivered from the input
-    /// is validated by `WebSocket::deliver`, which makes the `&str`.
+    /// is validated by `WebSocket::piece` or `message_in_place`, which make the `&str`.
     // Inlined for stack use: benches/README.md, "Outlined functions".
     #[inline(always)]
     pub(crate) fn take<B: Buffer + ?Sized>(
@@ -110,7 +124,7 @@ impl Incoming {
             tail = rest.len() - text.len();
         }
         self.begun = true;
-        Ok(Some(Data::Piece { kind, lead, tail: tail as u8, first, last }))
+        Ok(Some(Data::Piece(FoundPiece { kind, lead, tail: tail as u8, first, last })))
     }
 }
 

@@ -8,7 +8,7 @@
 //! | `FrameBoundary` | the end of a frame inside a message | a frame's first byte |
 //! | `Header` | a frame's first byte | the header's last byte |
 //! | `Payload` | the header's last byte | the payload's last byte |
-//! | `InvalidText` | the delivery of a text piece that ends at invalid bytes | the next poll, which fails |
+//! | `Failing` | the delivery of a piece that ends at invalid bytes | the next poll, which fails |
 //! | `PeerClosed` | the peer's Close frame | the end of the stream, the closing timeout |
 //! | `Ended` | an error, `reject`, the end of the stream, the closing timeout | never |
 //!
@@ -19,10 +19,11 @@
 
 use crate::data::{ControlPayload, Kind};
 use crate::event::{Error, Found};
+use crate::extension::Extension;
 use crate::frame::mask::{self, Mask};
 use crate::frame::{self, HeaderDecoder, Opcode};
 use crate::handshake::{Outcome, SelectedRange};
-use crate::message::{Incoming, PayloadPart};
+use crate::message::{Incoming, Inflated, PayloadPart};
 use crate::{Buffer, Config, Delivery, ProtocolError};
 use core::ops::Range;
 
@@ -49,10 +50,10 @@ enum State {
     Header(HeaderDecoder),
     /// A frame's payload. An empty one is complete without a byte.
     Payload(Payload),
-    /// Nothing: invalid UTF-8 follows the piece that was returned last. The connection fails with
+    /// Nothing: invalid bytes follow the piece that was returned last. The connection fails with
     /// the next poll, so that the piece can be answered, as if the invalid bytes came in a
     /// later slice.
-    InvalidText,
+    Failing,
     /// Nothing: the peer's Close frame has arrived, and input is discarded until the stream ends.
     PeerClosed,
     /// Nothing: input is discarded. `Event::Open` may still be pending, if the connection ended
@@ -83,12 +84,13 @@ pub(crate) enum End {
 }
 
 /// What frames are checked against.
-pub(crate) struct Rules<'c> {
+#[derive(Debug)]
+pub struct Rules<'c> {
     /// Whether the peer must mask: a client must, a server must not (section 5.1).
     masked: bool,
     /// The longest message that the inbox can hold.
     max_collected: u64,
-    config: &'c Config,
+    pub(crate) config: &'c Config,
 }
 
 impl<'c> Rules<'c> {
@@ -106,6 +108,12 @@ impl<'c> Rules<'c> {
     #[inline]
     const fn is_message_too_big(&self, len: u64) -> bool {
         len > self.max_collected || len > self.config.max_message
+    }
+
+    /// The longest message that is allowed.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn max_message(&self) -> u64 {
+        self.max_collected.min(self.config.max_message)
     }
 }
 
@@ -177,9 +185,9 @@ impl Receiver {
         };
     }
 
-    /// Notes that invalid UTF-8 follows the piece that is returned now.
+    /// Notes that invalid bytes follow the piece that is returned now.
     pub(crate) fn fail_on_next_poll(&mut self) {
-        self.state = State::InvalidText;
+        self.state = State::Failing;
     }
 
     /// The next event that needs no input.
@@ -211,7 +219,7 @@ impl Receiver {
     /// How many bytes are missing after `input` from the frame that `input` begins with, or that
     /// is in progress, as far as it is known. 0 if none are, if the frame breaks a rule, or while
     /// an event is pending. It decodes the header on copies: nothing changes.
-    pub(crate) fn missing(&self, input: &[u8], rules: &Rules<'_>) -> u64 {
+    pub(crate) fn missing<E: Extension>(&self, input: &[u8], rules: &Rules<'_>, extension: &E) -> u64 {
         let (mut decoder, mut message) = match &self.state {
             State::MessageBoundary | State::FrameBoundary => (HeaderDecoder::new(), self.message),
             State::Payload(payload) => return payload.remaining.saturating_sub(input.len() as u64),
@@ -221,7 +229,7 @@ impl Receiver {
         let mut bytes = input.iter();
         while !decoder.is_complete(rules.masked) {
             let Some(byte) = bytes.next() else { return decoder.missing(rules.masked) };
-            if push(&mut decoder, *byte, &mut message, rules).is_err() {
+            if push(&mut decoder, *byte, &mut message, rules, extension).is_err() {
                 return 0;
             }
         }
@@ -231,11 +239,12 @@ impl Receiver {
     /// Goes on from `at.end` in `input` to the next event, whose payload then lies at `at`. `None`
     /// once the input is used up.
     #[inline(always)]
-    pub(crate) fn poll<B: Buffer + ?Sized>(
+    pub(crate) fn poll<B: Buffer + ?Sized, E: Extension>(
         &mut self,
         input: &mut [u8],
         at: &mut Range<usize>,
         rules: &Rules<'_>,
+        extension: &mut E,
         inbox: &mut B,
     ) -> Result<Option<Found>, ProtocolError> {
         loop {
@@ -250,7 +259,7 @@ impl Receiver {
                     while !decoder.is_complete(rules.masked) {
                         let Some(byte) = input.get(at.end) else { return Ok(None) };
                         at.end += 1;
-                        push(decoder, *byte, &mut self.message, rules)?;
+                        push(decoder, *byte, &mut self.message, rules, extension)?;
                     }
                     let HeaderDecoder { opcode, fin, key, len, .. } = *decoder;
                     if opcode.is_control() {
@@ -262,22 +271,51 @@ impl Receiver {
                 State::Payload(frame) => {
                     at.start = at.end;
                     let rest = input.get_mut(at.start..).unwrap_or_default();
-                    if rest.is_empty() && frame.remaining > 0 {
+                    if rest.is_empty() && frame.remaining > 0 && !(E::COMPRESSES && extension.has_output()) {
                         return Ok(None);
                     }
                     let count = usize::try_from(frame.remaining).unwrap_or(usize::MAX).min(rest.len());
                     let payload = rest.get_mut(..count).unwrap_or_default();
                     let key = rules.masked.then(|| frame.mask.key());
-                    frame.mask.advance(count);
-                    frame.remaining -= count as u64;
-                    at.end += count;
-                    let done = frame.remaining == 0;
-                    let found = match &mut self.message {
-                        Some(message) if !frame.opcode.is_control() => {
+                    let is_end = count as u64 == frame.remaining;
+                    let mut taken = count;
+                    let mut inflated = None;
+                    if let Some(message) = &mut self.message
+                        && E::COMPRESSES
+                        && message.compressed
+                        && !frame.opcode.is_control()
+                    {
+                        let part = PayloadPart { payload: &mut *payload, key, last: is_end && frame.fin };
+                        let found = extension.inflate(message, part, rules, inbox)?;
+                        taken = found.taken;
+                        inflated = Some(found);
+                    }
+                    frame.mask.advance(taken);
+                    frame.remaining -= taken as u64;
+                    at.end += taken;
+                    let done = frame.remaining == 0
+                        && !matches!(inflated, Some(Inflated { is_complete: false, .. }));
+                    let found = match (&mut self.message, inflated) {
+                        (Some(message), inflated) if !frame.opcode.is_control() => {
                             let last = done && frame.fin;
-                            let part = PayloadPart { payload, key, last };
-                            let data =
-                                message.take(part, rules.config.options.delivery(), &mut at.start, inbox)?;
+                            let data = match inflated {
+                                Some(Inflated { data, start, .. }) => {
+                                    if let Some(start) = start {
+                                        // Behind the end: it does not lie in the input.
+                                        at.start = at.end + 1 + start;
+                                    }
+                                    data
+                                }
+                                None => {
+                                    let part = PayloadPart { payload, key, last };
+                                    message.take(
+                                        part,
+                                        rules.config.options.delivery(),
+                                        &mut at.start,
+                                        inbox,
+                                    )?
+                                }
+                            };
                             if last {
                                 self.message = None;
                             }
@@ -299,26 +337,48 @@ impl Receiver {
                             (_, Some(_)) => State::FrameBoundary,
                         };
                     }
+                    if extension.is_failing() {
+                        self.fail_on_next_poll();
+                    }
                     if found.is_some() {
                         return Ok(found);
                     }
                 }
-                State::InvalidText => return Err(ProtocolError::InvalidUtf8),
+                State::Failing => return Err(extension.error()),
                 State::Opened(_) | State::PeerClosed | State::Ended { .. } => return Ok(None),
             }
         }
     }
 }
 
-/// Takes the next byte of a header, and applies the rules that depend on earlier frames:
-/// fragmentation (section 5.4) and limits (section 10.4).
-// Outlined: benches/README.md, "Outlined functions".
-#[inline(never)]
-fn push(
+/// Takes the next byte of a header, and applies the rules that depend on the extension and on
+/// earlier frames.
+fn push<E: Extension>(
     decoder: &mut HeaderDecoder,
     byte: u8,
     message: &mut Option<Incoming>,
     rules: &Rules<'_>,
+    extension: &E,
+) -> Result<(), ProtocolError> {
+    if !E::COMPRESSES {
+        return push_byte(decoder, byte, message, rules, false);
+    }
+    let begins_compressed = extension.is_agreed() && decoder.marks_compressed(byte);
+    let byte = if begins_compressed { byte & !frame::RSV1 } else { byte };
+    let compressed = message.map_or(begins_compressed, |message| message.compressed);
+    push_byte(decoder, byte, message, rules, compressed)
+}
+
+/// Takes the next byte of a header of a message that is `compressed` or not, and applies the rules
+/// that depend on earlier frames: fragmentation (section 5.4) and limits (section 10.4).
+// Outlined: benches/README.md, "Outlined functions".
+#[inline(never)]
+fn push_byte(
+    decoder: &mut HeaderDecoder,
+    byte: u8,
+    message: &mut Option<Incoming>,
+    rules: &Rules<'_>,
+    compressed: bool,
 ) -> Result<(), ProtocolError> {
     let completed = decoder.push(byte, rules.masked)?;
     let HeaderDecoder { opcode, fin, len, .. } = *decoder;
@@ -329,7 +389,7 @@ fn push(
             (Opcode::Text | Opcode::Binary, Some(_)) => return Err(ProtocolError::ExpectedContinuation),
             (Opcode::Text | Opcode::Binary, None) => {
                 let kind = if opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
-                *message = Some(Incoming::new(kind));
+                *message = Some(Incoming::new(kind, compressed));
             }
             _ => {}
         },
@@ -345,7 +405,8 @@ fn push(
                 return Err(ProtocolError::FrameTooBig);
             }
             message.len = message.len.saturating_add(len);
-            if rules.is_message_too_big(message.len) {
+            // The limit is one for inflated bytes: `inflate` applies it (RFC 7692 section 8).
+            if !compressed && rules.is_message_too_big(message.len) {
                 return Err(ProtocolError::MessageTooBig);
             }
             if len == 0 && !fin {
@@ -371,6 +432,7 @@ fn control_frame(opcode: Opcode, payload: &[u8]) -> Result<Found, ProtocolError>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Server;
     use crate::event::Data;
 
     /// The tests of `frame::header` compare the fast path of the header with the decoder. This test
@@ -389,7 +451,8 @@ mod tests {
                         let rules = Rules::new(masked, &config, &inbox);
                         let fast = unfragmented_message(&mut bytes[..size], &rules);
                         let (mut receiver, mut at) = (Receiver::open(), 0..0);
-                        let found = receiver.poll(&mut again[..size], &mut at, &rules, &mut inbox);
+                        let found =
+                            receiver.poll(&mut again[..size], &mut at, &rules, &mut Server, &mut inbox);
                         let slow = match found {
                             Ok(Some(Found::Data(Data::InPlace(kind)))) => Some((kind, at)),
                             _ => None,

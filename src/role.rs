@@ -1,9 +1,10 @@
 //! The roles as types: the state and the code of one role exist only in its type.
 
 use crate::Error;
+use crate::extension::Extension;
 use crate::frame::mask::{Mask, Masking, MaskingKey};
-use crate::handshake::{ClientOpening, HeadRules, ServerOpening};
-use core::convert::Infallible;
+use crate::handshake::{ClientOpening, HeadRules, Negotiation, NoHead, ServerOpening};
+use crate::{Buffer, Connect, OutboxFull};
 use rand_core::CryptoRng;
 
 /// The side of a connection: [`Server`], [`Client`], or [`Established`] around one of them.
@@ -18,6 +19,16 @@ use rand_core::CryptoRng;
 /// `Role::Mask` is what [`send_header`](crate::WebSocket::send_header) returns: a [`Mask`] for a
 /// client, `()` for a server. Both implement [`Masking`].
 pub trait Role: sealed::Role {}
+
+/// A role that answers requests: [`Server`], also in a `Deflate`.
+pub trait ServerRole: Role {}
+
+/// A role that sends a request: [`Client`], also in a `Deflate`.
+pub trait ClientRole: Role + sealed::ClientRole {}
+
+impl ServerRole for Server {}
+
+impl<R: CryptoRng> ClientRole for Client<R> {}
 
 /// The server: its frames are not masked (RFC 6455 section 5.1), and it needs no random numbers.
 #[derive(Clone, Debug)]
@@ -58,6 +69,12 @@ pub struct Established<R> {
     pub(crate) role: R,
 }
 
+impl Extension for Server {}
+
+impl<R> Extension for Client<R> {}
+
+impl<R> Extension for Established<R> {}
+
 impl Role for Server {}
 
 impl<R: Role> Role for Established<R> {}
@@ -69,9 +86,13 @@ pub(crate) mod sealed {
 
     /// The differences between the roles. It is `pub` in a private module, so that only this crate
     /// can implement it.
-    pub trait Role {
+    pub trait Role: Extension {
+        /// What the opening handshake negotiates of extensions.
+        type Negotiation: Negotiation;
         /// The state of the opening handshake while the peer's head is received.
-        type Opening: HeadRules<Error: Into<Error>> + Clone + core::fmt::Debug;
+        type Opening<N: Negotiation>: HeadRules<Error: Into<Error>, Negotiation = N>
+            + Clone
+            + core::fmt::Debug;
         /// The mask of one frame: [`Mask`], or `()` for frames that are not masked.
         type Mask: Masking;
         /// Whether it is the server's side. A server receives masked frames, and ends the stream
@@ -83,10 +104,33 @@ pub(crate) mod sealed {
         fn mask(&mut self) -> Self::Mask;
         /// The key of a mask; `None` if frames are not masked.
         fn key(mask: &Self::Mask) -> Option<MaskingKey>;
+        /// Takes what the opening handshake has negotiated.
+        fn agree(&mut self, _agreed: <Self::Negotiation as Negotiation>::Agreed) {}
+    }
+
+    /// A client's side of the opening handshake.
+    pub trait ClientRole: Role {
+        /// Appends the request, and returns what to remember until the response.
+        fn connect<B: Buffer + ?Sized>(
+            &mut self,
+            connect: &Connect<'_>,
+            outbox: &mut B,
+        ) -> Result<Self::Opening<Self::Negotiation>, OutboxFull>;
+    }
+
+    impl<R: CryptoRng> ClientRole for Client<R> {
+        fn connect<B: Buffer + ?Sized>(
+            &mut self,
+            connect: &Connect<'_>,
+            outbox: &mut B,
+        ) -> Result<ClientOpening, OutboxFull> {
+            connect.append((), &mut self.rng, outbox)
+        }
     }
 
     impl Role for Server {
-        type Opening = ServerOpening;
+        type Negotiation = ();
+        type Opening<N: Negotiation> = ServerOpening<N>;
         type Mask = ();
         const IS_SERVER: bool = true;
         const ANSWERS: bool = true;
@@ -98,7 +142,8 @@ pub(crate) mod sealed {
     }
 
     impl<R: CryptoRng> Role for Client<R> {
-        type Opening = ClientOpening;
+        type Negotiation = ();
+        type Opening<N: Negotiation> = ClientOpening<N>;
         type Mask = Mask;
         const IS_SERVER: bool = false;
         const ANSWERS: bool = false;
@@ -113,7 +158,8 @@ pub(crate) mod sealed {
     }
 
     impl<R: Role> Role for Established<R> {
-        type Opening = Infallible;
+        type Negotiation = ();
+        type Opening<N: Negotiation> = NoHead<N>;
         type Mask = R::Mask;
         const IS_SERVER: bool = R::IS_SERVER;
         const ANSWERS: bool = false;

@@ -6,6 +6,7 @@
 //! | `Connecting` | a new connection | the end of the handshake |
 //! | `Open` | the handshake; the last fragment of a message | the first fragment; any end |
 //! | `Fragmented` | a fragment that is not the last | the last fragment; any end |
+//! | `FragmentedCompressed` | the same, of a compressed message | the same |
 //! | `ClosePending` | the peer's Close frame; a protocol error | `transmit`; the end of the stream, the closing timeout |
 //! | `RefusalPending` | a bad request | the same |
 //! | `Ended` | `close`; `transmit` of the last frame or response; any other end | never |
@@ -21,6 +22,11 @@
 use crate::data::{ControlPayload, Fragment, Kind};
 use crate::frame::{self, Header, MAX_CONTROL, Mask, Opcode};
 use crate::{Buffer, CloseCode, OutboxFull, Reject, Role, SendError};
+#[cfg(feature = "deflate")]
+use crate::{
+    Message,
+    deflate::{Compress, Sending},
+};
 use core::fmt;
 
 #[derive(Clone)]
@@ -46,6 +52,9 @@ enum State {
     Open,
     /// Between the fragments of a message of this kind.
     Fragmented(Kind),
+    /// The same, of a compressed message.
+    #[cfg(feature = "deflate")]
+    FragmentedCompressed(Kind),
     /// `transmit` appends a Close frame with this code, an empty one for 1005.
     ClosePending(CloseCode),
     /// `transmit` appends the HTTP response with this status that refuses a request.
@@ -81,7 +90,12 @@ impl<R> Sender<R> {
 
     /// Whether neither endpoint has closed, and nothing has failed.
     pub(crate) const fn is_open(&self) -> bool {
-        matches!(self.state, State::Open | State::Fragmented(_))
+        match self.state {
+            State::Open | State::Fragmented(_) => true,
+            #[cfg(feature = "deflate")]
+            State::FragmentedCompressed(_) => true,
+            _ => false,
+        }
     }
 
     pub(crate) const fn is_ended(&self) -> bool {
@@ -131,12 +145,12 @@ impl<R> Sender<R> {
     /// Whether a frame may begin: "an endpoint MUST ensure the WebSocket connection is in an OPEN
     /// state" (section 6.1), and the frame before must be complete.
     fn check_between_frames(&self) -> Result<(), SendError> {
-        match self.state {
-            State::Open | State::Fragmented(_) if self.payload_remaining > 0 => {
-                Err(SendError::PayloadPending)
-            }
-            State::Open | State::Fragmented(_) => Ok(()),
-            _ => Err(SendError::NotOpen),
+        if !self.is_open() {
+            Err(SendError::NotOpen)
+        } else if self.payload_remaining > 0 {
+            Err(SendError::PayloadPending)
+        } else {
+            Ok(())
         }
     }
 
@@ -270,12 +284,87 @@ impl<R: Role> Sender<R> {
         let opcode = match self.state {
             State::Fragmented(begun) if begun == kind => Opcode::Continuation,
             State::Fragmented(_) => return Err(SendError::KindMismatch),
+            #[cfg(feature = "deflate")]
+            State::FragmentedCompressed(_) => return Err(SendError::KindMismatch),
             _ => kind.into(),
         };
         let mut memory = [0; 4];
         let lead = lead.map_or("", |lead| lead.encode_utf8(&mut memory)).as_bytes();
         self.append(last, opcode, lead, message.as_bytes(), outbox)?;
         self.state = if last { State::Open } else { State::Fragmented(kind) };
+        Ok(())
+    }
+
+    /// Appends a message in one frame: compressed, or as it is if that is not longer.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn send_deflated<C: Compress + ?Sized, B: Buffer + ?Sized>(
+        &mut self,
+        message: Message<'_>,
+        compressor: &mut C,
+        outbox: &mut B,
+    ) -> Result<(), SendError> {
+        let (kind, payload) = (message.kind(), message.as_bytes());
+        self.check_between_messages()?;
+        let Some(mut sending) = self.role.sending().copied() else { return Err(SendError::NotAgreed) };
+        sending.check(true, compressor)?;
+        let size = compressor.max_len(payload.len()).max(payload.len());
+        self.reserve(Self::frame_size(size), outbox)?;
+        let header = Header { fin: true, opcode: kind.into(), len: 0, key: R::key(&self.role.mask()) };
+        let appended = header.append_written(true, size, outbox, |out| {
+            // It would not get shorter.
+            if payload.is_empty() { None } else { sending.compress_message(payload, compressor, out) }
+        });
+        if !appended {
+            frame::append_message(kind, payload, header.key, outbox);
+        }
+        self.set_sending(sending);
+        Ok(())
+    }
+
+    #[cfg(feature = "deflate")]
+    fn set_sending(&mut self, sending: Sending) {
+        if let Some(to) = self.role.sending() {
+            *to = sending;
+        }
+    }
+
+    /// Appends a fragment of a compressed message.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn send_piece_deflated<C: Compress + ?Sized, B: Buffer + ?Sized>(
+        &mut self,
+        fragment: Fragment<'_>,
+        compressor: &mut C,
+        outbox: &mut B,
+    ) -> Result<(), SendError> {
+        if !outbox.grow(0) {
+            // It can only be appended to: no fragment of the message is compressed.
+            return self.send_piece(fragment, outbox);
+        }
+        let Fragment { lead, message, last } = fragment;
+        let kind = message.kind();
+        self.check_between_frames()?;
+        let (opcode, is_first) = match self.state {
+            State::FragmentedCompressed(begun) if begun == kind => (Opcode::Continuation, false),
+            State::FragmentedCompressed(_) | State::Fragmented(_) => return Err(SendError::KindMismatch),
+            _ => (kind.into(), true),
+        };
+        let Some(mut sending) = self.role.sending().copied() else { return Err(SendError::NotAgreed) };
+        sending.check(is_first, compressor)?;
+        let mut memory = [0; 4];
+        let lead = lead.map_or("", |lead| lead.encode_utf8(&mut memory)).as_bytes();
+        let payload = message.as_bytes();
+        // An empty block at the end takes one byte.
+        let size = compressor
+            .max_len(payload.len())
+            .saturating_add(compressor.max_len(lead.len()))
+            .saturating_add(1);
+        self.reserve(Self::frame_size(size), outbox)?;
+        let header = Header { fin: last, opcode, len: 0, key: R::key(&self.role.mask()) };
+        header.append_written(is_first, size, outbox, |out| {
+            Some(sending.compress_fragment([lead, payload], is_first, last, compressor, out))
+        });
+        self.set_sending(sending);
+        self.state = if last { State::Open } else { State::FragmentedCompressed(kind) };
         Ok(())
     }
 

@@ -13,14 +13,14 @@
 //! | receiver, ended | ended | `Closed` |
 
 use crate::data::{CloseReason, ControlPayload, Fragment, Kind, Message, Part, Piece};
-use crate::event::{Close, Data, Error, Event, Found, Ready, State};
+use crate::event::{Close, Data, Error, Event, Found, FoundPiece, Ready, State};
 use crate::frame::{self, Opcode};
 use crate::handshake::{
-    Accept, BadRequest, Connect, Handshake, Open, Outcome, Reject, Request, RequestForm, Response,
-    ServerOpening,
+    Accept, BadRequest, Connect, Handshake, Negotiation, Open, Outcome, Reject, Request, RequestForm,
+    Response, ServerOpening,
 };
 use crate::receiver::{self, End, Receiver, Rules};
-use crate::role::{Client, Established, Role, Server};
+use crate::role::{Client, ClientRole, Established, Role, Server, ServerRole};
 use crate::sender::Sender;
 use crate::timer::{Phase, Timer};
 use crate::{
@@ -42,8 +42,8 @@ use rand_core::CryptoRng;
 pub struct WebSocket<R: Role> {
     config: Config,
     timer: Timer,
-    receiving: Receiving<R::Opening>,
-    sender: Sender<R>,
+    receiving: Receiving<R::Opening<R::Negotiation>>,
+    pub(crate) sender: Sender<R>,
 }
 
 /// The part of a connection that takes the input.
@@ -58,7 +58,7 @@ impl WebSocket<Server> {
     #[must_use]
     #[doc(alias = "upgrade")]
     pub const fn server(config: Config) -> Self {
-        let handshake = Handshake::head(ServerOpening::new());
+        let handshake = Handshake::head(ServerOpening::new(()));
         Self::connecting(Server, config, handshake, Phase::Handshake)
     }
 
@@ -74,7 +74,9 @@ impl WebSocket<Server> {
     pub const fn open(config: Config) -> Self {
         Self::established(Server, config)
     }
+}
 
+impl<R: ServerRole> WebSocket<R> {
     /// Accepts the request: appends the response with status 101. [`Event::Open`] is next, and
     /// messages can be sent.
     ///
@@ -123,7 +125,9 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
     pub const fn open(config: Config, rng: G) -> Self {
         Self::established(Client { rng }, config)
     }
+}
 
+impl<R: ClientRole> WebSocket<R> {
     /// Appends the request for a WebSocket. [`Event::Open`] comes with the response.
     ///
     /// # Errors
@@ -138,7 +142,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
             return Err(ConnectError::AlreadySent);
         }
         connect.check()?;
-        let opening = connect.append(&mut self.sender.role.rng, outbox)?;
+        let opening = self.sender.role.connect(&connect, outbox)?;
         self.receiving = Receiving::Handshake(Handshake::head(opening));
         self.timer = Timer::armed(Phase::Handshake);
         Ok(())
@@ -168,12 +172,17 @@ impl<G: CryptoRng> WebSocket<Established<Client<G>>> {
 }
 
 impl<R: Role> WebSocket<R> {
-    const fn connecting(role: R, config: Config, handshake: Handshake<R::Opening>, phase: Phase) -> Self {
-        let timer = Timer::armed(phase);
-        Self { config, timer, receiving: Receiving::Handshake(handshake), sender: Sender::connecting(role) }
+    pub(crate) const fn connecting(
+        role: R,
+        config: Config,
+        handshake: Handshake<R::Opening<R::Negotiation>>,
+        phase: Phase,
+    ) -> Self {
+        let receiving = Receiving::Handshake(handshake);
+        Self { config, timer: Timer::armed(phase), receiving, sender: Sender::connecting(role) }
     }
 
-    const fn established(role: R, config: Config) -> Self {
+    pub(crate) const fn established(role: R, config: Config) -> Self {
         let receiving = Receiving::Frames(Receiver::open());
         Self { config, timer: Timer::armed(Phase::Idle), receiving, sender: Sender::open(role) }
     }
@@ -190,7 +199,13 @@ impl<R: Role> WebSocket<R> {
             None => return Err(AnswerError::NoRequest),
         }
         accept.check()?;
-        accept.append(outbox)?;
+        // The request awaits its answer, so there is a negotiation.
+        if let Receiving::Handshake(handshake) = &self.receiving
+            && let Some(negotiation) = handshake.negotiation()
+        {
+            let agreed = accept.append(negotiation, outbox)?;
+            self.sender.role.agree(agreed);
+        }
         self.start(Receiver::accepted(accept.selected()));
         Ok(())
     }
@@ -205,6 +220,14 @@ impl<R: Role> WebSocket<R> {
         reject.append(is_head, outbox)?;
         self.end(End::Close);
         Ok(())
+    }
+
+    /// A server: declines the extensions that the request offers.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn decline(&mut self) {
+        if let Receiving::Handshake(handshake) = &mut self.receiving {
+            handshake.decline();
+        }
     }
 
     /// The opening handshake is complete.
@@ -325,7 +348,15 @@ impl<R: Role> WebSocket<R> {
             // The time that the caller takes for its answer is not the peer's.
             Outcome::Request => self.timer = Timer::armed(Phase::Off),
             Outcome::BadRequest => {}
-            Outcome::Open(_) => self.start(Receiver::open()),
+            Outcome::Open(_) => {
+                if let Receiving::Handshake(handshake) = &self.receiving
+                    && let Some(negotiation) = handshake.negotiation()
+                {
+                    let agreed = negotiation.agreed();
+                    self.sender.role.agree(agreed);
+                }
+                self.start(Receiver::open());
+            }
             Outcome::Refused(status) => {
                 let error = Error::Refused(status);
                 self.fail(error, End::Error(error));
@@ -345,7 +376,7 @@ impl<R: Role> WebSocket<R> {
         }
         let rules = Rules::new(R::IS_SERVER, &self.config, inbox);
         let mut at = 0..0;
-        let found = match receiver.poll(input, &mut at, &rules, inbox) {
+        let found = match receiver.poll(input, &mut at, &rules, &mut self.sender.role, inbox) {
             Ok(found) => found?,
             Err(error) => return self.fail_now(error.into(), at.end),
         };
@@ -392,7 +423,8 @@ impl<R: Role> WebSocket<R> {
         match &self.receiving {
             Receiving::Frames(receiver) => {
                 self.timer.note_waiting(input.len());
-                receiver.missing(input, &Rules::new(R::IS_SERVER, &self.config, inbox))
+                let rules = Rules::new(R::IS_SERVER, &self.config, inbox);
+                receiver.missing(input, &rules, &self.sender.role)
             }
             Receiving::Handshake(_) => 0,
         }
@@ -412,6 +444,10 @@ impl<R: Role> WebSocket<R> {
     ) -> Option<Event<'e>> {
         let Ready { consumed, start, found } = ready;
         match found {
+            // It was inflated into the inbox.
+            Found::Data(Data::Piece(piece)) if R::COMPRESSES && start > consumed => {
+                self.piece(piece, inbox.bytes_mut().get_mut(start - consumed - 1..)?)
+            }
             Found::Data(data) => self.deliver(data, input.get_mut(start..consumed)?, inbox),
             _ => self.other_event(found, inbox),
         }
@@ -444,27 +480,38 @@ impl<R: Role> WebSocket<R> {
         match data {
             Data::InPlace(kind) => self.message_in_place(kind, payload),
             Data::Collected(Kind::Binary) => Some(Event::Message(Message::Binary(inbox.bytes()))),
-            Data::Collected(Kind::Text) => Some(Event::Message(Message::Text(inbox.text().ok()?))),
-            Data::Piece { kind: Kind::Binary, first, last, .. } => {
-                Some(Event::Piece(Piece { part: Part::Binary(payload), first, last }))
-            }
-            Data::Piece { kind: Kind::Text, lead, tail, first, last } => {
-                let complete = payload.len().checked_sub(tail.into())?;
-                let payload = payload.get(..complete)?;
-                let (text, last) = match utf8::validate(payload) {
-                    Some(text) => (text, last),
-                    None => match utf8::valid_prefix(payload) {
-                        "" if lead.is_none() => return self.fail_text(),
-                        // The text before the invalid bytes is delivered first.
-                        text => {
-                            self.receiver()?.fail_on_next_poll();
-                            (text, false)
-                        }
-                    },
-                };
-                Some(Event::Piece(Piece { part: Part::Text { lead, text }, first, last }))
-            }
+            Data::Collected(Kind::Text) => match inbox.text() {
+                Ok(text) => Some(Event::Message(Message::Text(text))),
+                // Inflated text is not validated before.
+                Err(_) if R::COMPRESSES => self.fail_text(),
+                Err(_) => None,
+            },
+            Data::Piece(piece) => self.piece(piece, payload),
         }
+    }
+
+    /// Makes the event of a piece.
+    #[inline(always)]
+    fn piece<'e>(&mut self, piece: FoundPiece, payload: &'e mut [u8]) -> Option<Event<'e>> {
+        let FoundPiece { kind, lead, tail, first, last } = piece;
+        if kind == Kind::Binary {
+            return Some(Event::Piece(Piece { part: Part::Binary(payload), first, last }));
+        }
+        let complete = payload.len().checked_sub(tail.into())?;
+        let payload = payload.get(..complete)?;
+        let (text, last) = match utf8::validate(payload) {
+            Some(text) => (text, last),
+            None => match utf8::valid_prefix(payload) {
+                "" if lead.is_none() => return self.fail_text(),
+                // The text before the invalid bytes is delivered first.
+                text => {
+                    self.receiver()?.fail_on_next_poll();
+                    self.sender.role.note_invalid_text();
+                    (text, false)
+                }
+            },
+        };
+        Some(Event::Piece(Piece { part: Part::Text { lead, text }, first, last }))
     }
 
     /// Every event but a message.
@@ -483,10 +530,10 @@ impl<R: Role> WebSocket<R> {
             }
             Found::Handshake(Outcome::BadRequest) => Some(Event::BadRequest(BadRequest::new(inbox.bytes()))),
             Found::Handshake(Outcome::Open(selected)) if R::IS_SERVER => {
-                Some(Event::Open(Open::accepted(inbox.bytes(), selected)))
+                Some(Event::Open(Open::accepted(inbox.bytes(), selected, &self.sender.role)))
             }
             Found::Handshake(Outcome::Open(selected)) => {
-                Some(Event::Open(Open::of_response(inbox.bytes(), selected)))
+                Some(Event::Open(Open::of_response(inbox.bytes(), selected, &self.sender.role)))
             }
             Found::Handshake(Outcome::Refused(_)) => Some(Event::Refused(Response::new(inbox.bytes()))),
             Found::Error(error) => Some(Event::Error(error)),

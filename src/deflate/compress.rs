@@ -1,6 +1,6 @@
 //! Compression of messages (RFC 1951, RFC 7692 section 7.2.1).
 
-use super::bits::{Bits, FixedBlock, Sink, stored_len};
+use super::bit_writer::{Bits, FixedBlock, Sink, stored_len};
 use super::dynamic::DynamicCodes;
 use super::search::{Fast, Level};
 use core::marker::PhantomData;

@@ -1,6 +1,6 @@
 //! Blocks with Huffman codes of their own (RFC 1951 section 3.2.7).
 
-use super::bits::{
+use super::bit_writer::{
     BLOCK_HEADER_BITS, Bits, DYNAMIC, FixedBlock, MAX_COPY, MAX_STORED, ROOM, Sink, Word, distance_symbol,
     length_symbol,
 };

@@ -5,6 +5,8 @@
 //! (fragmentation, limits) are in `receiver`.
 
 use crate::data::Kind;
+#[cfg(feature = "deflate")]
+use crate::frame::mask;
 use crate::frame::mask::MaskingKey;
 use crate::{Buffer, ProtocolError};
 
@@ -41,6 +43,8 @@ pub(crate) const MAX_CONTROL: usize = 125;
 
 const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
+/// On the first frame of a message: it is compressed (RFC 7692 section 6).
+pub(crate) const RSV1: u8 = 0x40;
 const MASKED: u8 = 0x80;
 /// The 7-bit lengths that announce a length of 16 or of 64 bits.
 const LENGTH_16: u8 = 126;
@@ -106,6 +110,14 @@ impl HeaderDecoder {
             position::SECOND => 1,
             position => (Self::end(masked) - position) as u64,
         }
+    }
+
+    /// Whether `byte`, the next one, is the first of a frame that begins a compressed message. (RSV1
+    /// of any other frame is an error.)
+    pub(crate) const fn marks_compressed(&self, byte: u8) -> bool {
+        const TEXT: u8 = Opcode::Text as u8;
+        const BINARY: u8 = Opcode::Binary as u8;
+        self.position == position::FIRST && byte & RSV1 != 0 && matches!(byte & 0xF, TEXT | BINARY)
     }
 
     /// Takes the next byte of a header that is not complete. `masked`: whether the peer must mask
@@ -250,6 +262,48 @@ impl Header {
             _ => 8,
         };
         2 + length + if masked { 4 } else { 0 }
+    }
+
+    /// Appends a frame whose payload `write` makes in place: at most `max_len` bytes, of which it
+    /// returns the number. `compressed` sets RSV1. There must be capacity for the longest frame.
+    /// `false`, and nothing is appended, if `write` returns `None`, or if the outbox can only be
+    /// appended to.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn append_written<B: Buffer + ?Sized>(
+        self,
+        compressed: bool,
+        max_len: usize,
+        outbox: &mut B,
+        write: impl FnOnce(&mut [u8]) -> Option<usize>,
+    ) -> bool {
+        let start = outbox.bytes().len();
+        let widest = Self::size(max_len as u64, self.key.is_some());
+        if !outbox.grow(widest + max_len) {
+            return false;
+        }
+        let memory = outbox.bytes_mut().get_mut(start..).unwrap_or_default();
+        let Some(len) = write(memory.get_mut(widest..).unwrap_or_default()) else {
+            outbox.truncate(start);
+            return false;
+        };
+        let mut header = heapless::Vec::<u8, { position::END as usize }>::new();
+        Self { len: len as u64, ..self }.append(&mut header);
+        if let (true, Some(first)) = (compressed, header.first_mut()) {
+            *first |= RSV1;
+        }
+        // The header is as wide as the payload's length needs.
+        let size = header.len();
+        if size < widest && widest + len <= memory.len() {
+            memory.copy_within(widest..widest + len, size);
+        }
+        for (to, from) in memory.iter_mut().zip(&header) {
+            *to = *from;
+        }
+        if let Some(key) = self.key {
+            mask::xor(memory.get_mut(size..size + len).unwrap_or_default(), key);
+        }
+        outbox.truncate(start + size + len);
+        true
     }
 
     /// Appends the header, with the shortest form of its length. There must be capacity for it.

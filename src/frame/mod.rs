@@ -5,7 +5,9 @@ mod header;
 pub(crate) mod mask;
 
 pub(crate) use close::parse as parse_close;
-pub(crate) use header::{Completed, Header, HeaderDecoder, MAX_CONTROL, Opcode, looks_uncut, short_header};
+pub(crate) use header::{
+    Completed, Header, HeaderDecoder, MAX_CONTROL, Opcode, RSV1, looks_uncut, short_header,
+};
 
 pub use close::CloseCode;
 pub use mask::{Mask, Masking};

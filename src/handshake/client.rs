@@ -3,8 +3,8 @@
 
 use super::head::{self, Head, HeadRules, HeaderSet, Step};
 use super::{
-    HeaderName, Headers, KeyValue, Outcome, SelectedRange, ShownHeaders, accept_value, append, are_allowed,
-    checked_header, is_key, key_value, size,
+    HeaderName, Headers, KeyValue, Negotiation, Outcome, SelectedRange, ShownHeaders, accept_value, append,
+    are_allowed, checked_header, is_key, key_value, size,
 };
 use crate::{Buffer, Config, ConnectError, OutboxFull, ResponseError};
 use core::fmt;
@@ -191,11 +191,12 @@ impl<'a> Connect<'a> {
 
     /// Appends the request (section 4.1, "The requirements for this handshake"), and returns what
     /// the client must remember until the response.
-    pub(crate) fn append<R: CryptoRng, B: Buffer + ?Sized>(
+    pub(crate) fn append<N: Negotiation, R: CryptoRng, B: Buffer + ?Sized>(
         &self,
+        negotiation: N,
         rng: &mut R,
         outbox: &mut B,
-    ) -> Result<ClientOpening, OutboxFull> {
+    ) -> Result<ClientOpening<N>, OutboxFull> {
         let (host, rest) = self.host_value();
         let front: [&[u8]; _] = [
             if self.path.starts_with('/') { b"GET " } else { b"GET /" },
@@ -206,8 +207,9 @@ impl<'a> Connect<'a> {
             b"\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ",
         ];
         let offered = self.offered();
+        let offers = negotiation.offers();
         // The key, and for each subprotocol what comes before it.
-        let mut needed = size(&front, self.headers, &[0; 24 + 2]);
+        let mut needed = size(&front, self.headers, &[0; 24]).saturating_add(offers.as_ref().len());
         let mut separator: &[u8] = b"Sec-WebSocket-Protocol: ";
         for protocol in offered {
             needed = needed.saturating_add(separator.len()).saturating_add(protocol.len());
@@ -226,7 +228,7 @@ impl<'a> Connect<'a> {
             outbox.append(part);
         }
         outbox.append(&key);
-        outbox.append(b"\r\n");
+        outbox.append(offers.as_ref());
         separator = b"Sec-WebSocket-Protocol: ";
         for protocol in offered {
             outbox.append(separator);
@@ -234,7 +236,7 @@ impl<'a> Connect<'a> {
             separator = b", ";
         }
         append(if offered.is_empty() { &[] } else { &[b"\r\n"] }, self.headers, &[], outbox)?;
-        Ok(ClientOpening::new(key, Offered::new(offered, rng)))
+        Ok(ClientOpening::new(key, Offered::new(offered, rng), negotiation))
     }
 }
 
@@ -378,13 +380,14 @@ impl Offered {
 
 /// The rules for a response with status 101, and the headers that it has had so far.
 #[derive(Clone)]
-struct Checks {
+struct Checks<N> {
     /// The key that was sent.
     key: KeyValue,
     seen: HeaderSet,
+    negotiation: N,
 }
 
-impl Checks {
+impl<N: Negotiation> Checks<N> {
     /// Checks a header (section 4.1 points 2 to 6 of the checks).
     // Outlined for registers: benches/README.md, "Outlined functions".
     #[inline(never)]
@@ -406,13 +409,14 @@ impl Checks {
             HeaderName::Upgrade => head::eq_ignore_case(value, b"websocket"),
             HeaderName::SecWebSocketAccept => head::eq(value, &accept_value(&self.key)),
             HeaderName::SecWebSocketProtocol => is_offered(value),
-            // None is ever offered: `finish` refuses any.
+            // If none is offered, `finish` refuses any.
             _ => true,
         };
         if !self.seen.insert(header) {
             return Err(ResponseError::Duplicate(header));
         }
         match header {
+            HeaderName::SecWebSocketExtensions if N::NEGOTIATES => self.negotiation.read_answer(value),
             _ if valid => Ok(()),
             HeaderName::SecWebSocketProtocol => Err(ResponseError::Unoffered(header)),
             _ => Err(ResponseError::Invalid(header)),
@@ -426,8 +430,7 @@ impl Checks {
         if let Some(header) = self.seen.first_missing(REQUIRED) {
             return Err(ResponseError::Missing(header));
         }
-        if self.seen.contains(HeaderName::SecWebSocketExtensions) {
-            // The machine never offers one.
+        if !N::NEGOTIATES && self.seen.contains(HeaderName::SecWebSocketExtensions) {
             return Err(ResponseError::Unoffered(HeaderName::SecWebSocketExtensions));
         }
         Ok(())
@@ -436,30 +439,31 @@ impl Checks {
 
 /// What a client remembers of its request, and the part of the response that it has read so far.
 #[derive(Clone)]
-pub struct ClientOpening {
-    checks: Checks,
+pub struct ClientOpening<N = ()> {
+    checks: Checks<N>,
     offered: Offered,
     /// The status of the head that is being read; 0 until its first 12 bytes have arrived.
     status: u16,
 }
 
 /// Hides the key and the offered subprotocols, which may hold secrets.
-impl fmt::Debug for ClientOpening {
+impl<N> fmt::Debug for ClientOpening<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut debug = f.debug_struct("ClientOpening");
         debug.field("status", &self.status).field("seen", &self.checks.seen).finish_non_exhaustive()
     }
 }
 
-impl ClientOpening {
-    const fn new(key: KeyValue, offered: Offered) -> Self {
-        Self { checks: Checks { key, seen: HeaderSet::EMPTY }, offered, status: 0 }
+impl<N> ClientOpening<N> {
+    const fn new(key: KeyValue, offered: Offered, negotiation: N) -> Self {
+        Self { checks: Checks { key, seen: HeaderSet::EMPTY, negotiation }, offered, status: 0 }
     }
 }
 
-impl HeadRules for ClientOpening {
+impl<N: Negotiation> HeadRules for ClientOpening<N> {
     const READS_REQUEST: bool = false;
     type Error = ResponseError;
+    type Negotiation = N;
 
     // For speed on 64-bit only: benches/README.md, "Heads".
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -513,6 +517,10 @@ impl HeadRules for ClientOpening {
         HeaderName::find(name, RESPONSE_HEADERS).is_some()
     }
 
+    fn negotiation(&self) -> &N {
+        &self.checks.negotiation
+    }
+
     fn is_lenient(&self) -> bool {
         !matches!(self.status, 0 | 101)
     }
@@ -550,6 +558,9 @@ impl<'h> Agreed<'h> {
 ///
 /// The connection then starts with [`WebSocket::<Client<_>>::open`](crate::WebSocket::open).
 ///
+/// An extension is refused, because none is offered. (With the feature `deflate`,
+/// `deflate::check_response` takes the answer to an offer of compression.)
+///
 /// # Errors
 /// [`InvalidKey`](ResponseError::InvalidKey) if `key` is not the value of a `Sec-WebSocket-Key`;
 /// else the first rule that the headers break.
@@ -558,9 +569,20 @@ pub fn check_response<'h>(
     key: &str,
     connect: &Connect<'_>,
 ) -> Result<Agreed<'h>, ResponseError> {
+    let (agreed, ()) = check_response_with(headers, key, connect, ())?;
+    Ok(agreed)
+}
+
+/// [`check_response`] with the negotiation of extensions.
+pub(crate) fn check_response_with<'h, N: Negotiation>(
+    headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+    key: &str,
+    connect: &Connect<'_>,
+    negotiation: N,
+) -> Result<(Agreed<'h>, N), ResponseError> {
     let key = key.as_bytes();
     let (true, Ok(key)) = (is_key(key), key.try_into()) else { return Err(ResponseError::InvalidKey) };
-    let mut checks = Checks { key, seen: HeaderSet::EMPTY };
+    let mut checks = Checks { key, seen: HeaderSet::EMPTY, negotiation };
     let mut protocol = None;
     for (name, value) in headers {
         let (name, value) = checked_header(name, value)?;
@@ -570,7 +592,7 @@ pub fn check_response<'h>(
         })?;
     }
     checks.finish()?;
-    Ok(Agreed { protocol })
+    Ok((Agreed { protocol }, checks.negotiation))
 }
 
 #[cfg(test)]
@@ -599,7 +621,7 @@ mod tests {
     fn written(connect: &Connect<'_>) -> std::string::String {
         connect.check().unwrap();
         let mut outbox = heapless::Vec::<u8, 1024>::new();
-        connect.append(&mut Zero, &mut outbox).unwrap();
+        connect.append((), &mut Zero, &mut outbox).unwrap();
         std::string::String::from_utf8(outbox.to_vec()).unwrap()
     }
 

@@ -1,8 +1,8 @@
 //! The head of an HTTP/1.1 message (RFC 9112): its lines as they arrive, headers, lists and tokens.
 
-use super::{HeadError, HeaderName, RequestError, RequestForm};
+use super::{HeadError, HeaderName, Negotiation, RequestError, RequestForm};
 use crate::{Buffer, Config};
-use core::{convert::Infallible, fmt, hint::black_box, mem, ops::Range};
+use core::{convert::Infallible, fmt, hint::black_box, marker::PhantomData, mem, ops::Range};
 
 /// What a role requires of the peer's head, checked line by line.
 pub trait HeadRules {
@@ -10,6 +10,8 @@ pub trait HeadRules {
     const READS_REQUEST: bool;
     /// A rule that the head breaks.
     type Error: From<HeadError>;
+    /// What is negotiated of extensions.
+    type Negotiation: Negotiation;
     /// Checks a line, which ends in CRLF, or in LF if it was read leniently. The first line of a
     /// response comes twice: its version and status alone, then all of it.
     fn line(&mut self, line: &[u8], is_first: bool, config: &Config) -> Result<Step, Self::Error>;
@@ -24,6 +26,11 @@ pub trait HeadRules {
     fn is_lenient(&self) -> bool {
         false
     }
+    /// The negotiation as far as the head is read.
+    fn negotiation(&self) -> &Self::Negotiation;
+    /// A server: declines all offers that were read.
+    #[cfg(feature = "deflate")]
+    fn decline(&mut self) {}
     /// A client: the final status other than 101 of the head that is being read.
     fn refusal(&self) -> Option<u16> {
         None
@@ -39,17 +46,25 @@ pub trait HeadRules {
     }
 }
 
-/// The rules of a connection that is open from the start, and reads no head.
-impl HeadRules for Infallible {
+/// The rules of a connection that is open from the start, and reads no head: there is no value.
+#[derive(Clone, Debug)]
+pub struct NoHead<N>(Infallible, PhantomData<N>);
+
+impl<N: Negotiation> HeadRules for NoHead<N> {
     const READS_REQUEST: bool = false;
     type Error = RequestError;
+    type Negotiation = N;
 
     fn line(&mut self, _: &[u8], _: bool, _: &Config) -> Result<Step, RequestError> {
-        match *self {}
+        match self.0 {}
+    }
+
+    fn negotiation(&self) -> &N {
+        match self.0 {}
     }
 
     fn has_rules_for(&self, _: &[u8]) -> bool {
-        match *self {}
+        match self.0 {}
     }
 }
 

@@ -9,47 +9,61 @@
 
 mod client;
 mod error;
-mod head;
+pub(crate) mod head;
 mod key;
+mod negotiation;
 mod server;
 mod sha1;
 
 pub(crate) use client::ClientOpening;
-pub(crate) use head::{HeadRules, Outcome, SelectedRange};
+pub(crate) use head::{HeadRules, NoHead, Outcome, SelectedRange};
 pub(crate) use key::{KeyValue, accept_value, key_value};
+pub(crate) use negotiation::Negotiation;
 pub(crate) use server::{RequestForm, ServerOpening};
+
+#[cfg(feature = "deflate")]
+pub(crate) use {client::check_response_with, server::check_request_with};
 
 pub use client::{Agreed, Connect, Response, check_response};
 pub use error::{AnswerError, ConnectError, HeadError, HeaderName, RequestError, ResponseError};
 pub use key::AcceptValue;
 pub use server::{Accept, BadRequest, Reject, Request, check_request};
 
-use crate::{Buffer, Config, OutboxFull};
+#[cfg(feature = "deflate")]
+use crate::deflate::Parameters;
+use crate::{Buffer, Config, OutboxFull, Role};
 use core::fmt;
 use head::{Head, Reader};
 
 /// Names and values of headers that the caller adds to a request or response.
 pub type Headers<'h> = &'h [(&'h str, &'h str)];
 
-/// A complete opening handshake: the selected subprotocol, and the peer's head.
+/// A complete opening handshake: the selected subprotocol, what is agreed, and the peer's head.
 ///
 /// `Debug` and `defmt::Format` show only the values of headers that hold no secrets.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Open<'o> {
     head: Head<'o>,
     protocol: Option<&'o str>,
+    #[cfg(feature = "deflate")]
+    deflate: Option<Parameters>,
 }
 
 impl<'o> Open<'o> {
     /// That of a server, which has selected this subprotocol in the request.
-    pub(crate) fn accepted(head: &'o [u8], selected: SelectedRange) -> Self {
+    pub(crate) fn accepted<R: Role>(head: &'o [u8], selected: SelectedRange, _role: &R) -> Self {
         let (start, len) = (usize::from(selected.start), usize::from(selected.len));
         let protocol = head.get(start..start + len).and_then(head::token);
-        Self { head: Head::new(head), protocol }
+        Self {
+            head: Head::new(head),
+            protocol,
+            #[cfg(feature = "deflate")]
+            deflate: _role.parameters(true),
+        }
     }
 
     /// That of a client, from the response.
-    pub(crate) fn of_response(head: &'o [u8], selected: SelectedRange) -> Self {
+    pub(crate) fn of_response<R: Role>(head: &'o [u8], selected: SelectedRange, _role: &R) -> Self {
         let head = Head::new(head);
         let protocol = match selected {
             SelectedRange::NONE => None,
@@ -57,7 +71,12 @@ impl<'o> Open<'o> {
                 .first_value(HeaderName::SecWebSocketProtocol)
                 .and_then(|value| core::str::from_utf8(value).ok()),
         };
-        Self { head, protocol }
+        Self {
+            head,
+            protocol,
+            #[cfg(feature = "deflate")]
+            deflate: _role.parameters(false),
+        }
     }
 
     /// The subprotocol that the server has selected, if any.
@@ -66,6 +85,16 @@ impl<'o> Open<'o> {
     #[must_use]
     pub const fn protocol(&self) -> Option<&'o str> {
         self.protocol
+    }
+
+    /// The parameters of permessage-deflate; `None` if it is not agreed, and messages are not
+    /// compressed.
+    #[cfg(feature = "deflate")]
+    #[doc(alias = "permessage-deflate")]
+    #[doc(alias = "Sec-WebSocket-Extensions")]
+    #[must_use]
+    pub const fn deflate(&self) -> Option<Parameters> {
+        self.deflate
     }
 
     /// The value of the first header with this name in the peer's head: for a client the response,
@@ -89,13 +118,20 @@ impl<'o> Open<'o> {
 
 impl fmt::Debug for Open<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Open").field("head", &self.head).finish_non_exhaustive()
+        let mut debug = f.debug_struct("Open");
+        debug.field("head", &self.head);
+        #[cfg(feature = "deflate")]
+        debug.field("deflate", &self.deflate);
+        debug.finish_non_exhaustive()
     }
 }
 
 #[cfg(feature = "defmt")]
 impl defmt::Format for Open<'_> {
     fn format(&self, f: defmt::Formatter<'_>) {
+        #[cfg(feature = "deflate")]
+        defmt::write!(f, "Open {{ head: {}, deflate: {}, .. }}", self.head, self.deflate);
+        #[cfg(not(feature = "deflate"))]
         defmt::write!(f, "Open {{ head: {}, .. }}", self.head);
     }
 }
@@ -153,6 +189,22 @@ impl<H: HeadRules> Handshake<H> {
         match self {
             Self::Head { rules, awaits_answer: true, .. } => rules.request(),
             _ => None,
+        }
+    }
+
+    /// The negotiation so far; `None` before a client's request.
+    pub(crate) fn negotiation(&self) -> Option<&H::Negotiation> {
+        match self {
+            Self::Head { rules, .. } => Some(rules.negotiation()),
+            Self::AwaitsConnect => None,
+        }
+    }
+
+    /// A server: declines the offers of the request.
+    #[cfg(feature = "deflate")]
+    pub(crate) fn decline(&mut self) {
+        if let Self::Head { rules, .. } = self {
+            rules.decline();
         }
     }
 
@@ -285,7 +337,7 @@ mod tests {
         let response = "HTTP/1.1 401 Unauthorized\r\nServer: example.com\r\nSet-Cookie: secret\r\n\r\n";
         let headers = [("Server", "example.com"), ("Set-Cookie", "secret"), ("Authorization", "secret")];
         let start = request.find("secret\r\nSec-WebSocket-Key").unwrap() as u16;
-        let open = Open::accepted(request.as_bytes(), SelectedRange { start, len: 6 });
+        let open = Open::accepted(request.as_bytes(), SelectedRange { start, len: 6 }, &crate::Server);
         assert_eq!(open.protocol(), Some("secret"));
         let mut head = request.replace("Sec-WebSocket-Protocol: secret\r\n", "");
         head = head.replace("Key: secret", "Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13");
@@ -331,7 +383,7 @@ mod tests {
 
     /// The request that a server reads from this head.
     fn read(head: &str) -> Request<'_> {
-        let mut handshake = Handshake::head(ServerOpening::new());
+        let mut handshake = Handshake::head(ServerOpening::new(()));
         let mut inbox = heapless::Vec::<u8, 1024>::new();
         match handshake.read(head.as_bytes(), &mut inbox, &Config::default()) {
             Ok(Some((Outcome::Request, _))) => {}

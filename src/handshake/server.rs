@@ -3,8 +3,8 @@
 
 use super::head::{self, Head, HeadRules, HeaderSet, Step};
 use super::{
-    AcceptValue, HeaderName, Headers, KeyValue, Outcome, SelectedRange, ShownHeaders, accept_value, append,
-    are_allowed, checked_header, is_key,
+    AcceptValue, HeaderName, Headers, KeyValue, Negotiation, Outcome, SelectedRange, ShownHeaders,
+    accept_value, append, are_allowed, checked_header, is_key,
 };
 use crate::{AnswerError, Buffer, Config, HeadError, OutboxFull, RequestError};
 use core::{fmt, mem};
@@ -299,19 +299,26 @@ impl<'a> Accept<'a> {
         if are_allowed(self.headers, "") { Ok(()) } else { Err(AnswerError::InvalidHeader) }
     }
 
-    /// Appends the response (section 4.2.2).
-    pub(crate) fn append<B: Buffer + ?Sized>(&self, outbox: &mut B) -> Result<(), OutboxFull> {
+    /// Appends the response (section 4.2.2), and returns what is agreed.
+    pub(crate) fn append<N: Negotiation, B: Buffer + ?Sized>(
+        &self,
+        negotiation: &N,
+        outbox: &mut B,
+    ) -> Result<N::Agreed, OutboxFull> {
+        let answer = negotiation.answer();
         let front: [&[u8]; _] = [
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: ",
             &accept_value(&self.key),
-            b"\r\n",
+            answer.as_ref(),
             b"Sec-WebSocket-Protocol: ",
             self.protocol.unwrap_or_default().as_bytes(),
             b"\r\n",
         ];
         let without = if self.protocol.is_none() { 3 } else { 0 };
-        append(front.get(..front.len() - without).unwrap_or_default(), self.headers, b"", outbox)
+        let front = front.get(..front.len() - without).unwrap_or_default();
+        append(front, self.headers, b"", outbox)?;
+        Ok(negotiation.agreed())
     }
 }
 
@@ -433,7 +440,7 @@ const REQUEST_HEADERS: &[(HeaderName, &str)] = &[
 
 /// The part of a request that a server has read so far.
 #[derive(Clone, Debug)]
-pub struct ServerOpening {
+pub struct ServerOpening<N = ()> {
     /// An empty line preceded the request.
     skipped_blank: bool,
     /// The request is HTTP/1.0, which has no upgrade.
@@ -444,11 +451,13 @@ pub struct ServerOpening {
     missing_path: (u16, u16),
     /// What the request asks for, as far as it is read.
     form: RequestForm,
+    negotiation: N,
 }
 
-impl ServerOpening {
-    pub(crate) const fn new() -> Self {
+impl<N: Negotiation> ServerOpening<N> {
+    pub(crate) const fn new(negotiation: N) -> Self {
         Self {
+            negotiation,
             skipped_blank: false,
             is_old: false,
             seen: HeaderSet::EMPTY,
@@ -515,7 +524,11 @@ impl ServerOpening {
             HeaderName::SecWebSocketProtocol => (false, head::list(value).all(head::is_token)),
             // An empty value is an empty element of the list that all headers of this name form.
             HeaderName::SecWebSocketExtensions => {
-                (false, head::are_extensions(value) || head::list(value).next().is_none())
+                let valid = head::are_extensions(value) || head::list(value).next().is_none();
+                if valid {
+                    self.negotiation.read_offers(value);
+                }
+                (false, valid)
             }
             _ => (false, true),
         };
@@ -554,9 +567,10 @@ impl ServerOpening {
     }
 }
 
-impl HeadRules for ServerOpening {
+impl<N: Negotiation> HeadRules for ServerOpening<N> {
     const READS_REQUEST: bool = true;
     type Error = RequestError;
+    type Negotiation = N;
 
     // For speed on 64-bit only: benches/README.md, "Heads".
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -582,6 +596,15 @@ impl HeadRules for ServerOpening {
 
     fn has_rules_for(&self, name: &[u8]) -> bool {
         HeaderName::find(name, REQUEST_HEADERS).is_some()
+    }
+
+    fn negotiation(&self) -> &N {
+        &self.negotiation
+    }
+
+    #[cfg(feature = "deflate")]
+    fn decline(&mut self) {
+        self.negotiation.decline();
     }
 
     fn missing_path(&self) -> core::ops::Range<usize> {
@@ -616,19 +639,31 @@ fn is_zero(value: &[u8]) -> bool {
 /// websocket` and `Connection: Upgrade`. The connection then starts with
 /// [`WebSocket::<Server>::open`](crate::WebSocket::open).
 ///
+/// No extension is accepted. (With the feature `deflate`, `deflate::check_request` negotiates
+/// compression too.)
+///
 /// # Errors
 /// The first rule that the headers break; [`RequestError::status`] is the status for the response.
 #[doc(alias = "upgrade")]
 pub fn check_request<'h>(
     headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
 ) -> Result<Accept<'static>, RequestError> {
-    let mut opening = ServerOpening::new();
+    let (accept, ()) = check_request_with(headers, ())?;
+    Ok(accept)
+}
+
+/// [`check_request`] with the negotiation of extensions.
+pub(crate) fn check_request_with<'h, N: Negotiation>(
+    headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+    negotiation: N,
+) -> Result<(Accept<'static>, N), RequestError> {
+    let mut opening = ServerOpening::new(negotiation);
     for (name, value) in headers {
         let (name, value) = checked_header(name, value)?;
         opening.header(name, value)?;
     }
     opening.finish(false)?;
-    Ok(Accept::new(opening.form))
+    Ok((Accept::new(opening.form), opening.negotiation))
 }
 
 #[cfg(test)]
