@@ -53,44 +53,31 @@ impl<'o> Bits<'o> {
     }
 
     /// Writes the whole bytes that are held: fewer than 8 bits remain.
-    #[inline(always)]
     pub(super) fn flush(&mut self) {
+        let bytes = self.hold.to_le_bytes();
         if let Some(to) = self.out.get_mut(self.len..).and_then(|out| out.first_chunk_mut()) {
-            *to = self.hold.to_le_bytes();
-            self.take(self.held / 8);
+            *to = bytes;
         } else {
-            self.flush_bytes();
+            self.flush_at_end(bytes);
         }
+        self.len += self.held as usize / 8;
+        self.hold >>= self.held & !7;
+        self.held &= 7;
     }
 
+    /// Writes bytes of those that are held, as far as they fit.
     #[cold]
-    #[inline(never)]
-    fn flush_bytes(&mut self) {
-        while self.held >= 8 {
-            if let Some(to) = self.out.get_mut(self.len) {
-                *to = self.hold.to_le_bytes()[0];
-            }
-            self.take(1);
+    fn flush_at_end(&mut self, bytes: [u8; BYTES]) {
+        let end = self.out.get_mut(self.len..).unwrap_or_default();
+        for (to, byte) in end.iter_mut().zip(bytes) {
+            *to = byte;
         }
-    }
-
-    /// Removes whole bytes, fewer than the word has, from those held.
-    const fn take(&mut self, bytes: u32) {
-        self.len += bytes as usize;
-        self.hold >>= bytes * 8;
-        self.held -= bytes * 8;
     }
 
     /// The bits that stored blocks of at most [`MAX_STORED`] bytes of data would append.
     pub(super) const fn stored_bits(&self, len: usize) -> u32 {
         let header = (self.held + BLOCK_HEADER_BITS).next_multiple_of(8) - self.held;
         header + 32 + len as u32 * 8
-    }
-
-    /// Pads the last byte with zeros.
-    fn align(&mut self) {
-        self.held = self.held.next_multiple_of(8);
-        self.flush();
     }
 
     /// Ends the message in an empty stored block. The length in bytes; `None` if `out` is shorter.
@@ -102,7 +89,8 @@ impl<'o> Bits<'o> {
     /// Appends a stored block of at most [`MAX_STORED`] bytes.
     fn stored(&mut self, data: &[u8]) {
         self.put(STORED as Word, BLOCK_HEADER_BITS);
-        self.align();
+        self.held = self.held.next_multiple_of(8);
+        self.flush();
         let len = (data.len() & MAX_STORED) as u32;
         self.put(len as Word, 16);
         self.flush();
@@ -156,7 +144,6 @@ impl<'b, 'o> FixedBlock<'b, 'o> {
 impl Sink for FixedBlock<'_, '_> {
     const FAR: usize = usize::MAX;
 
-    #[inline(always)]
     fn literals(&mut self, mut data: &[u8], mut n: usize) {
         // Bytes below 144 have codes of 8 bits, which follow each other without arithmetic between
         // them: a word of ASCII is turned into its codes at once.
@@ -186,21 +173,44 @@ impl Sink for FixedBlock<'_, '_> {
         }
     }
 
-    #[inline(always)]
     fn copy(&mut self, len: usize, distance: usize) {
         let (symbol, extra_bits, extra) = length_symbol(len);
+        let code = LENGTH_CODES.get(symbol as usize & 31).copied().unwrap_or(0);
         // 7 bits up to symbol 279, which is 22 here; then 8.
-        let (code, code_bits) = if symbol < 23 { (symbol + 1, 7) } else { (0xC0 - 23 + symbol, 8) };
-        let code = code.reverse_bits() >> (32 - code_bits);
-        self.0.put((code | extra << code_bits) as Word, code_bits + extra_bits);
-        if COPY_BITS > ROOM {
+        let code_bits = if symbol < 23 { 7 } else { 8 };
+        self.0.put((u32::from(code) | extra << code_bits) as Word, code_bits + extra_bits);
+        let (symbol, extra_bits, extra) = distance_symbol(distance);
+        if COPY_BITS > ROOM && self.0.held + 5 + extra_bits >= Word::BITS {
             self.0.flush();
         }
-        let (symbol, extra_bits, extra) = distance_symbol(distance);
-        self.0.put((symbol.reverse_bits() >> 27 | extra << 5) as Word, 5 + extra_bits);
+        let code = DISTANCE_CODES.get(symbol as usize & 31).copied().unwrap_or(0);
+        self.0.put((u32::from(code) | extra << 5) as Word, 5 + extra_bits);
         self.0.flush();
     }
 }
+
+/// The fixed codes of lengths from symbol 257 on, reversed: 7 bits, and 8 from symbol 280 on.
+static LENGTH_CODES: [u8; 32] = {
+    let mut codes = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        let code = if i < 23 { (i as u8 + 1) << 1 } else { 0xC0 + (i as u8 - 23) };
+        codes[i] = code.reverse_bits();
+        i += 1;
+    }
+    codes
+};
+
+/// The fixed codes of distances, reversed: 5 bits.
+static DISTANCE_CODES: [u8; 32] = {
+    let mut codes = [0; 32];
+    let mut i = 0;
+    while i < 32 {
+        codes[i] = (i as u8).reverse_bits() >> 3;
+        i += 1;
+    }
+    codes
+};
 
 /// The fixed code of a literal, and its bits.
 const fn literal(byte: u8) -> (u32, u32) {

@@ -2,6 +2,7 @@
 //! effort.
 
 use super::bit_writer::{MAX_COPY, Sink};
+use core::mem;
 
 /// The shortest copy that is searched for, in bytes: what is hashed.
 const MIN_COPY: usize = 4;
@@ -129,12 +130,12 @@ impl sealed::Search for Fast {
         let mut misses = FIRST_STEP;
         let mut at = from;
         let mut literal = from;
-        while let Some(bytes) = load(data, at)
-            && let Some([candidate]) = table.enter(bytes, at)
-        {
-            let distance = usize::from(table.position(at).wrapping_sub(candidate));
-            let is_match =
-                distance.wrapping_sub(1) < window.min(at) && load(data, at - distance) == Some(bytes);
+        while let Some(bytes) = load(data, at) {
+            let position = table.position(at);
+            let Some([entry]) = table.bucket(bytes) else { break };
+            let distance = usize::from(position.wrapping_sub(mem::replace(entry, position)));
+            let is_match = distance.wrapping_sub(1) < window
+                && at.checked_sub(distance).is_some_and(|before| load(data, before) == Some(bytes));
             if !is_match {
                 at += misses / FIRST_STEP;
                 misses += 1;
@@ -147,8 +148,9 @@ impl sealed::Search for Fast {
             at += len;
             literal = at;
             // Of the positions in the copy, one is entered.
-            if let Some(bytes) = load(data, at - 2) {
-                table.enter(bytes, at - 2);
+            let position = table.position(at - 2);
+            if let Some([entry]) = load(data, at - 2).and_then(|bytes| table.bucket(bytes)) {
+                *entry = position;
             }
         }
         literals(data, literal, data.len(), sink);
