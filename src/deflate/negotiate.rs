@@ -186,7 +186,7 @@ impl Settings {
         let kept = Element([Value::flag(!self.receive_takeover), client_alone, server_limit, client_limit]);
         let alone = Element([Value::EMPTY, client_alone, Value::ABSENT, client_limit]);
         // A server that cannot limit its window can accept it.
-        let needs_alone = !self.pieces && !(keeps && server_limit == Value::ABSENT);
+        let needs_alone = !(self.pieces || keeps && server_limit == Value::ABSENT);
         [keeps.then_some(kept), needs_alone.then_some(alone)]
     }
 
