@@ -1,7 +1,7 @@
 //! Connections whose messages can be compressed: constructors, and compressed sending.
 
 use super::extension::PerMessageDeflate;
-use super::{Compress, Negotiator, Parameters, Settings, Window};
+use super::{Compress, Negotiator, Parameters, Sending, Settings, Window};
 use crate::Connect;
 use crate::frame::{self, Header};
 use crate::handshake::{Handshake, Negotiation, ServerOpening};
@@ -255,7 +255,7 @@ pub fn encode<'m, C: Compress + ?Sized, B: Buffer + ?Sized>(
     if outbox.remaining() < needed {
         return Err(OutboxFull { needed });
     }
-    let mut alone = super::extension::Sending::alone(window_bits);
+    let mut alone = Sending::new(false, window_bits);
     let header = Header { fin: true, opcode: kind.into(), len: 0, key: None };
     if payload.is_empty()
         || !header.append_written(true, size, outbox, |out| alone.compress_message(payload, compressor, out))

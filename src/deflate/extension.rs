@@ -1,13 +1,13 @@
-//! The state of permessage-deflate in a connection: compressed messages to messages, and what later
-//! messages to the peer can refer to (RFC 7692 sections 6 and 7.2).
+//! The state of permessage-deflate in a connection, and received messages that are compressed (RFC
+//! 7692 sections 6.2 and 7.2.2).
 
-use super::{Compress, Context, Deflate, Inflater, Parameters, Status, Window};
+use super::{Deflate, Inflater, Parameters, Sending, Status, Window};
 use crate::event::Data;
 use crate::extension::Extension;
 use crate::frame::mask::{self, Mask};
 use crate::message::{Incoming, Inflated, PayloadPart};
 use crate::receiver::Rules;
-use crate::{Buffer, Delivery, ProtocolError, SendError};
+use crate::{Buffer, Delivery, ProtocolError};
 use core::fmt;
 
 /// The state of the role [`Deflate`](super::Deflate).
@@ -49,7 +49,7 @@ impl<W: Window> PerMessageDeflate<W> {
             len: 0,
             has_output: false,
             error: None,
-            sending: Sending::new(),
+            sending: Sending::new(false, 0),
         }
     }
 
@@ -61,7 +61,8 @@ impl<W: Window> PerMessageDeflate<W> {
     pub(crate) fn start(&mut self, parameters: Parameters, is_server: bool) {
         let (receives_takeover, receive_window_bits) = parameters.received_by(is_server);
         self.agreed = Some(Agreed { receives_takeover, receive_window_bits });
-        (self.sending.takeover, self.sending.window_bits) = parameters.received_by(!is_server);
+        let (takeover, window_bits) = parameters.received_by(!is_server);
+        self.sending = Sending::new(takeover, window_bits);
     }
 
     /// Inflates a part into the inbox, behind what it holds of the message.
@@ -231,8 +232,9 @@ impl<R, W: Window> Extension for Deflate<R, W> {
 
     fn parameters(&self, is_server: bool) -> Option<Parameters> {
         let Agreed { receives_takeover, receive_window_bits } = self.state.agreed?;
-        let Sending { takeover, window_bits, .. } = self.state.sending;
-        let (sends, receives) = ((takeover, window_bits), (receives_takeover, receive_window_bits));
+        let sending = self.state.sending;
+        let sends = (sending.takeover(), sending.window_bits());
+        let receives = (receives_takeover, receive_window_bits);
         let (server, client) = if is_server { (sends, receives) } else { (receives, sends) };
         Some(Parameters {
             server_takeover: server.0,
@@ -255,149 +257,5 @@ impl<W> fmt::Debug for PerMessageDeflate<W> {
             .field("len", &self.len)
             .field("sending", &self.sending)
             .finish_non_exhaustive()
-    }
-}
-
-/// The sending direction: what is agreed, and what the peer's window holds.
-#[derive(Clone, Copy, Debug)]
-pub struct Sending {
-    takeover: bool,
-    window_bits: u8,
-    /// It changes with each compressed message. A compressor that refers to earlier messages must
-    /// have the same, or none.
-    context: Context,
-}
-
-/// With context takeover a message that is shorter, in bytes, is sent compressed even if that makes
-/// it longer. A stream of short messages would else never begin a history.
-const ALWAYS_COMPRESSED: usize = 1024;
-
-/// The end of compressed data that the sender of a message cuts off (RFC 7692 section 7.2.1).
-const TAIL: &[u8] = &[0, 0, 0xFF, 0xFF];
-
-impl Sending {
-    const fn new() -> Self {
-        Self { takeover: false, window_bits: 0, context: Context::NONE }
-    }
-
-    /// For messages that refer to nothing before them.
-    pub(crate) const fn alone(window_bits: u8) -> Self {
-        Self { window_bits, ..Self::new() }
-    }
-
-    pub(crate) const fn window_bits(self) -> u8 {
-        self.window_bits
-    }
-
-    /// Whether `compressor` refers to nothing that the peer's window does not hold. At the beginning
-    /// of a message, without context takeover, it is reset.
-    pub(crate) fn check<C: Compress + ?Sized>(
-        self,
-        is_first: bool,
-        compressor: &mut C,
-    ) -> Result<(), SendError> {
-        let is_reset = is_first && !self.takeover;
-        match compressor.context() {
-            Some(context) if !is_reset && ![Context::NONE, self.context].contains(context) => {
-                Err(SendError::OtherCompressor)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Compresses a message into `out`: the number of bytes, or `None` if it is to be sent as it is.
-    pub(crate) fn compress_message<C: Compress + ?Sized>(
-        &mut self,
-        payload: &[u8],
-        compressor: &mut C,
-        out: &mut [u8],
-    ) -> Option<usize> {
-        self.begin(compressor);
-        let len = compressor.compress(payload, self.window_bits, out);
-        let compressed = out.get(..len).and_then(|out| out.strip_suffix(TAIL)).unwrap_or_default();
-        let begins_history =
-            self.takeover && payload.len() < ALWAYS_COMPRESSED && compressor.context().is_some();
-        if compressed.is_empty() || compressed.len() >= payload.len() && !begins_history {
-            compressor.undo();
-            return None;
-        }
-        self.note(compressed, compressor);
-        self.end(compressor);
-        Some(compressed.len())
-    }
-
-    /// Compresses a fragment of a message into `out`: the number of bytes. Its payload comes in two
-    /// parts.
-    pub(crate) fn compress_fragment<C: Compress + ?Sized>(
-        &mut self,
-        parts: [&[u8]; 2],
-        is_first: bool,
-        is_last: bool,
-        compressor: &mut C,
-        out: &mut [u8],
-    ) -> usize {
-        if is_first {
-            self.begin(compressor);
-        }
-        let mut len = 0;
-        for part in parts {
-            if !part.is_empty() {
-                len += compressor.compress(part, self.window_bits, out.get_mut(len..).unwrap_or_default());
-            }
-        }
-        self.note(out.get(..len).unwrap_or_default(), compressor);
-        if is_last {
-            self.end(compressor);
-            // An empty block, of which all but the first byte is cut off.
-            match out.get(..len).and_then(|out| out.strip_suffix(TAIL)) {
-                Some(compressed) => len = compressed.len(),
-                None => {
-                    if let Some(end) = out.get_mut(len) {
-                        *end = 0;
-                        len += 1;
-                    }
-                }
-            }
-        }
-        len
-    }
-
-    /// Notes that the peer receives compressed data that no compressor of this connection has made.
-    pub(crate) fn note_other(&mut self) {
-        self.context = self.context.after(b"another compressor");
-    }
-
-    /// Without context takeover, a message refers to nothing before it.
-    fn begin<C: Compress + ?Sized>(self, compressor: &mut C) {
-        if !self.takeover && compressor.context().is_some_and(|context| *context != Context::NONE) {
-            compressor.reset();
-        }
-    }
-
-    fn end<C: Compress + ?Sized>(self, compressor: &mut C) {
-        if !self.takeover && compressor.context().is_some() {
-            compressor.reset();
-        }
-    }
-
-    /// Notes that the peer's window will hold what was compressed to `output`.
-    fn note<C: Compress + ?Sized>(&mut self, output: &[u8], compressor: &mut C) {
-        self.context = self.context.after(output);
-        if let Some(context) = compressor.context() {
-            *context = self.context;
-        }
-    }
-}
-
-impl Context {
-    /// That of a compressor that can refer to nothing.
-    const NONE: Self = Self(0);
-
-    /// The context after a message that was compressed to `output`. It tells histories apart that
-    /// differ in the number of messages, or in the length or the last bytes of one.
-    fn after(self, output: &[u8]) -> Self {
-        let last = output.last_chunk().copied().unwrap_or_default();
-        let mixed = self.0.rotate_left(5) ^ u32::from_le_bytes(last) ^ (output.len() as u32).rotate_left(16);
-        Self(mixed.wrapping_mul(0x9E37_79B1) | 1)
     }
 }

@@ -133,23 +133,19 @@
 //! decompress and 137 to 380 KB to compress, whatever the window. `benches/` compares their speed
 //! and compression with this one's.
 
-mod bit_writer;
 mod compress;
 mod connection;
-mod dynamic;
 mod extension;
 mod inflate;
 mod negotiate;
-mod search;
+mod sending;
 mod window;
 
-pub(crate) use extension::Sending;
 pub(crate) use negotiate::Negotiator;
+pub(crate) use sending::Sending;
 
-pub use compress::{Compress, Compressor, Context};
+pub use compress::{Best, Better, Compress, Compressor, Context, DynamicCodes, Fast, Level};
 pub use connection::{Deflate, WindowTooSmall, encode};
-pub use dynamic::DynamicCodes;
 pub use inflate::{Inflater, Status};
 pub use negotiate::{Answer, Offers, Parameters, Settings, check, check_request, check_response, negotiate};
-pub use search::{Best, Better, Fast, Level};
 pub use window::{Window, WithTables};

@@ -1,11 +1,11 @@
 //! Blocks with Huffman codes of their own (RFC 1951 section 3.2.7).
 
-use super::bit_writer::{
+use super::bits::{
     BLOCK_HEADER_BITS, Bits, DYNAMIC, FixedBlock, MAX_COPY, MAX_STORED, ROOM, Sink, Word, distance_symbol,
     length_symbol,
 };
-use super::compress::{Compress, Compressor, Context};
 use super::search::Level;
+use super::{Compress, Compressor, Context};
 
 /// A [`Compressor`] that writes each block in the shortest form: with Huffman codes made for it,
 /// with the fixed codes, or stored. From [`Compressor::with_codes`].

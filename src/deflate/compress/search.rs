@@ -1,7 +1,7 @@
 //! The search for repetitions (RFC 1951 section 4): a hash table of positions, and the levels of
 //! effort.
 
-use super::bit_writer::{MAX_COPY, Sink};
+use super::bits::{MAX_COPY, Sink};
 use core::mem;
 
 /// The shortest copy that is searched for, in bytes: what is hashed.

@@ -1,8 +1,13 @@
 //! Compression of messages (RFC 1951, RFC 7692 section 7.2.1).
 
-use super::bit_writer::{Bits, FixedBlock, Sink, stored_len};
-use super::dynamic::DynamicCodes;
-use super::search::{Fast, Level};
+mod bits;
+mod dynamic;
+mod search;
+
+pub use dynamic::DynamicCodes;
+pub use search::{Best, Better, Fast, Level};
+
+use bits::{Bits, FixedBlock, Sink, stored_len};
 use core::marker::PhantomData;
 
 /// A compressor: [`Compressor`], or another implementation, such as zlib-rs or a peripheral of a
@@ -124,7 +129,7 @@ impl<T, H, L> Compressor<T, H, L> {
 
     /// Writes `message` with `blocks`, or in stored blocks where those are shorter. The length; 0
     /// if it does not fit.
-    pub(super) fn compress_with(
+    fn compress_with(
         &mut self,
         message: &[u8],
         out: &mut [u8],
@@ -156,7 +161,7 @@ where
     L: Level,
 {
     /// Finds the repetitions in `message`, which it enters into the history.
-    pub(super) fn search<S: Sink>(&mut self, message: &[u8], window_bits: u8, sink: &mut S) {
+    fn search<S: Sink>(&mut self, message: &[u8], window_bits: u8, sink: &mut S) {
         let window = 1 << window_bits.clamp(8, 15);
         if self.history.as_ref().is_empty() {
             self.search_part(None, message, window, sink);
