@@ -3,25 +3,32 @@
 
 #[path = "common/mod.rs"]
 mod common;
+#[cfg(feature = "deflate")]
+#[path = "common/encoder.rs"]
+mod encoder;
 
 use common::{Parsed, Result};
-use sansocket::{Config, Connect, Delivery, Event, Inbox, Message, WebSocket};
+#[cfg(feature = "deflate")]
+use encoder::Deflate;
+use sansocket::{ClientRole, Config, Connect, Delivery, Event, Inbox, Message, WebSocket};
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::ExitCode;
 
 const USAGE: &str = "\
-usage: autobahn_client URL AGENT [--pieces]
+usage: autobahn_client URL AGENT [OPTION]...
 
 Echoes the messages of every case of the fuzzing server at URL. AGENT is the name in its report.
 
-  --pieces  echo each message piece by piece
+  --pieces   echo each message piece by piece
+  --deflate  offer compression, and compress the echoes (needs the feature `deflate`)
 ";
 
 struct Options {
     url: String,
     agent: String,
     delivery: Delivery,
+    deflate: bool,
 }
 
 fn main() -> ExitCode {
@@ -30,36 +37,51 @@ fn main() -> ExitCode {
 
 fn parse(args: &mut lexopt::Parser) -> Parsed<Options> {
     use lexopt::prelude::*;
-    let (mut url, mut agent, mut delivery) = (None, None, Delivery::Whole);
+    let (mut url, mut agent, mut delivery, mut deflate) = (None, None, Delivery::Whole, false);
     while let Some(arg) = args.next()? {
         match arg {
             Short('h') | Long("help") => return Ok(None),
             Long("pieces") => delivery = Delivery::Pieces,
+            Long("deflate") if cfg!(feature = "deflate") => deflate = true,
             Value(value) if url.is_none() => url = Some(value.string()?),
             Value(value) if agent.is_none() => agent = Some(value.string()?),
             _ => return Err(arg.unexpected()),
         }
     }
     let (url, agent) = (url.ok_or("URL is missing")?, agent.ok_or("AGENT is missing")?);
-    Ok(Some(Options { url, agent, delivery }))
+    Ok(Some(Options { url, agent, delivery, deflate }))
 }
 
-fn run(Options { url, agent, delivery }: Options) -> Result<ExitCode> {
-    let cases = talk(&format!("{url}/getCaseCount"), Delivery::Whole)?;
+fn run(Options { url, agent, delivery, deflate }: Options) -> Result<ExitCode> {
+    let cases = talk(&format!("{url}/getCaseCount"), Delivery::Whole, deflate)?;
     let cases: u32 = cases.ok_or("the suite did not report the number of cases")?.parse()?;
     for case in 1..=cases {
-        talk(&format!("{url}/runCase?case={case}&agent={agent}"), delivery)?;
+        talk(&format!("{url}/runCase?case={case}&agent={agent}"), delivery, deflate)?;
     }
-    talk(&format!("{url}/updateReports?agent={agent}&shutdownOnComplete=true"), Delivery::Whole)?;
+    let update = format!("{url}/updateReports?agent={agent}&shutdownOnComplete=true");
+    talk(&update, Delivery::Whole, deflate)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs one connection and echoes every message. Returns the last short text message.
-fn talk(uri: &str, delivery: Delivery) -> Result<Option<String>> {
+fn talk(uri: &str, delivery: Delivery, deflate: bool) -> Result<Option<String>> {
     let connect = Connect::from_uri(uri).map_err(|error| lexopt::Error::from(format!("{uri}: {error}")))?;
+    let config = Config::new().delivery(delivery);
+    #[cfg(feature = "deflate")]
+    if deflate {
+        let settings = sansocket::deflate::Settings::client();
+        let window = Vec::new();
+        return echo(WebSocket::deflate_client(config, rand::rng(), settings, window), connect);
+    }
+    let _ = deflate;
+    echo(WebSocket::client(config, rand::rng()), connect)
+}
+
+fn echo<R: ClientRole>(mut ws: WebSocket<R>, connect: Connect<'_>) -> Result<Option<String>> {
     let mut stream = TcpStream::connect((connect.host(), connect.port()))?;
-    let mut ws = WebSocket::client(Config::new().delivery(delivery), rand::rng());
     let (mut buffer, mut inbox, mut outbox) = (vec![0; 64 << 10], Inbox::new(), Vec::new());
+    #[cfg(feature = "deflate")]
+    let mut encoder = None;
     let mut text = None;
     ws.connect(connect, &mut outbox)?;
     stream.write_all(&outbox)?;
@@ -73,15 +95,29 @@ fn talk(uri: &str, delivery: Delivery) -> Result<Option<String>> {
         outbox.clear();
         while let Some(event) = ws.receive(&mut input, &mut inbox) {
             match event {
+                #[cfg(feature = "deflate")]
+                Event::Open(open) => encoder = Deflate::default().encoder(&open, false),
                 Event::Message(message) => {
                     if let Message::Text(short) = message
                         && short.len() < 20
                     {
                         text = Some(short.to_owned());
                     }
+                    #[cfg(feature = "deflate")]
+                    if let Some(encoder) = &mut encoder {
+                        encoder.with(|compressor| ws.send_deflated(message, compressor, &mut outbox))?;
+                        continue;
+                    }
                     ws.send(message, &mut outbox)?;
                 }
-                Event::Piece(piece) => ws.send_piece(&piece, &mut outbox)?,
+                Event::Piece(piece) => {
+                    #[cfg(feature = "deflate")]
+                    if let Some(encoder) = &mut encoder {
+                        encoder.with(|compressor| ws.send_piece_deflated(&piece, compressor, &mut outbox))?;
+                        continue;
+                    }
+                    ws.send_piece(&piece, &mut outbox)?;
+                }
                 _ => {}
             }
             ws.transmit(&mut outbox)?;

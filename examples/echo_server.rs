@@ -4,12 +4,17 @@
 mod blocking;
 #[path = "common/mod.rs"]
 mod common;
+#[cfg(feature = "deflate")]
+#[path = "common/encoder.rs"]
+mod encoder;
 
 use blocking::{Socket, WRITE_TIMEOUT, linger, listen};
 use common::{Parsed, Result, is_trusted, printable};
+#[cfg(feature = "deflate")]
+use encoder::{Deflate, Encoder};
 use sansocket::{
-    Accept, Buffer, CloseCode, Config, Delivery, Event, FixedInbox, Inbox, Message, Reject, Request, Server,
-    State, WebSocket,
+    Accept, Buffer, CloseCode, Config, Delivery, Event, FixedInbox, Inbox, Message, Piece, Reject, Request,
+    Role, ServerRole, State, WebSocket,
 };
 use std::io;
 use std::net::{IpAddr, TcpStream};
@@ -35,17 +40,27 @@ Echoes every message. ADDR is an address and a port: 127.0.0.1:9001.
   --patience SECONDS  replace the default timeouts
   --connections N     the maximum number of connections (default: 1000)
 ";
+/// The options of the feature `deflate`.
+#[cfg(feature = "deflate")]
+const DEFLATE_USAGE: &str = "\
+  --deflate           accept compression (permessage-deflate), and compress the echoes
+  --no-takeover       with --deflate: each message is compressed by itself
+  --window BITS       with --deflate: windows of at most 2^BITS bytes, 9 to 15 (default: 15)
+  --level L           with --deflate: fast (default), better or codes
+";
+#[cfg(not(feature = "deflate"))]
+const DEFLATE_USAGE: &str = "";
 
 /// The maximum message size with `--fixed`. Larger messages are not copied into the outbox.
 const SMALL: usize = 4096;
-/// Holds a header of 4 bytes, a small message and a Pong.
-const OUTBOX: usize = SMALL + 4 + 127;
+/// Holds a header of 4 bytes, a small message, what compression can add to it, and a Pong.
+const OUTBOX: usize = SMALL + 4 + 16 + 127;
 /// The maximum size of a message with `--heap`, and the maximum of unsent bytes with `--pieces`: in
 /// both cases, a client can send a message of this size before it reads the echo.
 const LARGE: usize = 64 << 20;
 
 fn main() -> ExitCode {
-    common::start(USAGE, Options::parse, |options| {
+    common::start(&[USAGE, DEFLATE_USAGE].concat(), Options::parse, |options| {
         let (address, connections) = (options.address.clone(), options.connections);
         let options = Arc::new(options);
         listen(&address, connections, move |stream| serve(stream, &options))?;
@@ -54,28 +69,45 @@ fn main() -> ExitCode {
 }
 
 fn serve(stream: &TcpStream, options: &Options) -> Result<()> {
-    let most = |buffer: usize| buffer.min(options.read.unwrap_or(buffer));
-    if options.fixed {
-        let outbox = heapless::Vec::<u8, OUTBOX>::new();
-        converse(stream, options, &mut [0; SMALL][..most(SMALL)], FixedInbox::<SMALL>::new(), outbox)?;
-    } else {
-        converse(stream, options, &mut vec![0; most(64 << 10)], Inbox::new(), Vec::new())?;
+    #[cfg(feature = "deflate")]
+    if let Some(settings) = options.deflate.settings() {
+        buffers(stream, options, WebSocket::deflate_server(options.config(), settings, Vec::new()))?;
+        return linger(stream);
     }
+    buffers(stream, options, WebSocket::server(options.config()))?;
     linger(stream)
 }
 
+/// Runs one connection with the buffers that are asked for.
+fn buffers<R: ServerRole>(stream: &TcpStream, options: &Options, ws: WebSocket<R>) -> Result<()> {
+    let most = |buffer: usize| buffer.min(options.read.unwrap_or(buffer));
+    if options.fixed {
+        let outbox = heapless::Vec::<u8, OUTBOX>::new();
+        converse(stream, options, ws, &mut [0; SMALL][..most(SMALL)], FixedInbox::<SMALL>::new(), outbox)
+    } else {
+        converse(stream, options, ws, &mut vec![0; most(64 << 10)], Inbox::new(), Vec::new())
+    }
+}
+
 /// Runs one connection until the last pending byte is sent. `buffer` limits the size of a piece.
-fn converse<I: Buffer + Default, O: Buffer + Default>(
+fn converse<R: ServerRole, I: Buffer + Default, O: Buffer + Default>(
     stream: &TcpStream,
     options: &Options,
+    mut ws: WebSocket<R>,
     buffer: &mut [u8],
     mut inbox: I,
     outbox: O,
 ) -> Result<()> {
     let (peer, local) = (stream.peer_addr()?, stream.local_addr()?.ip());
-    let mut ws = WebSocket::server(options.config());
     let socket = Socket::new(stream, options.patience.unwrap_or(WRITE_TIMEOUT))?;
-    let mut out = Outgoing { socket, outbox, sent: 0, backlog: 0 };
+    let mut out = Outgoing {
+        socket,
+        outbox,
+        sent: 0,
+        backlog: 0,
+        #[cfg(feature = "deflate")]
+        encoder: None,
+    };
     if options.pieces && !options.fixed {
         out.backlog = LARGE;
         out.socket.take_turns()?;
@@ -101,13 +133,15 @@ fn converse<I: Buffer + Default, O: Buffer + Default>(
                         inbox = I::default();
                     }
                 }
-                Event::Piece(piece) if open => {
-                    out.put(&mut ws, |ws, outbox| ws.send_piece(&piece, outbox))?
-                }
+                Event::Piece(piece) if open => out.send_piece(&mut ws, &piece)?,
                 Event::Error(error) => eprintln!("{peer}: {error}"),
                 Event::Close(close) => eprintln!("{peer}: closed: {}", printable(&close.to_string())),
                 Event::BadRequest(request) => eprintln!("{peer}: refused: {request}"),
-                Event::Open(_) | Event::Refused(_) | Event::Message(_) => {}
+                #[cfg(feature = "deflate")]
+                Event::Open(open) => out.encoder = options.deflate.encoder(&open, true),
+                #[cfg(not(feature = "deflate"))]
+                Event::Open(_) => {}
+                Event::Refused(_) | Event::Message(_) => {}
                 Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
             }
             out.put(&mut ws, |ws, outbox| ws.transmit(outbox))?;
@@ -133,15 +167,18 @@ struct Outgoing<'s, O> {
     sent: usize,
     /// How many bytes can stay unsent while the peer does not read.
     backlog: usize,
+    /// Compresses the echoes, if the peer has agreed to compression.
+    #[cfg(feature = "deflate")]
+    encoder: Option<Encoder>,
 }
 
 impl<O: Buffer + Default> Outgoing<'_, O> {
     /// Lets `call` append to the outbox. If it fails, it is retried once with an empty outbox: a
     /// failed call changes nothing. An error other than a full outbox is returned by the retry.
-    fn put<E>(
+    fn put<R: Role, E>(
         &mut self,
-        ws: &mut WebSocket<Server>,
-        mut call: impl FnMut(&mut WebSocket<Server>, &mut O) -> std::result::Result<(), E>,
+        ws: &mut WebSocket<R>,
+        mut call: impl FnMut(&mut WebSocket<R>, &mut O) -> std::result::Result<(), E>,
     ) -> Result<()>
     where
         E: std::error::Error + Send + Sync + 'static,
@@ -154,8 +191,16 @@ impl<O: Buffer + Default> Outgoing<'_, O> {
     }
 
     /// Sends a message back. Small messages are copied and share one write; a large one is written
-    /// without a copy.
-    fn echo(&mut self, ws: &mut WebSocket<Server>, message: Message<'_>) -> Result<()> {
+    /// without a copy, unless it is compressed.
+    fn echo<R: ServerRole>(&mut self, ws: &mut WebSocket<R>, message: Message<'_>) -> Result<()> {
+        #[cfg(feature = "deflate")]
+        if let Some(mut encoder) = self.encoder.take() {
+            let sent = self.put(ws, |ws, outbox| {
+                encoder.with(|compressor| ws.send_deflated(message, compressor, outbox))
+            });
+            self.encoder = Some(encoder);
+            return sent;
+        }
         let payload = message.as_bytes();
         if payload.len() <= SMALL {
             return self.put(ws, |ws, outbox| ws.send(message, outbox));
@@ -166,12 +211,24 @@ impl<O: Buffer + Default> Outgoing<'_, O> {
         Ok(ws.payload_sent(payload.len() as u64)?)
     }
 
+    fn send_piece<R: Role>(&mut self, ws: &mut WebSocket<R>, piece: &Piece<'_>) -> Result<()> {
+        #[cfg(feature = "deflate")]
+        if let Some(mut encoder) = self.encoder.take() {
+            let sent = self.put(ws, |ws, outbox| {
+                encoder.with(|compressor| ws.send_piece_deflated(piece, compressor, outbox))
+            });
+            self.encoder = Some(encoder);
+            return sent;
+        }
+        self.put(ws, |ws, outbox| ws.send_piece(piece, outbox))
+    }
+
     fn unsent(&self) -> &[u8] {
         &self.outbox.bytes()[self.sent..]
     }
 
     /// Writes the outbox. If the peer does not read, waits until only the backlog is unsent.
-    fn flush(&mut self, ws: &mut WebSocket<Server>) -> io::Result<()> {
+    fn flush<R: Role>(&mut self, ws: &mut WebSocket<R>) -> io::Result<()> {
         while !self.unsent().is_empty() {
             let sent = self.socket.write(ws, &self.outbox.bytes()[self.sent..])?;
             self.sent += sent;
@@ -203,6 +260,8 @@ struct Options {
     bye: Option<String>,
     read: Option<usize>,
     patience: Option<Duration>,
+    #[cfg(feature = "deflate")]
+    deflate: Deflate,
 }
 
 impl Options {
@@ -211,6 +270,8 @@ impl Options {
         let (mut address, mut connections, mut fixed, mut pieces) = (None, 1000, false, false);
         let (mut protocols, mut origins, mut hosts) = (vec![], vec![], vec![]);
         let (mut bye, mut read, mut patience) = (None, None, None);
+        #[cfg(feature = "deflate")]
+        let mut deflate = Deflate::default();
         while let Some(arg) = args.next()? {
             match arg {
                 Short('h') | Long("help") => return Ok(None),
@@ -230,11 +291,21 @@ impl Options {
                 Long("read") => read = Some(args.value()?.parse::<NonZeroUsize>()?.get()),
                 Long("patience") => patience = Some(args.value()?.parse::<NonZeroU32>()?.get()),
                 Long("connections") => connections = args.value()?.parse()?,
+                #[cfg(feature = "deflate")]
+                Long("deflate") => deflate.enabled = true,
+                #[cfg(feature = "deflate")]
+                Long("no-takeover") => deflate.takeover = false,
+                #[cfg(feature = "deflate")]
+                Long("window") => deflate.window_bits = args.value()?.parse()?,
+                #[cfg(feature = "deflate")]
+                Long("level") => deflate.level = args.value()?.parse()?,
                 Value(value) if address.is_none() => address = Some(value.string()?),
                 _ => return Err(arg.unexpected()),
             }
         }
         Ok(Some(Self {
+            #[cfg(feature = "deflate")]
+            deflate,
             address: address.ok_or("ADDR is missing")?,
             connections,
             fixed,

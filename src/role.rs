@@ -21,7 +21,7 @@ use rand_core::CryptoRng;
 pub trait Role: sealed::Role {}
 
 /// A role that answers requests: [`Server`], also in a `Deflate`.
-pub trait ServerRole: Role {}
+pub trait ServerRole: Role + sealed::Role<Mask = ()> {}
 
 /// A role that sends a request: [`Client`], also in a `Deflate`.
 pub trait ClientRole: Role + sealed::ClientRole {}

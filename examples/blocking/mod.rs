@@ -6,7 +6,7 @@ mod pace;
 
 use crate::common::{BUSY, Result};
 use pace::{Pace, is_timeout};
-use sansocket::{Buffer, CloseCode, Server, State, WebSocket};
+use sansocket::{Buffer, CloseCode, Role, State, WebSocket};
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -136,9 +136,9 @@ impl<'s> Socket<'s> {
 
     /// Reads into `buffer` until bytes arrive, one of the machine's timers expires or the server
     /// stops; only briefly while bytes are `unsent`. Returns the number of bytes.
-    pub fn read(
+    pub fn read<R: Role>(
         &mut self,
-        ws: &mut WebSocket<Server>,
+        ws: &mut WebSocket<R>,
         buffer: &mut [u8],
         outbox: &mut impl Buffer,
         unsent: usize,
@@ -179,14 +179,14 @@ impl<'s> Socket<'s> {
     }
 
     /// Writes a part of `bytes`, as [`Pace::write`].
-    pub fn write(&mut self, ws: &mut WebSocket<Server>, bytes: &[u8]) -> io::Result<usize> {
+    pub fn write<R: Role>(&mut self, ws: &mut WebSocket<R>, bytes: &[u8]) -> io::Result<usize> {
         let sent = self.pace.write(self.stream, bytes)?;
         // A peer that takes bytes is alive, although it cannot answer a Ping behind them.
         ws.output_sent(sent, bytes.len() - sent);
         Ok(sent)
     }
 
-    pub fn write_all(&mut self, ws: &mut WebSocket<Server>, mut bytes: &[u8]) -> io::Result<()> {
+    pub fn write_all<R: Role>(&mut self, ws: &mut WebSocket<R>, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let sent = self.write(ws, bytes)?;
             bytes = &bytes[sent..];
