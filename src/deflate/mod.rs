@@ -137,10 +137,12 @@ mod compress;
 mod connection;
 mod extension;
 mod inflate;
+mod memory;
 mod negotiate;
 mod sending;
 mod window;
 
+pub(crate) use memory::move_to_front;
 pub(crate) use negotiate::Negotiator;
 pub(crate) use sending::Sending;
 

@@ -56,7 +56,7 @@ impl Sending {
         compressor: &mut C,
         out: &mut [u8],
     ) -> Option<usize> {
-        self.begin(compressor);
+        self.begin_message(compressor);
         let len = compressor.compress(payload, self.window_bits, out);
         let compressed = out.get(..len).and_then(|out| out.strip_suffix(TAIL)).unwrap_or_default();
         let begins_history =
@@ -66,7 +66,6 @@ impl Sending {
             return None;
         }
         self.note(compressed, compressor);
-        self.end(compressor);
         Some(compressed.len())
     }
 
@@ -81,7 +80,7 @@ impl Sending {
         out: &mut [u8],
     ) -> usize {
         if is_first {
-            self.begin(compressor);
+            self.begin_message(compressor);
         }
         let mut len = 0;
         for part in parts {
@@ -91,7 +90,6 @@ impl Sending {
         }
         self.note(out.get(..len).unwrap_or_default(), compressor);
         if is_last {
-            self.end(compressor);
             // An empty block, of which all but the first byte is cut off.
             match out.get(..len).and_then(|out| out.strip_suffix(TAIL)) {
                 Some(compressed) => len = compressed.len(),
@@ -112,14 +110,8 @@ impl Sending {
     }
 
     /// Without context takeover, a message refers to nothing before it.
-    fn begin<C: Compress + ?Sized>(self, compressor: &mut C) {
-        if !self.takeover && compressor.context().is_some_and(|context| *context != Context::NONE) {
-            compressor.reset();
-        }
-    }
-
-    fn end<C: Compress + ?Sized>(self, compressor: &mut C) {
-        if !self.takeover && compressor.context().is_some() {
+    fn begin_message<C: Compress + ?Sized>(self, compressor: &mut C) {
+        if !self.takeover {
             compressor.reset();
         }
     }

@@ -4,6 +4,7 @@
 //! The caller provides the memory. It is used as a ring, whose size is a power of two.
 
 use super::inflate::Tables;
+use super::memory::copy;
 #[cfg(feature = "alloc")]
 use alloc::{boxed::Box, vec::Vec};
 
@@ -206,12 +207,6 @@ impl History {
         self.next = (end & (size - 1)) as u16;
         self.held = bytes.len().saturating_add(usize::from(self.held)).min(size) as u16;
     }
-}
-
-/// Copies bytes to the front of `target`, as many as both have. It compiles to a `memcpy`, and
-/// unlike `copy_from_slice` to no panic.
-pub(super) fn copy<T: Copy>(target: &mut [T], source: &[T]) {
-    target.iter_mut().zip(source).for_each(|(target, source)| *target = *source);
 }
 
 /// The window as it is read while a message is inflated.

@@ -6,6 +6,8 @@
 
 use crate::data::Kind;
 #[cfg(feature = "deflate")]
+use crate::deflate::move_to_front;
+#[cfg(feature = "deflate")]
 use crate::frame::mask;
 use crate::frame::mask::MaskingKey;
 use crate::{Buffer, ProtocolError};
@@ -293,8 +295,8 @@ impl Header {
         }
         // The header is as wide as the payload's length needs.
         let size = header.len();
-        if size < widest && widest + len <= memory.len() {
-            memory.copy_within(widest..widest + len, size);
+        if let Some(payload) = memory.get_mut(size..widest + len) {
+            move_to_front(payload, widest - size);
         }
         for (to, from) in memory.iter_mut().zip(&header) {
             *to = *from;

@@ -7,6 +7,7 @@ mod search;
 pub use dynamic::DynamicCodes;
 pub use search::{Best, Better, Fast, Level};
 
+use super::memory::move_to_front;
 use bits::{Bits, FixedBlock, Sink, stored_len};
 use core::marker::PhantomData;
 
@@ -185,9 +186,7 @@ where
     fn slide(&mut self, window: usize) {
         let gone = self.held.saturating_sub(window);
         let history = self.history.as_mut();
-        if gone > 0 && self.held <= history.len() {
-            history.copy_within(gone..self.held, 0);
-        }
+        move_to_front(history.get_mut(..self.held).unwrap_or_default(), gone);
         self.held -= gone;
         self.last = self.last.saturating_sub(gone);
         self.base = self.base.wrapping_add(gone as u16);

@@ -103,14 +103,14 @@ fn match_len(data: &[u8], at: usize, distance: usize) -> usize {
     let here = here.get(..MAX_COPY).unwrap_or(here);
     let there = data.get(at - distance..).unwrap_or_default();
     let there = there.get(..here.len()).unwrap_or_default();
-    let ((here, here_rest), (there, there_rest)) = (here.as_chunks::<8>(), there.as_chunks::<8>());
+    let ((here, here_rest), (there, there_rest)) = (here.as_chunks(), there.as_chunks());
     let mut len = 0;
     for (a, b) in here.iter().zip(there) {
-        let differs = u64::from_le_bytes(*a) ^ u64::from_le_bytes(*b);
+        let differs = usize::from_le_bytes(*a) ^ usize::from_le_bytes(*b);
         if differs != 0 {
             return len + (differs.trailing_zeros() / 8) as usize;
         }
-        len += 8;
+        len += size_of::<usize>();
     }
     len + here_rest.iter().zip(there_rest).take_while(|(a, b)| a == b).count()
 }

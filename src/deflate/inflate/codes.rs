@@ -4,7 +4,7 @@
 //! The first level of a table decodes a code with one look-up, if it is short. Longer codes are
 //! rare, and are found by counting.
 
-use super::super::window::copy;
+use super::super::memory::copy;
 use super::bits::Hold;
 use super::lengths::for_each_code;
 #[cfg(not(target_pointer_width = "64"))]

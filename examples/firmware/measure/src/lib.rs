@@ -8,7 +8,7 @@ mod rng;
 use core::hint::black_box;
 use core::time::Duration;
 
-pub use app::{answer, client, run};
+pub use app::{answer, client, connect, run, run_with};
 #[cfg(target_arch = "arm")]
 pub use cortex_m_rt::entry;
 #[cfg(target_arch = "riscv32")]
