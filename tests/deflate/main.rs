@@ -1,0 +1,7 @@
+//! Compression in the machine (RFC 7692).
+
+#[path = "../common/mod.rs"]
+mod common;
+mod receiving;
+mod sending;
+mod support;
