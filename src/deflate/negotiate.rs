@@ -637,7 +637,7 @@ mod tests {
         }
     }
 
-    /// Proves: Z1, Z2, Z3, Z8.
+    /// Proves: Z1, Z2, Z3, Z8, N6.
     #[test]
     fn a_server_declines_an_invalid_offer() {
         for parameter in [

@@ -305,7 +305,10 @@ impl Reference {
                 2 => Self::codes(&mut source)?,
                 _ => return Err(Reason::Invalid),
             };
-            while kind != 0 {
+            loop {
+                if kind == 0 {
+                    break;
+                }
                 let len = match source.symbol(&literals)? {
                     literal @ 0..256 => {
                         push(out, literal as u8)?;
@@ -316,7 +319,7 @@ impl Reference {
                     285 => 258,
                     symbol @ 265..285 => {
                         let extra = (symbol - 261) / 4;
-                        ((symbol - 261) % 4 + 4 << extra) + 3 + source.bits(extra as u32)?
+                        (((symbol - 261) % 4 + 4) << extra) + 3 + source.bits(extra as u32)?
                     }
                     _ => return Err(Reason::Invalid),
                 };
@@ -324,7 +327,7 @@ impl Reference {
                     symbol @ 0..4 => symbol + 1,
                     symbol @ 4..30 => {
                         let extra = symbol / 2 - 1;
-                        (symbol % 2 + 2 << extra) + 1 + source.bits(extra as u32)?
+                        ((symbol % 2 + 2) << extra) + 1 + source.bits(extra as u32)?
                     }
                     _ => return Err(Reason::Invalid),
                 };
