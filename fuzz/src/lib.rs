@@ -98,6 +98,10 @@ impl Buffer for Checked<'_> {
         assert!(len <= self.bytes().len(), "truncated to more than its length");
         self.0.truncate(len);
     }
+    fn grow(&mut self, len: usize) -> bool {
+        assert!(len <= self.remaining(), "grew by more than the remaining capacity");
+        self.0.grow(len)
+    }
     fn append_text(&mut self, text: &str) {
         assert!(text.len() <= self.remaining(), "appended more than the remaining capacity");
         self.0.append_text(text);

@@ -151,7 +151,8 @@ impl Process {
     }
 }
 
-/// The path of an example. All examples are built once, with the profile of this test.
+/// The path of an example. All examples are built once, with the profile of this test, and with the
+/// feature `deflate` if this test has it.
 pub fn example(name: &str) -> PathBuf {
     static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
     EXAMPLES.get_or_init(build_examples).join(name)
@@ -167,6 +168,9 @@ fn build_examples() -> PathBuf {
     };
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--examples", "--profile", profile]);
+    if cfg!(feature = "deflate") {
+        cargo.args(["--features", "deflate"]);
+    }
     cargo.arg("--target-dir").arg(target_dir);
     cargo.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
     let mut build = Process::start(&mut cargo, Instant::now() + Duration::from_secs(300)).unwrap();

@@ -80,8 +80,8 @@ impl<W: Window> Inflater<W> {
     }
 
     /// The end of a message: what its sender has cut off (RFC 7692 section 7.2.2). To be called
-    /// when all input is taken, and again after [`Status::OutputFull`], with an `out` as for
-    /// [`inflate`](Self::inflate). [`Status::InputUsed`] is the end: the next input is that of the
+    /// after [`inflate`](Self::inflate) has returned [`Status::InputUsed`], and again after
+    /// [`Status::OutputFull`], with an `out` as for `inflate`. [`Status::InputUsed`] is the end: the next input is that of the
     /// next message.
     pub fn finish(&mut self, window_bits: u8, out: &mut [u8], pos: &mut usize) -> Status {
         if self.decoder.ends_without_tail() {
@@ -198,9 +198,9 @@ impl Decoder {
     }
 
     /// Whether what the sender has cut off is exactly the rest of an empty stored block, or
-    /// nothing, after a block with BFINAL.
+    /// nothing, after a block with BFINAL. None of it is taken yet.
     fn ends_without_tail(&self) -> bool {
-        self.hold_len == 0 && matches!(self.step, Step::StoredLength | Step::AfterFinal)
+        self.tail == 0 && self.hold_len == 0 && matches!(self.step, Step::StoredLength | Step::AfterFinal)
     }
 
     /// Decodes until it stops.
