@@ -3,5 +3,6 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod receiving;
+mod rules;
 mod sending;
 mod support;
