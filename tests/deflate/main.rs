@@ -2,6 +2,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod compressors;
 mod receiving;
 mod rules;
 mod sending;
