@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod compressors;
+mod cuts;
 mod receiving;
 mod rules;
 mod sending;
