@@ -189,10 +189,9 @@ fn what_is_not_sent_compressed_is_undone() {
     client.receive(b"");
 }
 
-fn every_level<L: Level>(level: L)
+fn every_level<L: Level + Copy>(level: L)
 where
     Compressor<Vec<u16>, Vec<u8>, L>: Compress,
-    L: Copy,
 {
     let rng = &mut StdRng::seed_from_u64(2);
     for window_bits in 8..=15 {

@@ -4,6 +4,7 @@
 mod common;
 mod compressors;
 mod cuts;
+mod limits;
 mod receiving;
 mod rules;
 mod sending;
