@@ -9,3 +9,4 @@ mod receiving;
 mod rules;
 mod sending;
 mod support;
+mod utf8;
