@@ -6,6 +6,7 @@ mod compressors;
 mod cuts;
 mod limits;
 mod receiving;
+mod retries;
 mod rules;
 mod sending;
 mod support;
