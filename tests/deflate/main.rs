@@ -4,6 +4,7 @@
 mod common;
 mod compressors;
 mod cuts;
+mod ends;
 mod limits;
 mod receiving;
 mod retries;
