@@ -141,6 +141,7 @@ impl Context {
         let mixed = words.iter().chain([&last]).fold(self.0 ^ output.len() as u32, |mixed, word| {
             (mixed ^ u32::from_le_bytes(*word)).wrapping_mul(0x9E37_79B1).rotate_left(15)
         });
-        Self(mixed.max(1))
+        // 0 and 1 have a meaning.
+        Self(mixed.max(2))
     }
 }

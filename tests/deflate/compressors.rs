@@ -234,3 +234,32 @@ fn long_messages_are_read_at_their_exact_lengths() {
         }
     }
 }
+
+/// What a compressor has compressed outside of any connection is no peer's history.
+#[test]
+fn a_compressor_that_was_used_by_itself_is_refused() {
+    for takeover in [false, true] {
+        let (mut pair, mut compressor) = (pair(takeover, 12), own(12));
+        let used_by_itself = |compressor: &mut Compressor<Vec<u16>, Vec<u8>>, with_codes: bool| {
+            let (mut out, mut tokens) = ([0; 100], [0; 100]);
+            match with_codes {
+                false => compressor.compress(b"a message for a file", 12, &mut out),
+                true => compressor.with_codes(&mut tokens).compress(b"a message for a file", 12, &mut out),
+            }
+        };
+        for with_codes in [false, true] {
+            used_by_itself(&mut compressor, with_codes);
+            let sent = send(&mut pair, &mut compressor, "a message for a file", false);
+            assert_eq!(sent, if takeover { Err(SendError::OtherCompressor) } else { Ok(()) });
+            compressor.reset();
+            // In the middle of a connection's messages, unless it is undone.
+            send(&mut pair, &mut compressor, "a message", false).unwrap();
+            used_by_itself(&mut compressor, with_codes);
+            compressor.undo();
+            send(&mut pair, &mut compressor, "a message for a file", false).unwrap();
+            used_by_itself(&mut compressor, with_codes);
+            let sent = send(&mut pair, &mut compressor, "a message for a file", false);
+            assert_eq!(sent, if takeover { Err(SendError::OtherCompressor) } else { Ok(()) });
+        }
+    }
+}
