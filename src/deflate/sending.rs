@@ -129,11 +129,19 @@ impl Context {
     /// That of a compressor that can refer to nothing.
     const NONE: Self = Self(0);
 
-    /// The context after a message that was compressed to `output`. It tells histories apart that
-    /// differ in the number of messages, or in the length or the last bytes of one.
+    /// The context after a message that was compressed to `output`: a hash of all output so far, not
+    /// only of its length and end, because connections of one program often send messages that are
+    /// alike. Two histories have the same one by chance in 1 of 2^32 cases.
     fn after(self, output: &[u8]) -> Self {
-        let last = output.last_chunk().copied().unwrap_or_default();
-        let mixed = self.0.rotate_left(5) ^ u32::from_le_bytes(last) ^ (output.len() as u32).rotate_left(16);
-        Self(mixed.wrapping_mul(0x9E37_79B1) | 1)
+        let (words, rest) = output.as_chunks();
+        let mut last = [0; 4];
+        for (to, from) in last.iter_mut().zip(rest) {
+            *to = *from;
+        }
+        let mixed = words.iter().chain([&last]).fold(self.0 ^ output.len() as u32, |mixed, word| {
+            (mixed ^ u32::from_le_bytes(*word)).wrapping_mul(0x9E37_79B1).rotate_left(15)
+        });
+        // 0 and 1 have a meaning.
+        Self(mixed.max(2))
     }
 }

@@ -2,7 +2,13 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod compressors;
+mod cuts;
+mod ends;
+mod limits;
 mod receiving;
+mod retries;
 mod rules;
 mod sending;
 mod support;
+mod utf8;

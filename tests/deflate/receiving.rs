@@ -5,9 +5,7 @@ use crate::support::*;
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use sansocket::deflate::{Compressor, Settings};
-use sansocket::{
-    Buffer, Config, Connect, Delivery, Event, FixedInbox, Inbox, ProtocolError, Slice, State, WebSocket,
-};
+use sansocket::{Config, Connect, Delivery, Event, ProtocolError, State, WebSocket};
 
 const TEXT: u8 = 0xC1;
 const BINARY: u8 = 0xC2;
@@ -359,83 +357,8 @@ fn debug_does_not_show_the_window() {
     assert!(!shown.contains("secret") && !shown.contains(secret.trim_matches(['[', ']'])), "{shown}");
 }
 
-/// A conversation of compressed and plain messages, in fragments, with control frames; perhaps
-/// spoiled.
-fn conversation(rng: &mut StdRng, window_bits: u8, takeover: bool) -> Vec<u8> {
-    let mut sender = Sender::random(rng, window_bits, takeover);
-    let mut stream = Vec::new();
-    for _ in 0..rng.random_range(1..6) {
-        let len = [0, 1, 7, 100, 1000, 5000][rng.random_range(0..6)];
-        let (opcode, data) = match rng.random() {
-            true => (1, text(rng, len).into_bytes()),
-            false => (2, bytes(rng, len)),
-        };
-        let compressed = rng.random_range(0..4) > 0;
-        let mut payload = if compressed { sender.message(&data) } else { data };
-        if rng.random_range(0..8) == 0 && !payload.is_empty() {
-            let at = rng.random_range(0..payload.len());
-            payload[at] ^= 1 << rng.random_range(0..8);
-        }
-        let mut first = opcode | if compressed { 0x40 } else { 0 };
-        let cuts = cuts(rng, payload.len());
-        let mut start = 0;
-        for &cut in cuts.iter().take(rng.random_range(0..3)) {
-            stream.extend(masked(first, &payload[start..cut]));
-            (first, start) = (0, cut);
-            if rng.random() {
-                stream.extend(masked(0x89, b"ping"));
-            }
-        }
-        stream.extend(masked(first | 0x80, &payload[start..]));
-    }
-    stream
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 150 } else { 4000 }))]
-
-    /// However the stream is cut, through whatever buffer and call, the events are the same.
-    #[test]
-    fn cuts_change_nothing(seed in any::<u64>()) {
-        let rng = &mut StdRng::seed_from_u64(seed);
-        let (window_bits, takeover) = (rng.random_range(8..=15), rng.random());
-        let stream = conversation(rng, window_bits, takeover);
-        let config = Config::new().max_message([20, 1000, 1 << 20][rng.random_range(0..3)]);
-        for delivery in DELIVERIES {
-            let ws = ServerSide::<Vec<u8>>::ws(
-                config.delivery(delivery),
-                Some(agreed(takeover, window_bits)),
-                Vec::new(),
-            );
-            let mut memory = vec![0; 1 << 16];
-            let (expected, sent) = run(ws.clone(), &stream, &[], &mut Vec::new(), Way::Receive);
-            let every: Vec<usize> = (1..stream.len()).collect();
-            for (cuts, way) in [
-                (every, Way::Receive),
-                (cuts(rng, stream.len()), Way::TwoSteps),
-                (cuts(rng, stream.len()), Way::Dispatch),
-            ] {
-                let mut fixed = FixedInbox::<65536>::new();
-                let inbox: &mut dyn Buffer = match rng.random_range(0..4) {
-                    0 => &mut Inbox::new(),
-                    1 => &mut Slice::new(&mut memory),
-                    2 => &mut fixed,
-                    _ => &mut Vec::new(),
-                };
-                let (seen, also_sent) = run(ws.clone(), &stream, &cuts, inbox, way);
-                prop_assert_eq!(&seen, &expected, "{:?} {:?} {:?}", delivery, way, cuts);
-                // A Pong replaces one that is pending; the last frame is the same.
-                prop_assert_eq!(also_sent.last_chunk::<4>(), sent.last_chunk::<4>());
-            }
-            if delivery == Delivery::Pieces {
-                for size in [1, 7, 60] {
-                    let cuts = cuts(rng, stream.len());
-                    let (seen, _) = run(ws.clone(), &stream, &cuts, &mut Bounded::new(size), Way::Receive);
-                    prop_assert_eq!(&seen, &expected, "an inbox of {} bytes", size);
-                }
-            }
-        }
-    }
+    #![proptest_config(ProptestConfig::with_cases(if cfg!(debug_assertions) { 100 } else { 4000 }))]
 
     /// A message is what a decompressor that reads bit by bit makes of it, at every window.
     #[test]

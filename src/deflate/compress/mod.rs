@@ -44,6 +44,11 @@ pub trait Compress {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Context(pub(crate) u32);
 
+impl Context {
+    /// The context of data that was compressed for no connection.
+    const UNKNOWN: Self = Self(1);
+}
+
 /// Compresses messages with the fixed Huffman codes (RFC 1951 section 3.2.6), or without
 /// compression where they would get longer. [`with_codes`](Self::with_codes) adds codes that are
 /// made for each message.
@@ -96,7 +101,10 @@ pub struct Compressor<T, H = [u8; 0], L = Fast> {
     last: usize,
     /// The position, modulo 2^16, of the first byte of the history, or of the next message.
     base: u16,
+    /// `UNKNOWN` after each message, until the connection that sends it notes its own.
     context: Context,
+    /// The context before the last message.
+    last_context: Context,
 }
 
 impl<T> Compressor<T> {
@@ -111,7 +119,16 @@ impl<T, H> Compressor<T, H> {
     /// Compresses the messages of one connection, which refer to those before them as far as
     /// `history` holds them.
     pub const fn with_takeover(table: T, history: H) -> Self {
-        Self { table, history, level: PhantomData, held: 0, last: 0, base: 0, context: Context(0) }
+        Self {
+            table,
+            history,
+            level: PhantomData,
+            held: 0,
+            last: 0,
+            base: 0,
+            context: Context(0),
+            last_context: Context(0),
+        }
     }
 }
 
@@ -119,14 +136,20 @@ impl<T, H, L> Compressor<T, H, L> {
     /// The same with another level of effort.
     pub fn level<M: Level>(self, level: M) -> Compressor<T, H, M> {
         let _ = level;
-        let Self { table, history, held, last, base, context, .. } = self;
-        Compressor { table, history, level: PhantomData, held, last, base, context }
+        let Self { table, history, held, last, base, context, last_context, .. } = self;
+        Compressor { table, history, level: PhantomData, held, last, base, context, last_context }
     }
 
     /// Compresses with Huffman codes that are made for each message where that is shorter. See
     /// [`DynamicCodes`].
     pub const fn with_codes<'c>(&'c mut self, tokens: &'c mut [u32]) -> DynamicCodes<'c, T, H, L> {
         DynamicCodes::new(self, tokens)
+    }
+
+    /// Removes the last message from the history.
+    fn forget_last(&mut self) {
+        self.held = self.last;
+        self.context = self.last_context;
     }
 
     /// Writes `message` with `blocks`, or in stored blocks where those are shorter. The length; 0
@@ -138,6 +161,8 @@ impl<T, H, L> Compressor<T, H, L> {
         blocks: impl FnOnce(&mut Self, &mut Bits<'_>),
     ) -> usize {
         self.last = self.held;
+        self.last_context = self.context;
+        self.context = Context::UNKNOWN;
         let mut bits = Bits::new(out);
         if !message.is_empty() {
             blocks(self, &mut bits);
@@ -150,7 +175,7 @@ impl<T, H, L> Compressor<T, H, L> {
         let mut bits = Bits::new(out);
         bits.stored_blocks(message);
         bits.finish().unwrap_or_else(|| {
-            self.held = self.last;
+            self.forget_last();
             0
         })
     }
@@ -231,7 +256,7 @@ where
     }
 
     fn undo(&mut self) {
-        self.held = self.last;
+        self.forget_last();
     }
 
     fn reset(&mut self) {
@@ -239,6 +264,7 @@ where
         self.held = 0;
         self.last = 0;
         self.context = Context::default();
+        self.last_context = Context::default();
     }
 
     fn context(&mut self) -> Option<&mut Context> {
