@@ -1,5 +1,4 @@
 //! Child processes, and their output with a deadline.
-#![allow(dead_code, reason = "each test uses a part")]
 
 use std::env;
 use std::io::{self, BufRead, BufReader, Write};
