@@ -35,6 +35,9 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     assert_eq!(open.deflate(), agreed);
     assert!(flags & 4 == 0 || agreed.is_none());
     assert!(!format!("{client:?} {server:?}").is_empty(), "Debug does not panic");
+    // Replaced by itself, the configuration changes nothing.
+    client.set_config(*client.config());
+    server.set_config(*server.config());
     let bits = agreed.map(|agreed| (agreed.server_window_bits, agreed.client_window_bits));
     let mut session = Session { agrees: agreed.is_some(), choices, broadcast: flags & 8 != 0 };
     if flags & 16 != 0 {
@@ -101,6 +104,14 @@ impl Session<'_> {
                     sent.map(|()| send(from, last, true, compressor, &mut outbox).unwrap())
                 }
                 0x20 => from.send(message, &mut outbox),
+                0x30 => {
+                    from.pong(data.get(..9).unwrap_or(data), &mut outbox).unwrap();
+                    let Some(Event::Pong(_)) = to.receive(&mut &mut outbox[..], &mut Vec::new()) else {
+                        panic!("no Pong")
+                    };
+                    outbox.clear();
+                    from.send_deflated(message, compressor, &mut outbox)
+                }
                 _ => from.send_deflated(message, compressor, &mut outbox),
             };
             let message = if action & 0x30 == 0x10 { Message::Binary(data) } else { message };
