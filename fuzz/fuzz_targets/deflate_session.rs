@@ -75,6 +75,7 @@ impl Session<'_> {
     fn run<F: Role, T: Role>(&mut self, from: &mut WebSocket<F>, to: &mut WebSocket<T>, bits: Option<u8>) {
         let mut own = Own::with_takeover(vec![0; 512], vec![0; 3000]);
         let mut shared = Compressor::shared(vec![0; 512]);
+        assert!(!format!("{own:?}").is_empty(), "Debug does not panic");
         let mut tokens = vec![0; 100];
         while !self.choices.is_empty() {
             let action = self.choices.byte();

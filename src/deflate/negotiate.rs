@@ -458,15 +458,20 @@ pub fn negotiate<'v>(values: impl IntoIterator<Item = &'v [u8]>, settings: &Sett
 /// # Errors
 /// The same as in the machine: [`Invalid`](ResponseError::Invalid) for an answer to none of the
 /// offers, [`Unoffered`](ResponseError::Unoffered) for another extension, and
-/// [`Duplicate`](ResponseError::Duplicate) for more than one answer. The connection must then be
-/// failed (RFC 7692 section 5).
+/// [`Duplicate`](ResponseError::Duplicate) for more than one answer, or header. The connection must
+/// then be failed (RFC 7692 section 5).
 pub fn check<'v>(
     values: impl IntoIterator<Item = &'v [u8]>,
     settings: &Settings,
 ) -> Result<Option<Parameters>, ResponseError> {
     let mut negotiator = Negotiator::new(*settings);
-    for value in values {
+    let mut values = values.into_iter();
+    if let Some(value) = values.next() {
         negotiator.read_answer(value)?;
+    }
+    // "It MUST NOT appear more than once in an HTTP response" (RFC 6455 section 11.3.2).
+    if values.next().is_some() {
+        return Err(ResponseError::Duplicate(HeaderName::SecWebSocketExtensions));
     }
     Ok(negotiator.agreed())
 }

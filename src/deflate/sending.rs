@@ -33,8 +33,8 @@ impl Sending {
         self.window_bits
     }
 
-    /// Whether `compressor` refers to nothing that the peer's window does not hold. At the beginning
-    /// of a message, without context takeover, it is reset.
+    /// Whether `compressor` refers to nothing that the peer's window does not hold. At the
+    /// beginning of a message, without context takeover, it is reset.
     pub(crate) fn check<C: Compress + ?Sized>(
         self,
         is_first: bool,
@@ -49,7 +49,8 @@ impl Sending {
         }
     }
 
-    /// Compresses a message into `out`: the number of bytes, or `None` if it is to be sent as it is.
+    /// Compresses a message into `out`: the number of bytes, or `None` if it is to be sent as it
+    /// is.
     pub(crate) fn compress_message<C: Compress + ?Sized>(
         &mut self,
         payload: &[u8],
@@ -129,9 +130,9 @@ impl Context {
     /// That of a compressor that can refer to nothing.
     const NONE: Self = Self(0);
 
-    /// The context after a message that was compressed to `output`: a hash of all output so far, not
-    /// only of its length and end, because connections of one program often send messages that are
-    /// alike. Two histories have the same one by chance in 1 of 2^32 cases.
+    /// The context after a message that was compressed to `output`: a hash of all output so far,
+    /// not only of its length and end, because connections of one program often send messages
+    /// that are alike. Two histories have the same one by chance in 1 of 2^32 cases.
     fn after(self, output: &[u8]) -> Self {
         let (words, rest) = output.as_chunks();
         let mut last = [0; 4];

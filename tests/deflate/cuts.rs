@@ -1,5 +1,5 @@
-//! Conversations with compressed messages, cut anywhere and read in every way, beside a naive model:
-//! each payload is joined, inflated bit by bit, and checked.
+//! Conversations with compressed messages, cut anywhere and read in every way, beside a naive
+//! model: each payload is joined, inflated bit by bit, and checked.
 
 use crate::common::*;
 use crate::support::*;

@@ -3,6 +3,7 @@
 use crate::common::*;
 use crate::support::*;
 use core::time::Duration;
+use sansocket::deflate::{Compress, Compressor, Inflater};
 use sansocket::{CloseCode, Config, Delivery, Event, ProtocolError, SendError, State};
 
 const DELIVERIES: [Delivery; 2] = [Delivery::Whole, Delivery::Pieces];
@@ -91,11 +92,7 @@ fn closing<R: Side<Window = Vec<u8>>>() {
         peer.ws.close(CloseCode::NORMAL, "", &mut peer.outbox).unwrap();
         peer.receive(&last);
         assert_eq!(peer.take_seen().len(), 1);
-        let refused = peer.ws.send_deflated(
-            "a",
-            &mut sansocket::deflate::Compressor::shared([0; 128]),
-            &mut peer.outbox,
-        );
+        let refused = peer.ws.send_deflated("a", &mut Compressor::shared([0; 128]), &mut peer.outbox);
         assert_eq!(refused, Err(SendError::NotOpen));
         peer.receive(&R::frame(0x88, &close_body(1000, "")));
         assert_eq!(peer.seen, [Seen::Close(1000, String::new(), true)]);
@@ -215,5 +212,28 @@ fn a_changed_piece_does_not_change_the_window() {
             bytes.fill(0xFF);
         }
         assert_eq!(joined, [&message[..], message].concat(), "{size}");
+    }
+}
+
+/// `Debug` of what holds messages shows none of them.
+#[test]
+fn debug_shows_no_messages() {
+    const SECRET: &[u8] = b"SECRETS";
+    let mut compressor = Compressor::with_takeover(vec![0; 128], vec![0; 100]);
+    let mut tokens = vec![0; 100];
+    compressor.with_codes(&mut tokens).compress(SECRET, 15, &mut [0; 100]);
+    let mut inflater = Inflater::new(vec![0; 512].into_boxed_slice());
+    inflater.remember(SECRET, 9);
+    let mut peer = open::<ServerSide>(Config::new().delivery(Delivery::Pieces));
+    peer.receive(&masked(0x42, &Bits::default().stored(false, SECRET).finish()));
+    let shown = [
+        format!("{compressor:?}"),
+        format!("{:?}", compressor.with_codes(&mut tokens)),
+        format!("{inflater:?}"),
+        format!("{:?}", peer.ws),
+    ];
+    let numbers = format!("{SECRET:?}");
+    for shown in shown {
+        assert!(!shown.contains("SECRETS") && !shown.contains(numbers.trim_matches(['[', ']'])), "{shown}");
     }
 }

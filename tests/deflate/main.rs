@@ -5,6 +5,7 @@ mod common;
 mod compressors;
 mod cuts;
 mod ends;
+mod handshakes;
 mod limits;
 mod receiving;
 mod retries;

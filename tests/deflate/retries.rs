@@ -1,5 +1,5 @@
-//! Calls that fail change nothing: a connection whose calls fail again and again sends what its twin
-//! sends, whose calls all succeed.
+//! Calls that fail change nothing: a connection whose calls fail again and again sends what its
+//! twin sends, whose calls all succeed.
 
 use crate::common::*;
 use crate::support::*;

@@ -17,8 +17,8 @@ fn join(seen: Vec<Seen>) -> Vec<Seen> {
     seen.into_iter().map(Seen::into_whole).collect()
 }
 
-/// Receives `stream` whole and byte by byte, and returns the events, which must be the same, and the
-/// code of the Close frame that was sent.
+/// Receives `stream` whole and byte by byte, and returns the events, which must be the same, and
+/// the code of the Close frame that was sent.
 fn receive<R: Side<Window = Vec<u8>>>(
     delivery: Delivery,
     parameters: Option<Parameters>,

@@ -10,6 +10,7 @@ pub use search::{Best, Better, Fast, Level};
 use super::memory::move_to_front;
 use crate::buffer::copy;
 use bits::{Bits, FixedBlock, Sink, stored_len};
+use core::fmt;
 use core::marker::PhantomData;
 
 /// A compressor: [`Compressor`], or another implementation, such as zlib-rs or a peripheral of a
@@ -90,7 +91,7 @@ impl Context {
 /// assert!(out[..len].ends_with(&[0, 0, 0xFF, 0xFF]));
 /// # assert!(shared.compress(message, 15, &mut out) < message.len());
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Compressor<T, H = [u8; 0], L = Fast> {
     table: T,
     history: H,
@@ -105,6 +106,16 @@ pub struct Compressor<T, H = [u8; 0], L = Fast> {
     context: Context,
     /// The context before the last message.
     last_context: Context,
+}
+
+/// Hides the history, which holds messages.
+impl<T, H, L> fmt::Debug for Compressor<T, H, L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compressor")
+            .field("held", &self.held)
+            .field("context", &self.context)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<T> Compressor<T> {

@@ -17,6 +17,7 @@ pub(super) use codes::Tables;
 use super::window::{History, MAX_BITS, Window};
 use bits::{Bits, Hold};
 use codes::{BlockCodes, Entries};
+use core::fmt;
 use core::ops::ControlFlow::{self, Break, Continue};
 use lengths::{Lengths, bytes_for};
 use output::Output;
@@ -37,11 +38,21 @@ pub enum Status {
 const TAIL: [u8; 4] = [0, 0, 0xFF, 0xFF];
 
 /// Inflates the messages of one direction of a connection.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Inflater<W> {
     window: W,
     history: History,
     decoder: Decoder,
+}
+
+/// Hides the window, which holds messages.
+impl<W> fmt::Debug for Inflater<W> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflater")
+            .field("history", &self.history)
+            .field("step", &self.decoder.step)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<W: Window> Inflater<W> {
