@@ -183,8 +183,8 @@ impl<R: Role> WebSocket<R> {
     /// Appends a message as one frame, after a Pong if one is pending: both or nothing. The message
     /// is compressed, unless that would make it longer, or the peer has not agreed to compression.
     ///
-    /// With context takeover, a message of less than 1,024 bytes is compressed even if that makes it
-    /// a few bytes longer, because later messages can refer to it.
+    /// With context takeover, a message of less than 1,024 bytes is compressed even if that makes
+    /// it a few bytes longer, because later messages can refer to it.
     ///
     /// # Errors
     /// [`SendError`]. Nothing has changed. The outbox needs capacity for the longest result:
@@ -221,15 +221,16 @@ impl<R: Role> WebSocket<R> {
         self.sender.send_piece_deflated(fragment, compressor, outbox)
     }
 
-    /// Notes that the caller writes a frame of [`encode`], made with windows of 2^`window_bits`
-    /// bytes, to the stream now.
+    /// A server: notes that the caller writes a frame of [`encode`], made with windows of
+    /// 2^`window_bits` bytes, to the stream now.
     ///
     /// # Errors
-    /// [`SendError`]. The frame must not be written: send the message as it is.
+    /// [`SendError`]. The frame must not be written: send the message as it is. For a client it is
+    /// always [`NotAgreed`](SendError::NotAgreed), because the frame is not masked.
     pub fn note_deflated(&mut self, window_bits: u8) -> Result<(), SendError> {
         self.sender.check_between_messages()?;
         match self.sender.role.sending() {
-            Some(sending) if sending.window_bits() >= window_bits => {
+            Some(sending) if R::IS_SERVER && sending.window_bits() >= window_bits => {
                 sending.note_other();
                 Ok(())
             }

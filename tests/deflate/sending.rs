@@ -320,6 +320,8 @@ fn a_broadcast_is_compressed_once() {
             assert_eq!(pass(&mut server, &mut client), expected);
         }
     }
+    // A client cannot send it: it is not masked.
+    assert_eq!(client(true, 15).ws.note_deflated(10), Err(SendError::NotAgreed));
     // One that does not get shorter is not compressed.
     let mut frame = Vec::new();
     deflate::encode(b"\x00\xFF\x80", 15, &mut shared(), &mut frame).unwrap();
