@@ -4,7 +4,7 @@
 #![no_main]
 
 use sansocket::deflate::{self, Offers, Parameters, Settings};
-use sansocket::{Config, Connect, Delivery, Error, Event, WebSocket};
+use sansocket::{Config, Connect, ConnectError, Delivery, Error, Event, WebSocket};
 use sansocket_fuzz::heads::{self, CLIENT_KEY};
 use sansocket_fuzz::{Choices, rng};
 
@@ -293,6 +293,7 @@ fn check(wanted: &Wanted, values: &[&[u8]]) {
     let mut ws = WebSocket::deflate_client(config, rng(), wanted.settings, Vec::new());
     let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
     ws.connect(Connect::new("a", "/"), &mut outbox).unwrap();
+    assert_eq!(ws.connect(Connect::new("a", "/"), &mut outbox), Err(ConnectError::AlreadySent));
     let offers = format!("\r\nSec-WebSocket-Extensions: {}\r\n", Offers::new(&wanted.settings).unwrap());
     assert!(String::from_utf8(outbox).unwrap().contains(&offers));
     let accept = heads::accept_of(CLIENT_KEY);
