@@ -245,10 +245,8 @@ impl Buffer for Slice<'_> {
         self.memory.len() - self.len
     }
     fn append(&mut self, bytes: &[u8]) {
-        match self.extend(bytes.len()) {
-            // Always true. It shows the compiler that `copy_from_slice` cannot panic.
-            Some(target) if target.len() == bytes.len() => target.copy_from_slice(bytes),
-            _ => {}
+        if let Some(target) = self.extend(bytes.len()) {
+            copy(target, bytes);
         }
     }
     fn clear(&mut self) {
@@ -271,6 +269,12 @@ impl Buffer for Slice<'_> {
     fn grow(&mut self, len: usize) -> bool {
         self.extend(len).is_some()
     }
+}
+
+/// Copies to the front of `target` as many elements as both have. It compiles to a `memcpy`, and
+/// unlike `copy_from_slice` to no panic.
+pub(crate) fn copy<T: Copy>(target: &mut [T], source: &[T]) {
+    target.iter_mut().zip(source).for_each(|(target, source)| *target = *source);
 }
 
 /// An inbox on the heap that stores text as text. A text message that spans several reads is then

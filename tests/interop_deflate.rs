@@ -1,6 +1,7 @@
 //! Our examples with compression against other implementations, each as client and as server: a
 //! thousand messages each, with context takeover and without. See `tests/interop.rs`.
 
+#[allow(dead_code)]
 #[path = "interop/process.rs"]
 mod process;
 

@@ -1,10 +1,6 @@
-//! Copies of bytes in forms that link no panic and little code.
+//! A copy of bytes that links little code.
 
-/// Copies to the front of `target` as many elements as both have. It compiles to a `memcpy`, and
-/// unlike `copy_from_slice` to no panic.
-pub(super) fn copy<T: Copy>(target: &mut [T], source: &[T]) {
-    target.iter_mut().zip(source).for_each(|(target, source)| *target = *source);
-}
+use crate::buffer::copy;
 
 /// Moves all bytes from `by` on to the front.
 pub(crate) fn move_to_front(bytes: &mut [u8], by: usize) {

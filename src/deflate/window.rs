@@ -4,7 +4,7 @@
 //! The caller provides the memory. It is used as a ring, whose size is a power of two.
 
 use super::inflate::Tables;
-use super::memory::copy;
+use crate::buffer::copy;
 #[cfg(feature = "alloc")]
 use alloc::{boxed::Box, vec::Vec};
 

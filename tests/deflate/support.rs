@@ -249,7 +249,7 @@ impl Reference {
             self.window.clear();
         }
         let start = self.window.len();
-        let result = self.inflate(payload, start + self.max_len.min(1 << 40));
+        let result = self.inflate(payload, start.saturating_add(self.max_len));
         let message = self.window.split_off(start);
         match result {
             Ok(()) => {

@@ -8,6 +8,7 @@
 //! … -- --idle                                                    # the memory of 100,000 idle connections
 //! … -- --strict                                                  # which rules each peer enforces
 //! … -- --limits                                                  # the gain of unsafe code
+//! … -- --compression                                             # compressed messages; `--long`, `--rows` too
 //! ```
 //!
 //! # How it is measured
@@ -33,6 +34,9 @@
 //! - Peers that enforce fewer rules than this crate are marked; `strict.rs` breaks the rules to find
 //!   out.
 
+mod compression;
+#[path = "../../corpus.rs"]
+mod corpus;
 mod heap;
 mod idle;
 mod limits;
@@ -48,10 +52,11 @@ use measure::{Effort, run};
 use peers::Peer;
 use std::time::Duration;
 
-const USAGE: &str = "[--test | --long | --strict | --idle | --limits] [--rows=PART,…] [--peers=PART,…]";
+const USAGE: &str =
+    "[--test | --strict | --idle | --limits] [--long] [--compression] [--rows=PART,…] [--peers=PART,…]";
 
 fn main() {
-    let (mut test, mut strict, mut idle) = (false, false, false);
+    let (mut test, mut strict, mut idle, mut compression) = (false, false, false, false);
     let mut effort = Effort { rounds: 15, turn: Duration::from_millis(2), pass: 256 * 1024 };
     let (mut some_rows, mut some_peers) = (None, None);
     let mut arguments = std::env::args().skip(1);
@@ -62,6 +67,7 @@ fn main() {
             ("--long", _) => (effort.rounds, effort.turn) = (41, Duration::from_millis(10)),
             ("--strict", _) => strict = true,
             ("--idle", _) => idle = true,
+            ("--compression", _) => compression = true,
             ("--limits", _) => return limits::table(),
             // Started by `--idle`.
             ("--idle-of", _) => {
@@ -87,6 +93,15 @@ fn main() {
     }
     if idle {
         return print!("{}", idle::table(&peers, idle::CONNECTIONS));
+    }
+    if compression || test {
+        let table = compression::table(&effort, |name| chosen(name, &some_rows));
+        if compression && !test && some_rows.is_none() {
+            std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/compression.md"), table).unwrap();
+        }
+        if compression {
+            return;
+        }
     }
     let mut lines = Vec::new();
     let mut rows = work::rows();

@@ -33,6 +33,13 @@ impl Measured {
     pub fn ratio(&self, other: &Self) -> f64 {
         quartiles(self.rounds.iter().zip(&other.rounds).map(|(own, other)| own / other).collect())[1]
     }
+
+    /// Subtracts the part of the work that is not the peer's.
+    fn subtract(&mut self, part: &Self) {
+        self.rounds.iter_mut().for_each(|time| *time -= part.times[1]);
+        self.times = quartiles(self.rounds.clone());
+        self.allocations -= part.allocations;
+    }
 }
 
 pub fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
@@ -41,9 +48,9 @@ pub fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
 }
 
 /// A peer's work in a row, and the number of messages in a pass.
-struct Job {
-    bench: Box<dyn Bench>,
-    count: usize,
+pub struct Job {
+    pub bench: Box<dyn Bench>,
+    pub count: usize,
 }
 
 /// The request of the handshakes: 526 bytes, as a browser sends them.
@@ -215,13 +222,24 @@ pub fn run(rows: &[Row], peers: &[&Peer], effort: &Effort) -> Vec<Vec<Option<Mea
     if connecting {
         jobs.push(Some(server_alone()));
     }
+    let mut measured = time(jobs, effort);
+    if connecting {
+        let alone = measured.pop().flatten().unwrap();
+        measured.iter_mut().flatten().for_each(|measured| measured.subtract(&alone));
+    }
+    let mut measured = measured.into_iter();
+    rows.iter().map(|_| measured.by_ref().take(peers.len()).collect()).collect()
+}
+
+/// Times the jobs of one row, of each peer that does the work.
+pub fn time(mut jobs: Vec<Option<Job>>, effort: &Effort) -> Vec<Option<Measured>> {
     let allocations = |job: &mut Job| {
         job.bench.pass();
         let (_, allocations, _) = counted(|| job.passes(4));
         allocations as f64 / (4 * job.count) as f64
     };
     let allocations = jobs.iter_mut().map(|job| job.as_mut().map_or(0.0, allocations));
-    let mut allocations: Vec<f64> = allocations.collect();
+    let allocations: Vec<f64> = allocations.collect();
     let passes = jobs.iter_mut().map(|job| job.as_mut().map_or(0, |job| job.calibrate(effort.turn)));
     let passes: Vec<usize> = passes.collect();
     let mut rounds = vec![Vec::with_capacity(effort.rounds); jobs.len()];
@@ -235,14 +253,8 @@ pub fn run(rows: &[Row], peers: &[&Peer], effort: &Effort) -> Vec<Vec<Option<Mea
             }
         }
     }
-    if connecting {
-        let alone = quartiles(rounds.pop().unwrap())[1];
-        rounds.iter_mut().flatten().for_each(|time| *time -= alone);
-        let alone = allocations.pop().unwrap();
-        allocations.iter_mut().for_each(|allocations| *allocations -= alone);
-    }
-    let mut measured = rounds.into_iter().zip(allocations).map(|(rounds, allocations)| {
+    let measured = rounds.into_iter().zip(allocations).map(|(rounds, allocations)| {
         (!rounds.is_empty()).then(|| Measured { times: quartiles(rounds.clone()), allocations, rounds })
     });
-    rows.iter().map(|_| measured.by_ref().take(peers.len()).collect()).collect()
+    measured.collect()
 }

@@ -22,7 +22,7 @@ const OWN: &str = "sansocket";
 const BESIDE: &str = "sockudo-ws Protocol";
 
 /// A time in nanoseconds, as short text.
-fn time(ns: f64) -> String {
+pub fn short(ns: f64) -> String {
     match ns {
         ..100.0 => format!("{ns:.1}"),
         ..10_000.0 => format!("{ns:.0}"),
@@ -36,7 +36,7 @@ pub fn plain(row: &Row, peers: &[&Peer], results: &Results) -> String {
     let own = own(peers, results);
     for (peer, result) in peers.iter().zip(results) {
         let Some(result) = result else { continue };
-        let [low, median, high] = result.times.map(time);
+        let [low, median, high] = result.times.map(short);
         let ratio = own.map_or(String::new(), |own| format!("ratio {:.2}", own.ratio(result)));
         let allocations = result.allocations;
         _ = writeln!(
@@ -47,7 +47,7 @@ pub fn plain(row: &Row, peers: &[&Peer], results: &Results) -> String {
     }
     if let (Some(uws), Some(own)) = (uws(row, peers, results), own) {
         let ratio = own.times[1] / uws;
-        _ = writeln!(text, "    {:26} {:>9}  ratio {ratio:.2}", "uWebSockets, derived", time(uws));
+        _ = writeln!(text, "    {:26} {:>9}  ratio {ratio:.2}", "uWebSockets, derived", short(uws));
     }
     text
 }
@@ -86,14 +86,14 @@ impl Report<'_> {
             let Some(own) = own(self.peers, results) else { continue };
             let cell = |peer: Option<(&str, &Measured)>| {
                 peer.map_or(" | ".into(), |(name, result)| {
-                    format!("{name} {} | {:.2}", time(result.times[1]), own.ratio(result))
+                    format!("{name} {} | {:.2}", short(result.times[1]), own.ratio(result))
                 })
             };
             let uws = uws(row, self.peers, results);
-            let uws = uws.map_or(" | ".into(), |uws| format!("{} | {:.2}", time(uws), own.times[1] / uws));
+            let uws = uws.map_or(" | ".into(), |uws| format!("{} | {:.2}", short(uws), own.times[1] / uws));
             let (checking, all) = (self.fastest(results, false), self.fastest(results, true));
             let (checking, all) = (cell(checking), cell(all));
-            let own = time(own.times[1]);
+            let own = short(own.times[1]);
             _ = writeln!(text, "| {} | {own} | {checking} | {all} | {uws} |", row.name);
         }
         text + "\n¹ The mask bit, reserved bits and opcodes, and text as UTF-8; tested by breaking the rules.  \n\
@@ -126,7 +126,7 @@ impl Report<'_> {
                 self.lines.iter().find(|(first, _)| row.beside.is_some() && first.beside == row.beside);
             let cells = results.iter().enumerate().map(|(at, result)| match result {
                 Some(result) => {
-                    let [low, median, high] = result.times.map(time);
+                    let [low, median, high] = result.times.map(short);
                     let mut cell = format!("{median} [{low}, {high}]");
                     if result.allocations >= 0.005 {
                         _ = write!(cell, " {:.2} alloc.", result.allocations);
@@ -138,7 +138,7 @@ impl Report<'_> {
                 }
                 None => String::new(),
             });
-            let uws = uws(row, self.peers, results).map(time).unwrap_or_default();
+            let uws = uws(row, self.peers, results).map(short).unwrap_or_default();
             _ = writeln!(text, "| {} | {} | {uws} |", row.name, cells.collect::<Vec<_>>().join(" | "));
         }
         text += "\n";
@@ -177,7 +177,7 @@ impl Report<'_> {
                 let (true, Some(result)) = (is_peer(peer), result) else { continue };
                 let x = x(1.0 / own.ratio(result));
                 let (class, name, time) =
-                    (if *checks { "peer" } else { "less" }, peer.name, time(result.times[1]));
+                    (if *checks { "peer" } else { "less" }, peer.name, short(result.times[1]));
                 let title = format!("<title>{name}: {time}</title>");
                 _ = writeln!(svg, r#"<circle class="{class}" cx="{x:.1}" cy="{y}" r="3.5">{title}</circle>"#);
                 if fastest.is_some_and(|(fastest, _)| fastest == name) {
@@ -189,7 +189,7 @@ impl Report<'_> {
                 let x = x(uws / own.times[1]);
                 _ = writeln!(svg, r#"<path class="uws" d="M{x:.1} {above}l5 5-5 5-5-5z"/>"#);
             }
-            let time = time(own.times[1]);
+            let time = short(own.times[1]);
             let unit = if time.contains('s') { "" } else { " ns" };
             _ = writeln!(svg, r#"<text class="end" x="830" y="{base}">{time}{unit}</text>"#);
         }
@@ -218,13 +218,13 @@ const HEAD: &str = r##"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 840 
 </g>
 "##;
 
-fn processor() -> String {
+pub fn processor() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let name = info.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     name.map_or(std::env::consts::ARCH.into(), |(_, name)| name.into())
 }
 
-fn compiler() -> String {
+pub fn compiler() -> String {
     let version = std::process::Command::new("rustc").arg("--version").output();
     version.map_or("rustc".into(), |version| String::from_utf8_lossy(&version.stdout).trim().into())
 }

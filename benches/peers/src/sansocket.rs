@@ -1,5 +1,7 @@
 //! This crate: the loop of README.md, with buffer sizes for a server.
 
+pub mod compressed;
+
 use crate::{
     idle::{HELLO, Held, Line, hold},
     peers::{Bench, Peer, Receive, Receiving, Sending, doing, receiving},

@@ -201,7 +201,16 @@ pub fn frame(bytes: &mut Vec<u8>, first: u8, key: Option<[u8; 4]>, payload: &[u8
 
 /// Parses the messages that an endpoint of this role has sent: whole frames, masked as the role
 /// requires.
-pub fn messages(mut bytes: &[u8], role: Role) -> Result<Vec<Message>, String> {
+pub fn messages(bytes: &[u8], role: Role) -> Result<Vec<Message>, String> {
+    messages_with(bytes, role, |_| Err("a compressed message".into()))
+}
+
+/// The same; `inflate` decompresses the payload of a compressed message, which has one frame.
+pub fn messages_with(
+    mut bytes: &[u8],
+    role: Role,
+    mut inflate: impl FnMut(Vec<u8>) -> Result<Vec<u8>, String>,
+) -> Result<Vec<Message>, String> {
     let mut messages: Vec<Message> = Vec::new();
     let mut whole = true;
     while let [first, second, rest @ ..] = bytes {
@@ -226,6 +235,9 @@ pub fn messages(mut bytes: &[u8], role: Role) -> Result<Vec<Message>, String> {
         match (first & 0x7F, whole) {
             (opcode @ (1 | 2), true) => {
                 messages.push(Message { text: opcode == 1, payload: payload.collect() })
+            }
+            (opcode @ (0x41 | 0x42), true) if first & 0x80 != 0 => {
+                messages.push(Message { text: opcode == 0x41, payload: inflate(payload.collect())? })
             }
             (0, false) => messages.last_mut().unwrap().payload.extend(payload),
             (first, _) => return Err(format!("a frame that begins with {first:#x}")),

@@ -1,6 +1,8 @@
 //! Writing of bits, of stored blocks and of the fixed codes (RFC 1951 sections 3.1.1, 3.2.4 and
 //! 3.2.6).
 
+use crate::buffer::copy;
+
 /// What holds bits until they are written: as wide as a register.
 #[cfg(target_pointer_width = "64")]
 pub(super) type Word = u64;
@@ -97,7 +99,7 @@ impl<'o> Bits<'o> {
         self.put((len ^ 0xFFFF) as Word, 16);
         self.flush();
         if let Some(to) = self.out.get_mut(self.len..).and_then(|out| out.get_mut(..data.len())) {
-            to.copy_from_slice(data);
+            copy(to, data);
         }
         self.len = self.len.saturating_add(data.len());
     }

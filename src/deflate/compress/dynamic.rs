@@ -265,8 +265,11 @@ impl<const N: usize> Code<N> {
 
     /// The symbols up to the last one that has a code.
     fn used(&self) -> &[u32] {
-        let last = self.codes.iter().rposition(|code| *code != 0);
-        last.and_then(|last| self.codes.get(..=last)).unwrap_or_default()
+        let mut codes = &self.codes[..];
+        while let [used @ .., 0] = codes {
+            codes = used;
+        }
+        codes
     }
 }
 
@@ -428,14 +431,16 @@ const MANY_ZEROS: u16 = 18;
 impl Lengths {
     fn new(literals: &[u32], distances: &[u32]) -> Self {
         let mut lengths = Self { symbols: [0; LITERALS + DISTANCES], len: 0, counts: [0; ORDER.len()] };
-        let mut all = literals.iter().chain(distances).map(|code| (code >> 16) as u16).peekable();
-        while let Some(len) = all.next() {
-            let mut run = 1;
-            while all.next_if_eq(&len).is_some() {
-                run += 1;
+        let (mut last, mut run) = (0, 0);
+        for len in literals.iter().chain(distances).map(|code| (code >> 16) as u16) {
+            if len != last && run > 0 {
+                lengths.push_run(last, run);
+                run = 0;
             }
-            lengths.push_run(len, run);
+            last = len;
+            run += 1;
         }
+        lengths.push_run(last, run);
         lengths
     }
 

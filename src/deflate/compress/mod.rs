@@ -8,6 +8,7 @@ pub use dynamic::DynamicCodes;
 pub use search::{Best, Better, Fast, Level};
 
 use super::memory::move_to_front;
+use crate::buffer::copy;
 use bits::{Bits, FixedBlock, Sink, stored_len};
 use core::fmt;
 use core::marker::PhantomData;
@@ -236,7 +237,7 @@ where
                 self.held += part.len();
                 let Some(data) = self.history.as_mut().get_mut(..self.held) else { return };
                 if let Some(end) = data.get_mut(from..) {
-                    end.copy_from_slice(part);
+                    copy(end, part);
                 }
                 &*data
             }

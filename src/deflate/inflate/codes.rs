@@ -4,7 +4,6 @@
 //! The first level of a table decodes a code with one look-up, if it is short. Longer codes are
 //! rare, and are found by counting.
 
-use super::super::memory::copy;
 use super::bits::Hold;
 use super::lengths::for_each_code;
 #[cfg(not(target_pointer_width = "64"))]
@@ -12,6 +11,7 @@ use super::narrow as format;
 use super::symbols::{DISTANCES, LITERALS};
 #[cfg(target_pointer_width = "64")]
 use super::wide as format;
+use crate::buffer::copy;
 
 pub(super) use format::{BlockCodes, Entries, Entry};
 

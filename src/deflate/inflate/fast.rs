@@ -3,6 +3,7 @@
 use super::bits::{Bits, low_bits};
 use super::codes::{Entries, Tables};
 use super::output::Output;
+use crate::buffer::copy;
 
 /// The bytes that are copied at once.
 const BLOCK: usize = 32;
@@ -115,7 +116,7 @@ fn append(output: &mut Output<'_>, distance: usize, length: usize) {
         *target = *block;
         if length > BLOCK {
             match (source.get(BLOCK..length), room.get_mut(BLOCK..length)) {
-                (Some(source), Some(room)) => room.copy_from_slice(source),
+                (Some(source), Some(room)) => copy(room, source),
                 _ => return append_rarely(output, distance, length),
             }
         }

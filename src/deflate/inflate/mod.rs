@@ -618,6 +618,29 @@ mod tests {
         }
     }
 
+    /// A stored block whose bytes are the tail: the verdict does not depend on the size of the
+    /// output.
+    #[test]
+    fn a_resumed_end_takes_the_rest_of_the_tail() {
+        for (first, verdict) in [(0, Status::InputUsed), (1, Status::Invalid)] {
+            for room in 0..=4 {
+                let (mut inflater, mut out, mut pos) = (Inflater::new(()), [0; 4], 0);
+                let mut input = &[first, 4, 0, 0xfb, 0xff][..];
+                assert_eq!(inflater.inflate(15, &mut input, &mut out, &mut pos), Status::InputUsed);
+                let mut status = inflater.finish(15, &mut out[..room], &mut pos);
+                if room < 4 {
+                    assert_eq!((status, pos), (Status::OutputFull, room));
+                    // A caller can go on with either call.
+                    status = inflater.clone().finish(15, &mut out, &mut { pos });
+                    assert_eq!(status, verdict);
+                    assert_eq!(inflater.inflate(15, &mut &[][..], &mut out, &mut pos), Status::InputUsed);
+                    status = inflater.finish(15, &mut out, &mut pos);
+                }
+                assert_eq!(status, verdict);
+            }
+        }
+    }
+
     #[test]
     fn full_is_reported_only_for_one_more_byte() {
         // "Hello", then empty blocks of each kind.

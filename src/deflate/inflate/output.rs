@@ -1,7 +1,7 @@
 //! The output of a message: literals, and copies of earlier bytes (RFC 1951 section 2).
 
-use super::super::memory::copy;
 use super::super::window::Ring;
+use crate::buffer::copy;
 
 /// The bytes of a message so far, with the window in front of them.
 #[derive(Debug)]

@@ -8,9 +8,12 @@ use core::hint::black_box;
 use core::time::Duration;
 use sansocket::frame::{self, Masking};
 use sansocket::handshake::{check_request, check_response};
+use sansocket::deflate::{
+    self, Best, Better, Compress, Compressor, Deflate, Inflater, Offers, Parameters, Settings, Window, WithTables,
+};
 use sansocket::{
-    Buffer, Client, CloseCode, Config, Connect, Delivery, Event, FixedInbox, Fragment, Handler, Kind,
-    Message, Part, Reject, Request, Role, Responder, Server, Slice, WebSocket,
+    Buffer, Client, ClientRole, CloseCode, Config, Connect, Delivery, Event, FixedInbox, Fragment, Handler, Kind,
+    Message, Part, Reject, Request, Role, Responder, Server, ServerRole, Slice, WebSocket, Established,
 };
 
 type Headers<'h> = &'h [(&'h str, &'h str)];
@@ -81,12 +84,91 @@ extern "C" fn main(_: i32, _: *const *const u8) -> i32 {
         let _ = black_box(check_request(headers()));
         let connect = Connect::new(Opaque.text(), Opaque.text()).protocol(Opaque.text());
         let _ = black_box(check_response(headers(), Opaque.text(), &connect));
+        let settings = settings();
+        let mut client = WebSocket::deflate_client(config, Opaque, settings, [0; 512]);
+        compress(&mut client, outbox_of(&mut outbox));
+        ask(client, inbox, &mut outbox);
+        let mut server = WebSocket::deflate_server(config, settings, WithTables::new([0; 512]));
+        compress(&mut server, outbox_of(&mut outbox));
+        server.decline_deflate();
+        serve(server, inbox, &mut outbox);
+        let parameters = (Opaque.number() > 7).then_some(parameters());
+        if let Ok(mut ws) =
+            WebSocket::<Deflate<Established<Server>, ()>>::open_deflate(config, parameters, ())
+        {
+            compress(&mut ws, outbox_of(&mut outbox));
+            drive(&mut ws, inbox, &mut outbox, |_, _, _| {});
+        }
+        let _ = black_box(deflate::check_request(headers(), &settings));
+        let _ = black_box(deflate::check_response(headers(), Opaque.text(), &connect, &settings));
+        let _ = black_box(deflate::negotiate([Opaque.bytes()], &settings));
+        let _ = black_box(deflate::check([Opaque.bytes()], &settings));
+        let _ = black_box(Offers::new(&settings));
     }
     0
 }
 
-fn serve(mut ws: WebSocket<Server>, inbox: &mut dyn Buffer, outbox: &mut dyn Buffer) {
-    let answer = |ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut dyn Buffer| {
+fn outbox_of(outbox: &mut dyn Buffer) -> &mut dyn Buffer {
+    outbox
+}
+
+fn settings() -> Settings {
+    let delivery = if Opaque.number() > 7 { Delivery::Pieces } else { Delivery::Whole };
+    Settings::server()
+        .send_takeover(Opaque.number() > 7)
+        .receive_takeover(Opaque.number() > 7)
+        .send_window_bits(Opaque.number() as u8)
+        .receive_window_bits(Opaque.number() as u8)
+        .limited_to(Opaque.number() as u8, delivery)
+}
+
+fn parameters() -> Parameters {
+    Parameters {
+        server_takeover: Opaque.number() > 7,
+        client_takeover: Opaque.number() > 7,
+        server_window_bits: Opaque.number() as u8,
+        client_window_bits: Opaque.number() as u8,
+    }
+}
+
+/// Sends with every kind of compressor.
+fn compress<R: Role>(ws: &mut WebSocket<R>, outbox: &mut dyn Buffer) {
+    let mut memory = ([0; 512], [0; 768], [0; 100]);
+    let table = memory.0.get_mut(..Opaque.number() as usize).unwrap_or_default();
+    let history = memory.1.get_mut(..Opaque.number() as usize).unwrap_or_default();
+    let mut fast = Compressor::with_takeover([0; 512], [0; 768]);
+    let mut better = Compressor::with_takeover(table, history).level(Better);
+    let mut best = Compressor::shared([0; 512]).level(Best);
+    let compressors: [&mut dyn Compress; 3] = [&mut fast, &mut better, &mut best.with_codes(&mut memory.2)];
+    for compressor in compressors {
+        let _ = black_box(ws.send_deflated(Opaque.text(), compressor, outbox));
+        let piece = Fragment::new(Opaque.text(), Opaque.number() > 7);
+        let _ = black_box(ws.send_piece_deflated(piece, compressor, outbox));
+        let _ = black_box(deflate::encode(Opaque.text(), Opaque.number() as u8, compressor, outbox));
+        black_box(compressor.compress(Opaque.bytes(), Opaque.number() as u8, black_box(&mut [0; 99])));
+        compressor.undo();
+        black_box(compressor.context());
+        compressor.reset();
+    }
+    let _ = black_box(ws.note_deflated(Opaque.number() as u8));
+    inflate(());
+    inflate([0; 512]);
+    inflate(WithTables::new(&mut [0; 700][..]));
+}
+
+fn inflate<W: Window>(window: W) {
+    let mut inflater = Inflater::new(window);
+    let (mut out, mut pos, mut input) = (black_box([0; 1000]), Opaque.number() as usize, Opaque.bytes());
+    let bits = Opaque.number() as u8;
+    black_box(inflater.inflate(bits, &mut input, &mut out, &mut pos));
+    black_box(inflater.finish(bits, &mut out, &mut pos));
+    inflater.remember(Opaque.bytes(), bits);
+    inflater.forget();
+    black_box((inflater.max_window_bits(), out, pos, input));
+}
+
+fn serve<R: ServerRole>(mut ws: WebSocket<R>, inbox: &mut dyn Buffer, outbox: &mut dyn Buffer) {
+    let answer = |ws: &mut WebSocket<R>, request: &Request<'_>, outbox: &mut dyn Buffer| {
         black_box((request.target(), request.host(), request.origin(), request.is_upgrade()));
         for header in request.headers() {
             black_box(header);
@@ -104,7 +186,7 @@ fn serve(mut ws: WebSocket<Server>, inbox: &mut dyn Buffer, outbox: &mut dyn Buf
     let _ = black_box(ws.dispatch(&mut &mut input[..], inbox, outbox, &mut (Echo, Echo)));
 }
 
-fn ask(mut ws: WebSocket<Client<Opaque>>, inbox: &mut dyn Buffer, outbox: &mut dyn Buffer) {
+fn ask<R: ClientRole>(mut ws: WebSocket<R>, inbox: &mut dyn Buffer, outbox: &mut dyn Buffer) {
     if let Ok(connect) = Connect::from_uri(Opaque.text()) {
         black_box((connect.host(), connect.authority(), connect.port()));
         let offer = [Opaque.text()];
@@ -132,7 +214,7 @@ fn drive<R: Role>(
                 black_box((response.status(), response.header(Opaque.text()), response.is_complete()));
             }
             Event::Open(open) => {
-                let _ = black_box((open.protocol(), open.header(Opaque.text())));
+                let _ = black_box((open.protocol(), open.header(Opaque.text()), open.deflate()));
             }
             Event::Message(message) => {
                 let _ = black_box(ws.send(*message, outbox));

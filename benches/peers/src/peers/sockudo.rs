@@ -2,6 +2,7 @@
 
 use super::{Bench, Peer, Receive, Receiving, Sending, doing, echoing, feeding, receiving};
 use crate::{
+    compression::{Case, Held, Work},
     idle::{HELLO, hold},
     strict::LAST,
     wire::{READ, Wire, now},
@@ -10,8 +11,8 @@ use crate::{
 use bytes::BytesMut;
 use futures::StreamExt;
 use sockudo_ws::{
-    Config, WebSocketStream, frame, handshake,
-    protocol::{Message, Protocol},
+    Config, DeflateConfig, DeflateWindowBits, WebSocketStream, frame, handshake,
+    protocol::{CompressedProtocol, Message, Protocol},
 };
 use std::{hint::black_box, io::Read};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -249,4 +250,114 @@ impl Receive for WebSocketStream<Wire> {
             }
         });
     }
+}
+
+fn deflating(takeover: bool, level: u32, window_bits: u8) -> CompressedProtocol {
+    let bits = DeflateWindowBits::try_from(window_bits).unwrap();
+    let compression = DeflateConfig {
+        server_max_window_bits: bits,
+        client_max_window_bits: bits,
+        server_no_context_takeover: !takeover,
+        client_no_context_takeover: !takeover,
+        compression_level: level,
+        compression_threshold: 0,
+    };
+    let config = Config::default();
+    CompressedProtocol::server(config.max_frame_size, config.max_message_size, compression)
+}
+
+/// Compressed messages, by `CompressedProtocol`, which is sans-IO. Reads and writes as above.
+pub fn compressed(case: Case, level: u32) -> Option<Box<dyn Bench>> {
+    let Case { work, takeover, mut wire, messages } = case;
+    let mut ws = deflating(takeover, level, 15);
+    let count = messages.len();
+    match work {
+        // Receiving is the same work at every level.
+        Work::Receive if level > 1 => None,
+        Work::Receive => {
+            let buffer = BytesMut::with_capacity(READ);
+            receiving(Deflating { ws, wire, buffer, messages: Vec::new() }, count)
+        }
+        Work::Send => {
+            let messages: Vec<_> = messages.iter().map(|text| Message::Text(text.clone())).collect();
+            let mut out = BytesMut::with_capacity(2 * FLUSH);
+            doing(move || {
+                for message in &messages {
+                    ws.encode_message(message, &mut out).unwrap();
+                    if out.len() >= FLUSH {
+                        wire.write(&out);
+                        out.clear();
+                    }
+                }
+                wire.write(&out);
+                out.clear();
+            })
+        }
+        Work::Echo => {
+            let buffer = BytesMut::with_capacity(READ);
+            let mut connection = Deflating { ws, wire, buffer, messages: Vec::new() };
+            let mut out = BytesMut::with_capacity(2 * FLUSH);
+            doing(move || {
+                let mut left = count;
+                while left > 0 {
+                    connection.read();
+                    let Deflating { ws, wire, messages, .. } = &mut connection;
+                    left -= messages.len();
+                    for message in messages.drain(..) {
+                        ws.encode_message(&message, &mut out).unwrap();
+                        if out.len() >= FLUSH {
+                            wire.write(&out);
+                            out.clear();
+                        }
+                    }
+                    wire.write(&out);
+                    out.clear();
+                }
+            })
+        }
+    }
+}
+
+struct Deflating {
+    ws: CompressedProtocol,
+    wire: Wire,
+    buffer: BytesMut,
+    messages: Vec<Message>,
+}
+
+impl Deflating {
+    #[inline]
+    fn read(&mut self) {
+        let Self { ws, wire, buffer, messages } = self;
+        buffer.reserve(READ);
+        now(tokio::io::AsyncReadExt::read_buf(wire, buffer)).unwrap();
+        ws.process_into(buffer, messages).unwrap();
+    }
+}
+
+impl Receive for Deflating {
+    #[inline]
+    fn receive(&mut self, mut count: usize, mut each: impl FnMut(bool, &[u8])) {
+        while count > 0 {
+            self.read();
+            count -= self.messages.len();
+            for message in self.messages.drain(..) {
+                each(message.is_text(), message.as_bytes());
+            }
+        }
+    }
+}
+
+/// A connection that has echoed a message. Its buffer is empty then.
+pub fn after_echo(wire: &mut Wire, window_bits: u8, takeover: bool) -> Held {
+    let mut ws = deflating(takeover, 1, window_bits);
+    let (mut buffer, mut out) = (BytesMut::with_capacity(READ), BytesMut::new());
+    while out.is_empty() {
+        buffer.reserve(READ);
+        now(tokio::io::AsyncReadExt::read_buf(wire, &mut buffer)).unwrap();
+        for message in ws.process(&mut buffer).unwrap() {
+            ws.encode_message(&message, &mut out).unwrap();
+        }
+    }
+    (Box::new(ws), size_of::<CompressedProtocol>())
 }

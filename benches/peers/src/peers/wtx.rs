@@ -1,7 +1,8 @@
 //! wtx, over its own stream traits.
 
-use super::{Peer, Receive, Receiving, Sending, doing, receiving};
+use super::{Bench, Peer, Receive, Receiving, Sending, doing, receiving};
 use crate::{
+    compression::{Case, Work},
     idle::{HELLO, hold},
     strict::LAST,
     wire::{Wire, now},
@@ -13,10 +14,13 @@ use wtx::{
     web_socket::{
         Frame, OpCode, WebSocket, WebSocketAcceptor, WebSocketBuffer, WebSocketConnector, WebSocketOwned,
         WebSocketPayloadOrigin::Adaptive,
+        compression::{
+            Compression, CompressionLevel, DeflateConfig, Flate2, NegotiatedCompression, WindowBits,
+        },
     },
 };
 
-type Socket<const IS_CLIENT: bool> = WebSocketOwned<(), Xorshift64, Wire, IS_CLIENT>;
+type Socket<const IS_CLIENT: bool, C = ()> = WebSocketOwned<C, Xorshift64, Wire, IS_CLIENT>;
 
 pub fn peer() -> Peer {
     Peer {
@@ -103,12 +107,12 @@ fn send<const IS_CLIENT: bool>(case: Sending) -> Option<Box<dyn super::Bench>> {
     })
 }
 
-struct Connection<const IS_CLIENT: bool> {
-    ws: Socket<IS_CLIENT>,
+struct Connection<const IS_CLIENT: bool, C = ()> {
+    ws: Socket<IS_CLIENT, C>,
     buffer: Vector<u8>,
 }
 
-impl<const IS_CLIENT: bool> Receive for Connection<IS_CLIENT> {
+impl<const IS_CLIENT: bool, C: NegotiatedCompression> Receive for Connection<IS_CLIENT, C> {
     fn receive(&mut self, count: usize, mut each: impl FnMut(bool, &[u8])) {
         now(async {
             for _ in 0..count {
@@ -116,5 +120,48 @@ impl<const IS_CLIENT: bool> Receive for Connection<IS_CLIENT> {
                 each(frame.op_code() == OpCode::Text, frame.payload());
             }
         });
+    }
+}
+
+/// Compressed messages at level 1. wtx has no context takeover.
+pub fn compressed(case: Case) -> Option<Box<dyn Bench>> {
+    let Case { work, takeover, wire, messages } = case;
+    if takeover {
+        return None;
+    }
+    let config = DeflateConfig {
+        client_max_window_bits: WindowBits::Fifteen,
+        compression_level: CompressionLevel::One,
+        server_max_window_bits: WindowBits::Fifteen,
+    };
+    let offer = [&b"sec-websocket-extensions"[..], b"permessage-deflate"];
+    let agreed = Compression::<false>::negotiate(Flate2::from(config), [offer].into_iter()).unwrap();
+    assert!(agreed.is_some());
+    let buffer = WebSocketBuffer::with_capacity(8 * 1024, 0, 0).unwrap();
+    let mut ws =
+        WebSocket::<_, _, _, _, false>::new(agreed, false, Xorshift64::from(simple_seed()), wire, buffer);
+    let (count, mut buffer) = (messages.len(), Vector::new());
+    match work {
+        Work::Receive => receiving(Connection { ws, buffer }, count),
+        Work::Send => {
+            let mut messages: Vec<_> = messages.iter().map(|text| text.to_vec()).collect();
+            doing(move || {
+                now(async {
+                    for text in &mut messages {
+                        let mut frame = Frame::new_fin(OpCode::Text, &mut text[..]);
+                        ws.write_frame(&mut frame).await.unwrap();
+                    }
+                })
+            })
+        }
+        Work::Echo => doing(move || {
+            now(async {
+                for _ in 0..count {
+                    let (mut common, mut reader, mut writer) = ws.split_mut();
+                    let mut frame = reader.read_frame(&mut buffer, &mut common, Adaptive).await.unwrap();
+                    writer.write_frame(&mut common, &mut frame).await.unwrap();
+                }
+            })
+        }),
     }
 }

@@ -1,7 +1,8 @@
 //! yawc, over an `AsyncRead + AsyncWrite` that never blocks.
 
-use super::{Peer, Receive, Receiving, Sending, doing, feeding, receiving};
+use super::{Bench, Peer, Receive, Receiving, Sending, doing, feeding, receiving};
 use crate::{
+    compression::{Case, Work},
     idle::{HELLO, hold},
     strict::LAST,
     wire::{Wire, now},
@@ -65,12 +66,15 @@ fn open(wire: Wire, role: Role) -> WebSocket<Wire> {
         Role::Server => yawc::Role::Server,
         Role::Client => yawc::Role::Client,
     };
-    let options = Options::default()
+    WebSocket::from_stream(wire, role, options()).unwrap()
+}
+
+fn options() -> Options {
+    Options::default()
         .with_limits(64 << 20, 64 << 20)
         .with_read_buffer_capacity(16 * 1024)
         .with_backpressure_boundary(64 * 1024)
-        .with_utf8();
-    WebSocket::from_stream(wire, role, options).unwrap()
+        .with_utf8()
 }
 
 impl Receive for WebSocket<Wire> {
@@ -81,5 +85,39 @@ impl Receive for WebSocket<Wire> {
                 each(frame.opcode() == OpCode::Text, frame.payload());
             }
         });
+    }
+}
+
+/// Compressed messages at level 1; `feed` and one `flush` a pass.
+pub fn compressed(case: Case) -> Option<Box<dyn Bench>> {
+    let Case { work, takeover, wire, messages } = case;
+    let count = messages.len();
+    let mut options = options().with_low_latency_compression().with_compression_threshold(0);
+    let mut agreed = "permessage-deflate".to_owned();
+    if !takeover {
+        options = options.server_no_context_takeover().client_no_context_takeover();
+        agreed += "; server_no_context_takeover; client_no_context_takeover";
+    }
+    let mut ws =
+        WebSocket::from_stream_with_extensions(wire, yawc::Role::Server, Some(&agreed), options).unwrap();
+    match work {
+        Work::Receive => receiving(ws, count),
+        Work::Send => doing(move || {
+            now(async {
+                for text in &messages[..] {
+                    ws.feed(Frame::text(text.clone())).await.unwrap();
+                }
+                ws.flush().await.unwrap();
+            })
+        }),
+        Work::Echo => doing(move || {
+            now(async {
+                for _ in 0..count {
+                    let frame = ws.next_frame().await.unwrap();
+                    ws.feed(frame).await.unwrap();
+                }
+                ws.flush().await.unwrap();
+            })
+        }),
     }
 }
