@@ -35,6 +35,7 @@ fn run<L>(
 {
     let mut inflater = Inflater::new(Vec::new());
     let mut zlib = Inflate::new(false, window_bits);
+    assert!(!format!("{compressor:?}").is_empty(), "Debug does not panic");
     while !choices.is_empty() {
         let action = choices.byte();
         let mut message = choices.counted().to_vec();

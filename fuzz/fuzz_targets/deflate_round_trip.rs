@@ -31,6 +31,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let window = || vec![0; 1 << parameters.server_window_bits].into_boxed_slice();
     let client = || WebSocket::<ClientRole>::open_deflate(config, rng(), agreed, window()).unwrap();
     let small = vec![0; 1 << (parameters.server_window_bits - 1)].into_boxed_slice();
+    assert!(WebSocket::<Established<Server>>::open(config).can_send());
+    assert!(WebSocket::<Established<TestClient>>::open(config, rng()).can_send());
     let is_small = WebSocket::<ClientRole>::open_deflate(config, rng(), agreed, small);
     let needs = agreed.is_some() && (parameters.server_takeover || flags & 4 != 0);
     assert_eq!(is_small.is_err(), needs);
@@ -108,6 +110,10 @@ fn converse<F: Role, T: Role, L: Level>(
             let mut small = Bounded { bytes: Vec::new(), capacity: 1 };
             let full = deflate::encode(message, window_bits, &mut shared, &mut small);
             assert!(full.unwrap_err().needed >= frame.len());
+            // An outbox that can only be appended to holds the message as it is.
+            let mut plain = Bounded { bytes: Vec::new(), capacity: 1 << 20 };
+            deflate::encode(message, window_bits, &mut shared, &mut plain).unwrap();
+            assert!(plain.bytes[0] & 0x40 == 0 && plain.bytes.ends_with(message.as_bytes()));
             let noted = from.note_deflated(window_bits);
             assert_eq!(twin.note_deflated(window_bits), noted);
             match noted {
@@ -185,7 +191,11 @@ fn converse<F: Role, T: Role, L: Level>(
         }
         to.receive_all(&mut outboxes[0]);
     }
+    // What changes nothing.
+    from.set_config(*from.config());
+    from.output_sent(0, 0);
     from.close(CloseCode::NORMAL, "", &mut Vec::new()).unwrap();
+    from.pong(b"", &mut Vec::new()).unwrap();
     assert!(!format!("{from:?}").is_empty(), "Debug does not panic");
     assert_eq!(to.record.events, sent);
 }

@@ -4,7 +4,7 @@
 #![no_main]
 
 use sansocket::deflate::{self, Offers, Parameters, Settings};
-use sansocket::{Config, Connect, Delivery, Error, Event, WebSocket};
+use sansocket::{Config, Connect, ConnectError, Delivery, Error, Event, WebSocket};
 use sansocket_fuzz::heads::{self, CLIENT_KEY};
 use sansocket_fuzz::{Choices, rng};
 
@@ -21,7 +21,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let values: Vec<&[u8]> =
         values.iter().take(1 + usize::from(flags >> 1 & 1)).map(|value| &value[..]).collect();
 
-    answer(&of_server, &values);
+    answer(&of_server, flags & 4 != 0, &values);
     check(&of_client, &values);
     // The offers of one endpoint, and the answer of the other.
     let offers = Offers::new(&of_client.settings).unwrap().to_string();
@@ -56,7 +56,12 @@ impl Wanted {
         let (send_takeover, receive_takeover) = (flags & 1 != 0, flags & 2 != 0);
         let [send_window_bits, receive_window_bits] =
             [windows & 15, windows >> 4].map(|bits| bits.clamp(9, 15));
-        let settings = Settings::firmware()
+        let preset = match flags >> 2 & 3 {
+            0 => Settings::server(),
+            1 => Settings::client(),
+            _ => Settings::firmware(),
+        };
+        let settings = preset
             .send_takeover(send_takeover)
             .receive_takeover(receive_takeover)
             .send_window_bits(windows & 15)
@@ -197,7 +202,7 @@ fn can_be_in_a_head(value: &[u8]) -> bool {
 }
 
 /// A server's answer to these values.
-fn answer(wanted: &Wanted, values: &[&[u8]]) {
+fn answer(wanted: &Wanted, declines: bool, values: &[&[u8]]) {
     let answer = deflate::negotiate(values.iter().copied(), &wanted.settings);
     let offers: Vec<_> = values.iter().flat_map(|value| elements(value)).collect();
     if let Some(answer) = &answer {
@@ -229,9 +234,26 @@ fn answer(wanted: &Wanted, values: &[&[u8]]) {
     let mut ws = WebSocket::deflate_server(Config::default(), wanted.settings, Vec::new());
     let (mut head, mut inbox, mut outbox) = (head.into_bytes(), Vec::new(), Vec::new());
     let mut input = &mut head[..];
+    let mut headers = vec![
+        ("Host", &b"a"[..]),
+        ("Upgrade", b"websocket"),
+        ("Connection", b"Upgrade"),
+        ("Sec-WebSocket-Key", CLIENT_KEY.as_bytes()),
+        ("Sec-WebSocket-Version", b"13"),
+    ];
+    headers.extend(values.iter().map(|value| ("Sec-WebSocket-Extensions", *value)));
+    let checked = deflate::check_request(headers, &wanted.settings);
     // Or the values are no list of extensions.
-    let Some(Event::Request(request)) = ws.receive(&mut input, &mut inbox) else { return };
-    ws.accept(request.accept(), &mut outbox).unwrap();
+    let Some(Event::Request(request)) = ws.receive(&mut input, &mut inbox) else {
+        return assert!(checked.is_err());
+    };
+    let accept = request.accept();
+    assert_eq!(checked.expect("a request").1, answer);
+    let answer = answer.filter(|_| !declines);
+    if declines {
+        ws.decline_deflate();
+    }
+    ws.accept(accept, &mut outbox).unwrap();
     let Some(Event::Open(open)) = ws.receive(&mut input, &mut inbox) else { panic!("not open") };
     assert_eq!(open.deflate(), answer.map(|answer| answer.parameters()));
     let line = answer.map(|answer| format!("\r\nSec-WebSocket-Extensions: {answer}\r\n"));
@@ -271,8 +293,18 @@ fn check(wanted: &Wanted, values: &[&[u8]]) {
     let mut ws = WebSocket::deflate_client(config, rng(), wanted.settings, Vec::new());
     let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
     ws.connect(Connect::new("a", "/"), &mut outbox).unwrap();
+    assert_eq!(ws.connect(Connect::new("a", "/"), &mut outbox), Err(ConnectError::AlreadySent));
     let offers = format!("\r\nSec-WebSocket-Extensions: {}\r\n", Offers::new(&wanted.settings).unwrap());
     assert!(String::from_utf8(outbox).unwrap().contains(&offers));
+    let accept = heads::accept_of(CLIENT_KEY);
+    let mut headers = vec![
+        ("Upgrade", &b"websocket"[..]),
+        ("Connection", b"Upgrade"),
+        ("Sec-WebSocket-Accept", accept.as_bytes()),
+    ];
+    headers.extend(values.iter().map(|value| ("Sec-WebSocket-Extensions", *value)));
+    let by_other = deflate::check_response(headers, CLIENT_KEY, &Connect::new("a", "/"), &wanted.settings);
+    assert_eq!(by_other.map(|(_, agreed)| agreed), checked);
     let mut head = head.into_bytes();
     match (ws.receive(&mut &mut head[..], &mut inbox), checked) {
         (Some(Event::Open(open)), Ok(agreed)) => assert_eq!(open.deflate(), agreed),
