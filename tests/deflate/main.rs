@@ -7,6 +7,7 @@ mod cuts;
 mod ends;
 mod handshakes;
 mod limits;
+mod memory;
 mod receiving;
 mod retries;
 mod rules;
