@@ -4,11 +4,11 @@
 pub struct Random(u64);
 
 impl Random {
-    pub const fn new() -> Self {
+    pub const fn seeded() -> Self {
         Self(42)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -16,7 +16,7 @@ impl Random {
     }
 
     fn below(&mut self, n: u64) -> u64 {
-        self.next() % n
+        self.number() % n
     }
 }
 
@@ -24,7 +24,7 @@ impl Random {
 pub fn telemetry(count: u64, size: usize) -> Vec<String> {
     const NAMES: [&str; 8] =
         ["temperature", "humidity", "pressure", "voltage", "current", "rssi", "co2", "lux"];
-    let mut random = Random::new();
+    let mut random = Random::seeded();
     let message = |sequence| {
         let device = random.below(4) + 1040;
         let time = 1_790_000_000_000 + sequence * 250 + random.below(40);
@@ -52,7 +52,7 @@ pub fn feed(count: usize, size: usize) -> Vec<String> {
     const WORDS: &str = "the quick market order opened with volume price is moving and a new high was \
         seen today by traders in London before closing lower amid reports of rising rates";
     let words: Vec<&str> = WORDS.split_whitespace().collect();
-    let mut random = Random::new();
+    let mut random = Random::seeded();
     let message = |_| {
         let mut text = String::from("{\"type\":\"feed\",\"items\":[");
         let mut first = true;
@@ -61,7 +61,7 @@ pub fn feed(count: usize, size: usize) -> Vec<String> {
                 text.push(',');
             }
             first = false;
-            let (id, user, price) = (random.next(), random.below(100_000), 100 + random.below(900));
+            let (id, user, price) = (random.number(), random.below(100_000), 100 + random.below(900));
             text += &format!("{{\"id\":\"{id:016x}\",\"user\":\"u{user}\",\"price\":{price}.");
             let (fraction, amount) = (random.below(10_000), random.below(5000));
             let side = if random.below(2) == 0 { "buy" } else { "sell" };
