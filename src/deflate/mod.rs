@@ -70,9 +70,9 @@
 //!
 //! | windows | bytes |
 //! |---|---|
-//! | 2^9 = 512 bytes | 3,008 |
-//! | 2^12 = 4 KiB | 12,992 |
-//! | 2^15 = 32 KiB | 80,576 |
+//! | 2^9 = 512 bytes | 3,016 |
+//! | 2^12 = 4 KiB | 13,000 |
+//! | 2^15 = 32 KiB | 80,584 |
 //! | no context takeover | 624 |
 //!
 //! Without context takeover, a whole message lies in the inbox with all that it can refer to. So
