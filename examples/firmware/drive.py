@@ -9,11 +9,13 @@ import struct
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import websockets
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import serve
+from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory as Deflate
 
 import emulator
 import figures
@@ -37,6 +39,23 @@ def pattern(length):
     return bytes(at % 251 for at in range(length))
 
 
+def telemetry(number):
+    """A short message that is like the others."""
+    return f'{{"device":"sensor-{1000 + number % 8}","temperature":{20 + number % 3}.{number * 7 % 100:02},"seq":{number:06}}}'
+
+
+# With the defaults of `websockets`, the device limits both windows to 512 bytes.
+COMPRESSED = [
+    {},
+    {"extensions": [Deflate(client_max_window_bits=9)]},
+    {"extensions": [Deflate(server_max_window_bits=8)]},
+    {"extensions": [Deflate(server_no_context_takeover=True, client_no_context_takeover=True)]},
+]
+NOT_COMPRESSED = {"compression": None}
+# Around the sizes of the device's buffers, and of lengths in headers.
+SIZES = [509, 510, 511, 512, 513, 1023, 1024, 1025, 4095, 4096, 4097, 65535, 65536, 65537]
+
+
 class Peer:
     """Connections to a device, and the tests."""
 
@@ -58,13 +77,13 @@ class Peer:
                 assert time.monotonic() < deadline, "the device does not start"
                 await asyncio.sleep(0.1)
 
-    async def raw(self, path="/"):
+    async def raw(self, path="/", extensions=""):
         """Opens a connection for handwritten frames, after the opening handshake."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         key = base64.b64encode(os.urandom(16)).decode()
         writer.write(
             f"GET {path} HTTP/1.1\r\nHost: device\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n{extensions}\r\n".encode()
         )
         head = await reader.readuntil(b"\r\n\r\n")
         assert head.startswith(b"HTTP/1.1 101 "), head
@@ -73,7 +92,7 @@ class Peer:
     # The tests.
 
     async def handshake(self):
-        async with self.connect(origin="http://device.example", subprotocols=["a", "b"]) as ws:
+        async with self.connect(origin="http://device.example", subprotocols=["a", "b"], **NOT_COMPRESSED) as ws:
             same((ws.response.status_code, ws.subprotocol, ws.protocol.extensions), (101, None, []))
         for path, status in [("/elsewhere", 404)]:
             try:
@@ -86,24 +105,94 @@ class Peer:
         assert (await reader.read()).startswith(b"HTTP/1.1 426 "), "a request without an upgrade"
         writer.close()
 
-    async def sizes(self):
-        async with self.connect() as ws:
-            for length in [*range(132), 509, 510, 511, 512, 513, 4095, 4096, 4097, 65535, 65536, 65537]:
-                for message in [pattern(length), "x" * length]:
+    async def negotiation(self):
+        for offer, answer in [
+            (Deflate(), "server_max_window_bits=9; client_max_window_bits=9"),
+            (Deflate(client_max_window_bits=9), "server_max_window_bits=9; client_max_window_bits=9"),
+            (Deflate(server_max_window_bits=8), "server_max_window_bits=8; client_max_window_bits=9"),
+            (
+                Deflate(server_no_context_takeover=True, client_no_context_takeover=True),
+                "server_no_context_takeover; client_no_context_takeover; "
+                "server_max_window_bits=9; client_max_window_bits=9",
+            ),
+            # As Firefox and Safari offer it: the window of the client cannot be limited.
+            (Deflate(client_max_window_bits=None), None),
+        ]:
+            async with self.connect(extensions=[offer]) as ws:
+                response = ws.response.headers.get("Sec-WebSocket-Extensions")
+                same(response, answer and f"permessage-deflate; {answer}")
+                for message in ["compressed or not", "compressed or not, again"]:
                     await ws.send(message)
                     same(await ws.recv(), message)
 
+    async def sizes(self):
+        for options in [NOT_COMPRESSED, *COMPRESSED]:
+            async with self.connect(**options) as ws:
+                for length in [*range(132), *SIZES]:
+                    for message in [pattern(length), "x" * length]:
+                        await ws.send(message)
+                        same(await ws.recv(), message)
+
+    async def telemetry(self):
+        for options in [NOT_COMPRESSED, *COMPRESSED]:
+            async with self.connect(**options) as ws:
+                for number in range(300):
+                    await ws.send(telemetry(number))
+                    same(await ws.recv(), telemetry(number))
+
     async def larger_than_memory(self):
-        async with self.connect() as ws:
-            for message in [pattern(1 << 20), "Grüße, 🦀! " * 70_000]:
-                await ws.send(message)
-                same(await ws.recv(), message)
+        for options in [NOT_COMPRESSED, {}]:
+            async with self.connect(**options) as ws:
+                for message in [pattern(1 << 20), "Grüße, 🦀! " * 70_000, os.urandom(100_000)]:
+                    await ws.send(message)
+                    same(await ws.recv(), message)
 
     async def fragments(self):
-        async with self.connect() as ws:
-            for parts in [["a", "", "é", "€🦀"], [b"", pattern(5000), b"", b"end"], ["", ""]]:
-                await ws.send(parts)
-                same(await ws.recv(), type(parts[0])().join(parts))
+        for options in [NOT_COMPRESSED, *COMPRESSED]:
+            async with self.connect(**options) as ws:
+                for parts in [["a", "", "é", "€🦀"], [b"", pattern(5000), b"", b"end"], ["", ""]]:
+                    await ws.send(parts)
+                    same(await ws.recv(), type(parts[0])().join(parts))
+
+    async def bytes_on_the_wire(self):
+        """Messages that zlib compresses here, with a window of 512 bytes; the device's are short too."""
+        extensions = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits=9\r\n"
+        reader, writer = await self.raw(extensions=extensions)
+        ours, theirs = zlib.compressobj(wbits=-9), zlib.decompressobj(wbits=-9)
+        lengths = []
+        for number in range(20):
+            message = telemetry(number).encode()
+            deflated = (ours.compress(message) + ours.flush(zlib.Z_SYNC_FLUSH))[:-4]
+            assert len(deflated) < 126
+            writer.write(bytes([0xC1, 0x80 | len(deflated), 0, 0, 0, 0]) + deflated)
+            received, first = b"", 0xC1
+            while True:
+                byte, length = await reader.readexactly(2)
+                same(byte & 0x7F, first & 0x7F)
+                assert length < 126
+                received += await reader.readexactly(length)
+                first = 0x80
+                if byte & 0x80:
+                    break
+            same(theirs.decompress(received + b"\0\0\xFF\xFF"), message)
+            lengths.append(len(received))
+        writer.transport.abort()
+        # All but the first refer to the one before.
+        assert sum(lengths[1:]) < 19 * len(message) // 3, lengths
+
+    async def wrong_compressed_data(self):
+        extensions = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n"
+        for payload in [
+            b"\x07",  # a block of a reserved kind
+            b"\x02\x04\x00",  # a distance before the beginning
+            b"\xf2\x48\xcd\xc9",  # it ends within a block
+            b"",  # no block at all
+        ]:
+            reader, writer = await self.raw(extensions=extensions)
+            writer.write(bytes([0xC2, 0x80 | len(payload), 0, 0, 0, 0]) + payload)
+            # What is right of it is echoed before.
+            assert (await reader.read()).endswith(b"\x88\x02" + struct.pack(">H", 1007)), payload
+            writer.close()
 
     async def pings(self):
         async with self.connect() as ws:
@@ -189,7 +278,7 @@ class Peer:
 
     async def many_one_after_another(self):
         for number in range(200):
-            async with self.connect(compression=None) as ws:
+            async with self.connect() as ws:
                 await ws.send(str(number))
                 same(await ws.recv(), str(number))
 
@@ -206,7 +295,7 @@ class Peer:
     async def pushes(self):
         import json
 
-        async with self.connect("/device") as one, self.connect("/device") as other:
+        async with self.connect("/device") as one, self.connect("/device", **NOT_COMPRESSED) as other:
             before = json.loads(await one.recv())
             same(json.loads(await other.recv())["counter"], before["counter"])
             for turn in range(100):
@@ -221,12 +310,16 @@ class Peer:
 
 ECHO = [
     Peer.handshake,
+    Peer.negotiation,
     Peer.sizes,
+    Peer.telemetry,
     Peer.larger_than_memory,
     Peer.fragments,
     Peer.pings,
     Peer.the_client_closes,
     Peer.broken_rules,
+    Peer.bytes_on_the_wire,
+    Peer.wrong_compressed_data,
     Peer.longer_than_32_bits,
     Peer.four_at_once,
     Peer.many_one_after_another,
@@ -262,11 +355,12 @@ async def drive(target, program, tests, log):
         device.wait()
 
 
-async def drive_client(target, program, log):
+async def drive_client(target, program, log, compression):
     """Tests the device as a client of a server on the host."""
     closes = []
 
     async def echo(ws):
+        same(bool(ws.protocol.extensions), bool(compression))
         async for message in ws:
             # Reply in fragments of different sizes.
             if isinstance(message, bytes):
@@ -274,7 +368,7 @@ async def drive_client(target, program, log):
             await ws.send(message)
         closes.append((ws.close_code, ws.close_reason))
 
-    async with serve(echo, "127.0.0.1", 0, max_size=None) as server:
+    async with serve(echo, "127.0.0.1", 0, max_size=None, compression=compression) as server:
         port = server.sockets[0].getsockname()[1]
         words = emulator.arguments("device", "client", port)
         command = emulator.command(target, program, *words, *emulator.network())
@@ -285,7 +379,7 @@ async def drive_client(target, program, log):
             device.kill()
             device.wait()
     same(closes, [(1000, "that is all")])
-    print(f"{target}, {program.name}: as a client", flush=True)
+    print(f"{target}, {program.name}: as a client, compression: {compression}", flush=True)
 
 
 async def with_log(program, work):
@@ -305,7 +399,8 @@ def main():
     for target in sys.argv[1:] or TARGETS:
         device = figures.build(target, "device") / "device"
         asyncio.run(with_log(device, lambda log: drive(target, device, ECHO + DEVICE, log)))
-        asyncio.run(with_log(device, lambda log: drive_client(target, device, log)))
+        for compression in [None, "deflate"]:
+            asyncio.run(with_log(device, lambda log: drive_client(target, device, log, compression)))
         if target == TARGETS[0]:
             tasks = figures.build(target, "async-device") / "async-device"
             asyncio.run(with_log(tasks, lambda log: drive(target, tasks, ECHO, log)))

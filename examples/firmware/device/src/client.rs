@@ -1,8 +1,9 @@
 //! The client: one connection to an echo server, as a sequence of steps.
 
-use crate::limits::{CHUNK, Inbox, Outbox, REPLY};
+use crate::limits::{CHUNK, COMPRESSOR, DEFLATE, Inbox, Outbox, OwnCompressor, REPLY, WINDOW, Window};
 use crate::rng::Rng;
 use core::time::Duration;
+use sansocket::deflate::Deflate;
 use sansocket::{
     Buffer, Client, CloseCode, Config, Connect, Delivery, Event, Fragment, OutboxFull, Part, Piece, WebSocket,
 };
@@ -17,7 +18,8 @@ const FRAGMENT: usize = 300;
 
 /// A connection and its current step.
 pub struct Session {
-    ws: WebSocket<Client<Rng>>,
+    ws: WebSocket<Deflate<Client<Rng>, Window>>,
+    compressor: OwnCompressor,
     inbox: Inbox,
     outbox: Outbox,
     step: Step,
@@ -42,11 +44,11 @@ enum Step {
 impl Session {
     /// Starts an opening handshake with `host` for `/`.
     pub fn new(host: &str) -> Self {
-        let mut ws = WebSocket::client(CONFIG, Rng);
+        let mut ws = WebSocket::deflate_client(CONFIG, Rng, DEFLATE, WINDOW);
         let mut outbox = Outbox::new();
         let connected = ws.connect(Connect::new(host, "/"), &mut outbox);
         let step = if connected.is_ok() { Step::Connecting } else { Step::Failed };
-        Self { ws, inbox: Inbox::new(), outbox, step }
+        Self { ws, compressor: COMPRESSOR, inbox: Inbox::new(), outbox, step }
     }
 
     /// Handles input, time and output. Returns whether the session succeeded, once it has ended.
@@ -92,7 +94,9 @@ impl Session {
                 defmt::error!("{}: {}", step, event);
             }
             let sent = match (step, self.step) {
-                (Step::Connecting, Step::Greeting(_)) => self.ws.send(GREETING, &mut self.outbox).is_ok(),
+                (Step::Connecting, Step::Greeting(_)) => {
+                    self.ws.send_deflated(GREETING, &mut self.compressor, &mut self.outbox).is_ok()
+                }
                 (Step::Large { .. }, Step::Pinging) => {
                     self.ws.ping(b"still there?", &mut self.outbox).is_ok()
                 }
@@ -120,7 +124,7 @@ impl Session {
         let len = FRAGMENT.min(LARGE - *sent);
         fragment.iter_mut().zip(*sent..).for_each(|(byte, at)| *byte = byte_at(at));
         let fragment = Fragment::new(fragment.get(..len).unwrap_or_default(), *sent + len == LARGE);
-        match self.ws.send_piece(fragment, &mut self.outbox) {
+        match self.ws.send_piece_deflated(fragment, &mut self.compressor, &mut self.outbox) {
             Ok(()) => *sent += len,
             Err(error) => {
                 defmt::error!("{}", error);

@@ -1,8 +1,11 @@
 //! The server: `/` echoes messages; `/device` takes commands and reports the device's state.
 
 use crate::api::{Command, Device};
-use crate::limits::{CHUNK, CONFIG, Inbox, Outbox, REPLY};
+use crate::limits::{
+    CHUNK, COMPRESSOR, CONFIG, DEFLATE, Inbox, Outbox, OwnCompressor, REPLY, WINDOW, Window,
+};
 use core::time::Duration;
+use sansocket::deflate::Deflate;
 use sansocket::{
     Buffer, CloseCode, Event, OutboxFull, Part, Piece, Reject, Request, SendError, Server, Slice, WebSocket,
 };
@@ -13,9 +16,12 @@ pub const PORT: u16 = 80;
 /// How long a closed connection waits for the peer to end the TCP connection.
 const LINGER: Duration = Duration::from_secs(2);
 
+type Machine = WebSocket<Deflate<Server, Window>>;
+
 /// The state of a connection, besides its TCP socket.
 pub struct Connection {
-    ws: WebSocket<Server>,
+    ws: Machine,
+    compressor: OwnCompressor,
     inbox: Inbox,
     purpose: Purpose,
     /// When the TCP connection is aborted.
@@ -35,7 +41,13 @@ enum Purpose {
 
 impl Connection {
     pub fn new() -> Self {
-        Self { ws: WebSocket::server(CONFIG), inbox: Inbox::new(), purpose: Purpose::Echo, deadline: None }
+        Self {
+            ws: WebSocket::deflate_server(CONFIG, DEFLATE, WINDOW),
+            compressor: COMPRESSOR,
+            inbox: Inbox::new(),
+            purpose: Purpose::Echo,
+            deadline: None,
+        }
     }
 
     /// Handles input, time and output. Returns whether there was input. Leaves `outbox` empty.
@@ -71,11 +83,13 @@ impl Connection {
                 // Poll for events that need no input.
                 self.take(&mut [], device, outbox);
             }
+            // Few bytes can stand for many pieces.
+            let has_moved = matches!(taken, Ok(1..)) || !outbox.is_empty();
             send(socket, outbox);
-            match taken {
-                Ok(1..) => busy = true,
-                _ => break,
+            if !has_moved {
+                break;
             }
+            busy = true;
         }
         self.ws.handle_timeout(now);
         self.report(socket, device, outbox);
@@ -107,11 +121,13 @@ impl Connection {
                     self.purpose = answer(&mut self.ws, &request, outbox);
                 }
                 Event::Piece(piece) => match &mut self.purpose {
-                    Purpose::Echo => match self.ws.send_piece(&piece, outbox) {
-                        // The connection is closing.
-                        Ok(()) | Err(SendError::NotOpen) => {}
-                        Err(error) => defmt::error!("{}", error),
-                    },
+                    Purpose::Echo => {
+                        match self.ws.send_piece_deflated(&piece, &mut self.compressor, outbox) {
+                            // The connection is closing.
+                            Ok(()) | Err(SendError::NotOpen) => {}
+                            Err(error) => defmt::error!("{}", error),
+                        }
+                    }
                     Purpose::Device { command, reported } => {
                         collect(command, &piece);
                         if piece.last {
@@ -148,14 +164,14 @@ impl Connection {
         let report = device.report();
         let mut sent = socket.send(|ring| {
             let mut ring = Slice::new(ring);
-            let sent = self.ws.send(report.as_str(), &mut ring);
+            let sent = self.ws.send_deflated(report.as_str(), &mut self.compressor, &mut ring);
             (ring.bytes().len(), sent)
         });
         // The free part of the ring may be too short before its end: then use the outbox.
         if let Ok(Err(SendError::OutboxFull(full))) = sent
             && free(socket) >= full.needed
         {
-            sent = Ok(self.ws.send(report.as_str(), outbox));
+            sent = Ok(self.ws.send_deflated(report.as_str(), &mut self.compressor, outbox));
             send(socket, outbox);
         }
         if let Ok(Ok(())) = sent {
@@ -165,7 +181,7 @@ impl Connection {
 }
 
 /// Accepts requests for known paths, and rejects all others.
-fn answer(ws: &mut WebSocket<Server>, request: &Request<'_>, outbox: &mut Outbox) -> Purpose {
+fn answer(ws: &mut Machine, request: &Request<'_>, outbox: &mut Outbox) -> Purpose {
     let (result, purpose) = match request.target() {
         "/" => (ws.accept(request.accept(), outbox), Purpose::Echo),
         "/device" => {

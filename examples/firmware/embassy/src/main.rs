@@ -15,7 +15,8 @@ use embassy_net::{
     Config as NetworkConfig, Ipv4Address, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4,
 };
 use embassy_time::{Instant, with_deadline, with_timeout};
-use limits::{CHUNK, CONFIG, Inbox, Outbox, REPLY, RING};
+use limits::{CHUNK, COMPRESSOR, CONFIG, DEFLATE, Inbox, Outbox, OwnCompressor, REPLY, RING, WINDOW, Window};
+use sansocket::deflate::Deflate;
 use sansocket::{Buffer, Event, OutboxFull, Reject, Server, WebSocket};
 use semihosting::println;
 use static_cell::StaticCell;
@@ -79,7 +80,8 @@ async fn serve(stack: Stack<'static>) -> ! {
 
 /// Runs one connection.
 async fn converse(socket: &mut TcpSocket<'_>) -> Result<(), Error> {
-    let mut ws = WebSocket::server(CONFIG);
+    let mut ws = WebSocket::deflate_server(CONFIG, DEFLATE, WINDOW);
+    let mut compressor = COMPRESSOR;
     let mut inbox = Inbox::new();
     let mut outbox = Outbox::new();
     while !ws.is_closed() {
@@ -91,24 +93,36 @@ async fn converse(socket: &mut TcpSocket<'_>) -> Result<(), Error> {
             if len == 0 {
                 ws.receive_eof();
             }
-            let taken = take(&mut ws, ring.get_mut(..len).unwrap_or_default(), &mut inbox, &mut outbox);
-            (taken, ())
+            let input = ring.get_mut(..len).unwrap_or_default();
+            (take(&mut ws, input, &mut inbox, &mut compressor, &mut outbox), ())
         });
         match with_deadline(Instant::from_millis(deadline), receive).await {
             Ok(received) => received?,
             Err(_) => ws.handle_timeout(Duration::from_millis(Instant::now().as_millis())),
         }
-        // Poll for events that need no input, and for pending bytes.
-        take(&mut ws, &mut [], &mut inbox, &mut outbox);
-        let _: Result<(), OutboxFull> = ws.transmit(&mut outbox);
-        with_timeout(STALL, write_all(socket, &outbox)).await.unwrap_or(Err(Error::ConnectionReset))?;
-        outbox.clear();
+        // Poll for events that need no input, and for pending bytes. Few bytes of a compressed message
+        // can stand for many pieces.
+        loop {
+            take(&mut ws, &mut [], &mut inbox, &mut compressor, &mut outbox);
+            let _: Result<(), OutboxFull> = ws.transmit(&mut outbox);
+            if outbox.is_empty() {
+                break;
+            }
+            with_timeout(STALL, write_all(socket, &outbox)).await.unwrap_or(Err(Error::ConnectionReset))?;
+            outbox.clear();
+        }
     }
     Ok(())
 }
 
 /// Handles events while the outbox has room for a reply. Returns the number of bytes consumed.
-fn take(ws: &mut WebSocket<Server>, mut input: &mut [u8], inbox: &mut Inbox, outbox: &mut Outbox) -> usize {
+fn take(
+    ws: &mut WebSocket<Deflate<Server, Window>>,
+    mut input: &mut [u8],
+    inbox: &mut Inbox,
+    compressor: &mut OwnCompressor,
+    outbox: &mut Outbox,
+) -> usize {
     let len = input.len();
     while outbox.remaining() >= REPLY
         && let Some(event) = ws.receive(&mut input, inbox)
@@ -122,7 +136,7 @@ fn take(ws: &mut WebSocket<Server>, mut input: &mut [u8], inbox: &mut Inbox, out
                 let _ = ws.reject(Reject::status(404), outbox);
             }
             Event::Piece(piece) => {
-                let _ = ws.send_piece(&piece, outbox);
+                let _ = ws.send_piece_deflated(&piece, compressor, outbox);
             }
             Event::Error(error) => println!("{error}"),
             Event::Open(_) | Event::BadRequest(_) | Event::Refused(_) | Event::Message(_) => {}
