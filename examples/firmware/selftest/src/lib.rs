@@ -1,6 +1,8 @@
 //! Shared by the programs: frames and heads of a peer.
 #![no_std]
 
+pub mod figures;
+pub mod messages;
 #[path = "../../measure/src/rng.rs"]
 mod rng;
 

@@ -7,41 +7,16 @@
 use core::hint::black_box;
 use embedded_websocket as peer;
 use sansocket::{Buffer, Client, Config, Connect, Event, Message, Role, Server, Slice, WebSocket};
+use selftest::figures::{report, start_timer};
 use selftest::{BINARY, REQUEST, RESPONSE, Rng, TEXT, frame};
-use semihosting::println;
 
-/// The CMSDK timer 0, which counts down at 25 MHz.
-const TIMER: *mut u32 = 0x4000_0000 as *mut u32;
 const LONGEST: usize = 1024;
 
 type Frame = heapless::Vec<u8, 1536>;
 
-/// The number of instructions that `work` takes.
-#[inline(never)]
-fn count(work: impl FnOnce()) -> u32 {
-    // SAFETY: the timer's registers (control, value, reload) are at this address.
-    let now = || unsafe { TIMER.add(1).read_volatile() };
-    let before = now();
-    work();
-    let ticks = before.wrapping_sub(now());
-    // An instruction takes 1024 ns, a tick 40 ns.
-    (ticks * 40 + 512) >> 10
-}
-
-/// Prints a figure, without the instructions of counting.
-fn report(row: &str, column: &str, work: impl FnOnce()) {
-    let nothing = count(|| {});
-    println!("figure|{row}|{column}|{}", count(work) - nothing);
-}
-
 #[selftest::entry]
 fn main() -> ! {
-    // SAFETY: as above. The timer starts at its maximum.
-    unsafe {
-        TIMER.add(2).write_volatile(u32::MAX);
-        TIMER.add(1).write_volatile(u32::MAX);
-        TIMER.write_volatile(1);
-    }
+    start_timer();
     let server = || WebSocket::<Server>::open(Config::new());
     let client = || WebSocket::<Client<Rng>>::open(Config::new(), Rng);
     let mut memory = [0; LONGEST];

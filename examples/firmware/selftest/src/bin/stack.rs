@@ -1,6 +1,5 @@
-//! Measures the maximum stack of each call in connections of every kind: fills the stack below the
-//! call with a pattern, and afterwards searches for the deepest overwritten word. Also prints the
-//! size of the machine.
+//! Measures the maximum stack of each call in connections of every kind. Also prints the size of the
+//! machine.
 #![no_std]
 #![no_main]
 
@@ -10,46 +9,12 @@ use sansocket::{
     Client, CloseCode, Config, Connect, Delivery, Event, Fragment, Kind, Request, Role, Server, State,
     WebSocket,
 };
+use selftest::figures::painted;
 use selftest::{BINARY, CLOSE, KEY, PING, PONG, REQUEST, RESPONSE, Rng, TEXT, frame};
 use semihosting::println;
 
-/// The number of painted words.
-const DEPTH: usize = 1024;
-const PAINT: u32 = 0xA5A5_A5A5;
-/// The stack reserved for the painting loop.
-const GAP: usize = 256;
-
 type Inbox = heapless::Vec<u8, 1024>;
 type Outbox = heapless::Vec<u8, 2048>;
-
-/// Runs `call`. Returns its result and its stack, including the frames of this function.
-#[inline(never)]
-fn painted<T, F: FnOnce() -> T>(call: F) -> (T, usize) {
-    let here = 0u32;
-    let top = black_box(&raw const here).cast_mut().wrapping_byte_sub(GAP);
-    for below in 1..=DEPTH {
-        // SAFETY: the stack is larger than this, and unused below the gap.
-        unsafe { top.wrapping_sub(below).write_volatile(PAINT) };
-    }
-    #[inline(never)]
-    fn alone<T, F: FnOnce() -> T>(call: F) -> T {
-        // Moves the frame of the call below the gap.
-        let gap = [0u8; GAP];
-        black_box(&gap);
-        let returned = within(call);
-        black_box(&gap);
-        returned
-    }
-    #[inline(never)]
-    fn within<T, F: FnOnce() -> T>(call: F) -> T {
-        call()
-    }
-    let returned = alone(call);
-    // SAFETY: as above.
-    let untouched =
-        (1..=DEPTH).rev().take_while(|below| unsafe { top.wrapping_sub(*below).read_volatile() } == PAINT);
-    (returned, (DEPTH - untouched.count()) * size_of::<u32>())
-}
 
 /// Each call as a function of its own, so that `cost` finds it in the program.
 mod calls {
