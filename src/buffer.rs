@@ -271,9 +271,19 @@ impl Buffer for Slice<'_> {
     }
 }
 
-/// Copies to the front of `target` as many elements as both have. It compiles to a `memcpy`, and
-/// unlike `copy_from_slice` to no panic.
-pub(crate) fn copy<T: Copy>(target: &mut [T], source: &[T]) {
+/// Copies to the front of `target` as many bytes as both have. Unlike `copy_from_slice` it links no
+/// panic.
+pub(crate) fn copy(target: &mut [u8], source: &[u8]) {
+    let (mut target, mut source) = (target, source);
+    // Compiled for size, the loop below is no `memcpy`: benches/README.md, "Library code that is
+    // avoided".
+    if !cfg!(target_pointer_width = "64") {
+        let len = target.len().min(source.len());
+        let (target_blocks, target_rest) = target.get_mut(..len).unwrap_or_default().as_chunks_mut::<8>();
+        let (source_blocks, source_rest) = source.get(..len).unwrap_or_default().as_chunks::<8>();
+        target_blocks.iter_mut().zip(source_blocks).for_each(|(target, source)| *target = *source);
+        (target, source) = (target_rest, source_rest);
+    }
     target.iter_mut().zip(source).for_each(|(target, source)| *target = *source);
 }
 

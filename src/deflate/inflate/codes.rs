@@ -11,7 +11,6 @@ use super::narrow as format;
 use super::symbols::{DISTANCES, LITERALS};
 #[cfg(target_pointer_width = "64")]
 use super::wide as format;
-use crate::buffer::copy;
 
 pub(super) use format::{BlockCodes, Entries, Entry};
 
@@ -212,7 +211,7 @@ fn fill(
 /// Copies the first `size` entries behind themselves.
 fn double(entries: &mut [Entry], size: usize) {
     if let Some((low, high)) = entries.split_at_mut_checked(size) {
-        copy(high, low);
+        high.iter_mut().zip(low).for_each(|(high, low)| *high = *low);
     }
 }
 
