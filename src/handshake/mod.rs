@@ -53,7 +53,10 @@ impl<'o> Open<'o> {
     /// That of a server, which has selected this subprotocol in the request.
     pub(crate) fn accepted<R: Role>(head: &'o [u8], selected: SelectedRange, _role: &R) -> Self {
         let (start, len) = (usize::from(selected.start), usize::from(selected.len));
-        let protocol = head.get(start..start + len).and_then(head::token);
+        let protocol = match head.get(start..start + len) {
+            None | Some([]) => None,
+            Some(protocol) => core::str::from_utf8(protocol).ok(),
+        };
         Self {
             head: Head::new(head),
             protocol,
