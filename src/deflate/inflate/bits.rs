@@ -22,6 +22,8 @@ pub(super) struct Bits<'i> {
 
 impl Bits<'_> {
     /// Takes bytes while a whole one fits, if there are any: at least 24 bits, or 56 of 64.
+    // On 32-bit, outlined from its callers, which mostly have the bits: benches/README.md, "Inflate".
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
     pub(super) fn refill(&mut self) {
         #[cfg(target_pointer_width = "64")]
         if let Some(word) = self.input.first_chunk() {
@@ -41,6 +43,7 @@ impl Bits<'_> {
     }
 
     /// Takes bytes unless there are `len` bits: at most 24. They may not be there afterwards.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(always))]
     pub(super) fn look_ahead(&mut self, len: u32) {
         if self.len < len {
             self.refill();
