@@ -18,7 +18,7 @@ use super::{Compress, Compressor, Context};
 /// 4,096 of them, 16 KiB, are enough for 16 to 60 KB of text. A message that needs more becomes
 /// several blocks. With an empty slice, the compressor is as without codes.
 ///
-/// The call takes 4 KB of stack.
+/// The call takes 8 KiB of stack.
 ///
 /// ```
 /// use sansocket::deflate::{Better, Compress, Compressor};
@@ -239,18 +239,18 @@ impl<const N: usize> Code<N> {
             *next = code;
             code = (code + number) << 1;
         }
-        let (mut codes, mut total) = ([0; N], 0);
-        for ((code, len), count) in codes.iter_mut().zip(lengths).zip(counts) {
+        let mut made = Self { codes: [0; N], total: 0 };
+        for ((code, len), count) in made.codes.iter_mut().zip(lengths).zip(counts) {
             if len > 0
                 && let Some(next) = next.get_mut(usize::from(len))
             {
                 let len = u32::from(len);
                 *code = u32::from(next.reverse_bits() >> (16 - len)) | len << 16;
                 *next += 1;
-                total += len * u32::from(*count);
+                made.total += len * u32::from(*count);
             }
         }
-        Self { codes, total }
+        made
     }
 
     /// The bits of a symbol, and their number.
@@ -284,23 +284,21 @@ const SYMBOL_BITS: u32 = 10;
 const SYMBOL: u32 = (1 << SYMBOL_BITS) - 1;
 
 impl Tree {
-    /// The symbols that occur, the rarest first.
-    fn sorted(counts: &[u16]) -> Self {
-        let mut nodes = [0; LITERALS];
-        let mut len = 0;
+    const EMPTY: Self = Self { nodes: [0; LITERALS], len: 0 };
+
+    /// Fills in the symbols that occur, the rarest first.
+    fn fill(&mut self, counts: &[u16]) {
         for (symbol, count) in (0..).zip(counts).filter(|(_, count)| **count > 0) {
-            if let Some(node) = nodes.get_mut(len) {
+            if let Some(node) = self.nodes.get_mut(self.len) {
                 *node = u32::from(*count) << SYMBOL_BITS | symbol;
-                len += 1;
+                self.len += 1;
             }
         }
-        let mut tree = Self { nodes, len };
         let most = counts.iter().fold(0, |all, count| all | count);
-        tree.sort_by_byte(SYMBOL_BITS);
+        self.sort_by_byte(SYMBOL_BITS);
         if most > 255 {
-            tree.sort_by_byte(SYMBOL_BITS + 8);
+            self.sort_by_byte(SYMBOL_BITS + 8);
         }
-        tree
     }
 
     /// Sorts by 8 bits, and leaves the order where they are equal.
@@ -394,7 +392,8 @@ impl Tree {
 /// The lengths of a Huffman code (RFC 1951 section 3.2.2), 0 for symbols that do not occur. Returns
 /// how many symbols there are of each length.
 fn code_lengths(counts: &[u16], max_bits: usize, lengths: &mut [u8]) -> [u16; MAX_BITS + 2] {
-    let mut tree = Tree::sorted(counts);
+    let mut tree = Tree::EMPTY;
+    tree.fill(counts);
     let mut numbers = [0; MAX_BITS + 2];
     if tree.len > 1 {
         tree.join();
@@ -429,19 +428,20 @@ const ZEROS: u16 = 17;
 const MANY_ZEROS: u16 = 18;
 
 impl Lengths {
-    fn new(literals: &[u32], distances: &[u32]) -> Self {
-        let mut lengths = Self { symbols: [0; LITERALS + DISTANCES], len: 0, counts: [0; ORDER.len()] };
+    const NONE: Self = Self { symbols: [0; LITERALS + DISTANCES], len: 0, counts: [0; ORDER.len()] };
+
+    /// Fills in the lengths of these codes.
+    fn fill(&mut self, literals: &[u32], distances: &[u32]) {
         let (mut last, mut run) = (0, 0);
         for len in literals.iter().chain(distances).map(|code| (code >> 16) as u16) {
             if len != last && run > 0 {
-                lengths.push_run(last, run);
+                self.push_run(last, run);
                 run = 0;
             }
             last = len;
             run += 1;
         }
-        lengths.push_run(last, run);
-        lengths
+        self.push_run(last, run);
     }
 
     fn push_run(&mut self, len: u16, mut run: u16) {
@@ -552,16 +552,20 @@ struct Codes {
 
 impl Codes {
     fn new(counts: &Counts) -> Self {
-        let literals = Code::new(&counts.literals, MAX_BITS);
-        let distances = Code::new(&counts.distances, MAX_BITS);
-        let lengths = Lengths::new(
-            literals.used(),
-            // At least one is sent.
-            Some(distances.used()).filter(|codes| !codes.is_empty()).unwrap_or(&[0]),
-        );
-        let of_lengths = Code::new(&lengths.counts, MAX_BITS_OF_LENGTHS);
-        let sent = ORDER.iter().rposition(|symbol| of_lengths.len(usize::from(*symbol)) > 0);
-        Self { literals, distances, lengths, of_lengths, sent: sent.map_or(4, |last| (last + 1).max(4)) }
+        let mut codes = Self {
+            literals: Code::new(&counts.literals, MAX_BITS),
+            distances: Code::new(&counts.distances, MAX_BITS),
+            lengths: Lengths::NONE,
+            of_lengths: Code { codes: [0; ORDER.len()], total: 0 },
+            sent: 4,
+        };
+        // The length of one distance at least is sent.
+        let distances = Some(codes.distances.used()).filter(|used| !used.is_empty());
+        codes.lengths.fill(codes.literals.used(), distances.unwrap_or(&[0]));
+        codes.of_lengths = Code::new(&codes.lengths.counts, MAX_BITS_OF_LENGTHS);
+        let last = ORDER.iter().rposition(|symbol| codes.of_lengths.len(usize::from(*symbol)) > 0);
+        codes.sent = last.map_or(4, |last| (last + 1).max(4));
+        codes
     }
 
     fn header_bits(&self) -> u32 {

@@ -63,9 +63,9 @@ impl Context {
 ///   those before it ("context takeover"). Such a compressor belongs to one connection. Without a
 ///   history each message stands alone, and one compressor serves all connections of a thread.
 ///
-/// With a history of `h` bytes, distances are at most `h * 7 / 8` bytes even where a larger window
-/// was agreed. The more it is larger than the window, the more rarely its end is moved to its
-/// front: by 3/2 of the window if there is memory for it, by 8/7 at least.
+/// The window, which is how far back a message can refer, is the one that was agreed on, but at
+/// most 7/8 of the history. When the history is full, the last window of it is moved to its front:
+/// a history of 3/2 of the window is moved less often than one of 8/7.
 ///
 /// | window | table | history | together |
 /// |---|---|---|---|
@@ -75,7 +75,8 @@ impl Context {
 /// | 2^15 = 32 KiB | 4,096 entries, 8 KiB | 38 KiB | 46 KiB |
 /// | none: each message stands alone | 512 to 4,096 entries | – | 1 to 8 KiB |
 ///
-/// [`Better`](super::Better) profits from a table of twice the size.
+/// For [`Better`](super::Better), a table of twice the size pays, and for [`Best`](super::Best) one
+/// of 32 or 64 KiB.
 ///
 /// ```
 /// use sansocket::deflate::{Better, Compress, Compressor};

@@ -20,11 +20,11 @@ impl<L: sealed::Search> Level for L {}
 pub struct Fast;
 
 /// Four earlier positions for each hash, and a match is given up for a longer one at the next
-/// position. About a tenth shorter than [`Fast`], in three times the time.
+/// position. About a tenth shorter than [`Fast`], in twice the time.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Better;
 
-/// [`Better`] with eight positions: a few percent shorter, in 1.2 times the time. It is of use with
+/// [`Better`] with eight positions: a few percent shorter, in 1.3 times the time. It is of use with
 /// a table of 16,384 entries or more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Best;
