@@ -3,8 +3,14 @@
 //! `machine` times it, `instructions` counts its instructions. Each received stream is copied into
 //! the read buffer, as by a socket; that copy is part of the work.
 
+pub mod corpus;
+
 use rand::{SeedableRng, TryCryptoRng, TryRng, rngs::StdRng};
-use sansocket::{Buffer, Client, Config, Connect, Event, Inbox, Message, Role, Server, WebSocket};
+use sansocket::deflate::{Compressor, Deflate, Parameters, Settings};
+use sansocket::{
+    Buffer, Client, ClientRole, Config, Connect, Established, Event, Inbox, Message, Role, Server,
+    ServerRole, WebSocket,
+};
 use std::{convert::Infallible, hint::black_box};
 
 /// Work that can be repeated.
@@ -57,9 +63,38 @@ pub fn all() -> Vec<Work> {
     all.push(receiving("receive masked binary/16384 in reads of 64".into(), server(), &stream, 64));
     let stream = frames(&mut client(), Message::Binary(&[0x5A; 1024]));
     all.push(waiting("wait for masked binary/1024 in reads of 1460".into(), server(), stream, 1460));
-    all.push(server_handshake());
-    all.push(client_handshake());
+    all.push(server_handshake("handshake server", || WebSocket::server(Config::default())));
+    all.push(client_handshake("handshake client", || WebSocket::client(Config::default(), Constant)));
+    all.push(server_handshake("handshake deflated server", || {
+        WebSocket::deflate_server(Config::default(), Settings::server(), Vec::new())
+    }));
+    all.push(client_handshake("handshake deflated client", || {
+        WebSocket::deflate_client(Config::default(), Constant, Settings::client(), Vec::new())
+    }));
+    for (len, size) in [(105, 125), (994, 1024)] {
+        let name = |work| format!("{work} deflated json/{len}");
+        let messages = move || corpus::telemetry(1000, size);
+        let stream = move || deflated_frames(&messages());
+        all.push(lazily(name("receive masked"), move |name| {
+            receiving(name, deflate_server(), &stream(), READ)
+        }));
+        all.push(lazily(name("send unmasked"), move |name| sending_deflated(name, messages())));
+        all.push(lazily(name("echo masked"), move |name| echoing_deflated(name, stream())));
+    }
     all
+}
+
+/// Work whose preparation takes long: it is prepared when it is first done.
+fn lazily(name: String, make: impl FnOnce(String) -> Work + 'static) -> Work {
+    let (mut make, mut made) = (Some((make, name.clone())), None);
+    let run = move || {
+        let prepare = || {
+            let (make, name) = make.take().unwrap();
+            make(name).run
+        };
+        made.get_or_insert_with(prepare)()
+    };
+    Work { name, run: Box::new(run) }
 }
 
 fn rng() -> StdRng {
@@ -184,7 +219,7 @@ fn sending<R: Role + 'static>(name: String, mut ws: WebSocket<R>, payload: Vec<u
     Work { name, run: Box::new(run) }
 }
 
-fn server_handshake() -> Work {
+fn server_handshake<R: ServerRole + 'static>(name: &str, open: impl Fn() -> WebSocket<R> + 'static) -> Work {
     let request = "GET /chat HTTP/1.1\r\nHost: server.example.com\r\nConnection: Upgrade\r\n\
         Pragma: no-cache\r\nCache-Control: no-cache\r\nUser-Agent: Mozilla/5.0 (X11; Linux x86_64) \
         AppleWebKit/537.36 (KHTML, like Gecko) Chrome/130.0.0.0 Safari/537.36\r\n\
@@ -197,14 +232,82 @@ fn server_handshake() -> Work {
         Buffer::clear(&mut outbox);
         buffer[..request.len()].copy_from_slice(request.as_bytes());
         let mut input = &mut buffer[..request.len()];
-        let mut ws = WebSocket::server(Config::default());
+        let mut ws = open();
         let Some(Event::Request(request)) = ws.receive(&mut input, &mut inbox) else { panic!() };
         ws.accept(request.accept(), &mut outbox).unwrap();
         let Some(Event::Open(_)) = ws.receive(&mut input, &mut inbox) else { panic!() };
         black_box(&ws);
         1
     };
-    Work { name: format!("handshake server/{}", request.len()), run: Box::new(run) }
+    Work { name: format!("{name}/{}", request.len()), run: Box::new(run) }
+}
+
+/// A server's end of a connection whose messages are compressed: with context takeover, and the
+/// largest windows.
+fn deflate_server() -> WebSocket<Deflate<Established<Server>, Vec<u8>>> {
+    let parameters = Parameters {
+        server_takeover: true,
+        client_takeover: true,
+        server_window_bits: 15,
+        client_window_bits: 15,
+    };
+    let window = Vec::new();
+    WebSocket::<Deflate<Established<Server>, Vec<u8>>>::open_deflate(
+        Config::default(),
+        Some(parameters),
+        window,
+    )
+    .unwrap()
+}
+
+fn compressor() -> Compressor<Vec<u16>, Vec<u8>> {
+    Compressor::with_takeover(vec![0; 4096], vec![0; 38 * 1024])
+}
+
+/// The frames of a browser with these messages: zlib at level 6, with context takeover.
+fn deflated_frames(messages: &[String]) -> Vec<u8> {
+    let mut deflate = zlib_rs::Deflate::new(6, false, 15);
+    let (mut stream, mut masked) = (Vec::new(), client());
+    for message in messages {
+        let mut payload = vec![0; 2 * message.len() + 64];
+        let before = deflate.total_out();
+        deflate.compress(message.as_bytes(), &mut payload, zlib_rs::DeflateFlush::SyncFlush).unwrap();
+        // Without the end that is cut off.
+        payload.truncate((deflate.total_out() - before) as usize - 4);
+        let start = stream.len();
+        masked.send(&payload[..], &mut stream).unwrap();
+        // FIN, RSV1, text.
+        stream[start] = 0xC1;
+    }
+    stream
+}
+
+fn sending_deflated(name: String, messages: Vec<String>) -> Work {
+    let (mut ws, mut compressor, mut outbox) = (deflate_server(), compressor(), Vec::with_capacity(2 * READ));
+    let run = move || {
+        for message in &messages {
+            if outbox.len() >= READ {
+                Buffer::clear(&mut outbox);
+            }
+            ws.send_deflated(black_box(message.as_str()), &mut compressor, &mut outbox).unwrap();
+        }
+        messages.len() as u64
+    };
+    Work { name, run: Box::new(run) }
+}
+
+fn echoing_deflated(name: String, stream: Vec<u8>) -> Work {
+    let (mut buffer, mut inbox, mut outbox) = (vec![0; READ], Inbox::new(), Vec::with_capacity(2 * READ));
+    let (mut ws, mut compressor) = (deflate_server(), compressor());
+    let run = move || {
+        receive(&mut ws, &stream, READ, &mut buffer, &mut inbox, |ws, message| {
+            if outbox.len() >= READ {
+                Buffer::clear(&mut outbox);
+            }
+            ws.send_deflated(message, &mut compressor, &mut outbox).unwrap();
+        })
+    };
+    Work { name, run: Box::new(run) }
 }
 
 /// A generator whose output is always the same.
@@ -226,22 +329,23 @@ impl TryRng for Constant {
 
 impl TryCryptoRng for Constant {}
 
-fn client_handshake() -> Work {
+fn client_handshake<R: ClientRole + 'static>(name: &str, open: impl Fn() -> WebSocket<R> + 'static) -> Work {
     let connect = Connect::new("server.example.com", "/chat");
     let (mut buffer, mut inbox, mut outbox) = (vec![0; READ], Vec::new(), Vec::new());
     // The client's key is always the same, so that one response fits every run.
     let mut response = Vec::new();
-    WebSocket::client(Config::default(), Constant).connect(connect, &mut outbox).unwrap();
-    let mut server = WebSocket::server(Config::default());
+    open().connect(connect, &mut outbox).unwrap();
+    // It accepts compression, if that is offered.
+    let mut server = WebSocket::deflate_server(Config::default(), Settings::server(), Vec::new());
     if let Some(Event::Request(request)) = server.receive(&mut &mut outbox[..], &mut inbox) {
         server.accept(request.accept(), &mut response).unwrap();
     }
-    let name = format!("handshake client/{}", response.len());
+    let name = format!("{name}/{}", response.len());
     let run = move || {
         Buffer::clear(&mut outbox);
         buffer[..response.len()].copy_from_slice(&response);
         let mut input = &mut buffer[..response.len()];
-        let mut ws = WebSocket::client(Config::default(), Constant);
+        let mut ws = open();
         ws.connect(connect, &mut outbox).unwrap();
         let Some(Event::Open(_)) = ws.receive(&mut input, &mut inbox) else { panic!() };
         black_box(&ws);

@@ -19,6 +19,7 @@ use crate::{
     work::{self, Message, Role},
 };
 use bytes::Bytes;
+use sansocket::deflate::{Best, Better};
 use std::{fmt::Write, sync::Arc};
 
 /// What is done with the messages.
@@ -43,17 +44,18 @@ pub struct Case {
 /// A way to do the work; `None` if it is not supported.
 type Contender = (&'static str, fn(Case) -> Option<Box<dyn Bench>>);
 
-/// The first is compared with the third, the second with the fourth.
-const CONTENDERS: [Contender; 6] = [
+/// Those of this crate are compared with one of the peers each: see [`PAIRS`].
+const CONTENDERS: [Contender; 7] = [
     ("sansocket `Fast`", own::fast),
-    ("sansocket `Best`, `with_codes`", own::with_codes),
+    ("sansocket `Better`, `with_codes`", |case| own::with_codes(case, Better, 8 * 1024)),
+    ("sansocket `Best`, `with_codes`", |case| own::with_codes(case, Best, 32 * 1024)),
     ("sockudo-ws 1", |case| sockudo::compressed(case, 1)),
     ("sockudo-ws 6", |case| sockudo::compressed(case, 6)),
     ("yawc 1", yawc::compressed),
     ("wtx 1", wtx::compressed),
 ];
 /// This crate's and the peer's that it is compared with.
-const PAIRS: [[usize; 2]; 2] = [[0, 2], [1, 3]];
+const PAIRS: [[usize; 2]; 3] = [[0, 3], [1, 4], [2, 4]];
 
 /// Without context takeover, a message is decompressed by itself.
 const TAIL: &[u8] = &[0, 0, 0xFF, 0xFF];
@@ -190,9 +192,10 @@ pub fn table(effort: &Effort, chosen: impl Fn(&str) -> bool) -> String {
         --manifest-path benches/peers/Cargo.toml -- --compression`; `src/compression.rs` describes the \
         work. {} rounds, turns of {} ms, {}, {}. The cells are nanoseconds per message, the median and \
         the quartiles in brackets, and for what is sent the size of the frames in % of the messages. The \
-        last columns are ratios of time and size: `Fast` to sockudo-ws at level 1, `Best` with codes to \
-        sockudo-ws at level 6. T: with context takeover, N: without.\n\n| | {} | `Fast` | with codes |\n\
-        |---|{}---|---|\n",
+        last columns are ratios of time and size: `Fast` to sockudo-ws at level 1, the others, with codes, to \
+        sockudo-ws at level 6. The table of `Fast` has 8 KiB, of `Better` 16 KiB, of `Best` 64 KiB; tokens \
+        have 16 KiB. T: with context takeover, N: without.\n\n| | {} | `Fast` | `Better` | `Best` |\n\
+        |---|{}---|---|---|\n",
         effort.rounds,
         effort.turn.as_millis(),
         processor(),

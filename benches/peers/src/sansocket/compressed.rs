@@ -6,7 +6,7 @@ use crate::{
     peers::{Bench, doing, receiving},
     wire::{READ, Wire},
 };
-use sansocket::deflate::{Best, Compressor, Deflate, Fast, Level, Parameters, Settings, Window};
+use sansocket::deflate::{Compressor, Deflate, Fast, Level, Parameters, Settings, Window};
 use sansocket::{Config, Established, Event, Message, Role, Server, WebSocket};
 
 /// The length of the tokens for codes. They belong to a thread.
@@ -32,9 +32,9 @@ impl Send for Memory<Fast> {
     }
 }
 
-struct WithCodes(Memory<Best>, Vec<u32>);
+struct WithCodes<L>(Memory<L>, Vec<u32>);
 
-impl Send for WithCodes {
+impl<L: Level + 'static> Send for WithCodes<L> {
     #[inline]
     fn send<R: Role>(&mut self, ws: &mut WebSocket<R>, message: Message<'_>, outbox: &mut Vec<u8>) {
         ws.send_deflated(message, &mut self.0.with_codes(&mut self.1), outbox).unwrap();
@@ -48,11 +48,11 @@ pub fn fast(case: Case) -> Option<Box<dyn Bench>> {
 }
 
 /// With codes for each message. Receiving is the same work.
-pub fn with_codes(case: Case) -> Option<Box<dyn Bench>> {
+pub fn with_codes(case: Case, level: impl Level + 'static, entries: usize) -> Option<Box<dyn Bench>> {
     if case.work == Work::Receive {
         return None;
     }
-    let compressor = compressor(Best, 32 * 1024, case.takeover);
+    let compressor = compressor(level, entries, case.takeover);
     with(case, WithCodes(compressor, vec![0; TOKENS]))
 }
 
