@@ -124,6 +124,8 @@ impl HeaderDecoder {
 
     /// Takes the next byte of a header that is not complete. `masked`: whether the peer must mask
     /// (section 5.1).
+    // Inlined into its one caller: benches/README.md, "Outlined functions".
+    #[inline]
     pub(crate) fn push(&mut self, byte: u8, masked: bool) -> Result<Completed, ProtocolError> {
         match self.position {
             position::FIRST => {
