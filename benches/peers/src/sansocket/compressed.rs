@@ -43,7 +43,9 @@ impl<L: Level + 'static> Send for WithCodes<L> {
 
 /// With the fixed codes.
 pub fn fast(case: Case) -> Option<Box<dyn Bench>> {
-    let compressor = compressor(Fast, 4096, case.takeover);
+    // Without takeover, the table belongs to a thread, and there is one for all connections.
+    let entries = if case.takeover { 4 * 1024 } else { 16 * 1024 };
+    let compressor = compressor(Fast, entries, case.takeover);
     with(case, compressor)
 }
 
