@@ -192,9 +192,9 @@ pub fn table(effort: &Effort, chosen: impl Fn(&str) -> bool) -> String {
         --manifest-path benches/peers/Cargo.toml -- --compression`; `src/compression.rs` describes the \
         work. {} rounds, turns of {} ms, {}, {}. The cells are nanoseconds per message, the median and \
         the quartiles in brackets, and for what is sent the size of the frames in % of the messages. The \
-        last columns are ratios of time and size: `Fast` to sockudo-ws at level 1, the others, with codes, to \
-        sockudo-ws at level 6. The table of `Fast` has 8 KiB, without takeover 32 KiB, of `Better` 16 KiB, of `Best` 64 KiB; tokens \
-        have 16 KiB. T: with context takeover, N: without.\n\n| | {} | `Fast` | `Better` | `Best` |\n\
+        last columns are ratios of time and size: `Fast` to sockudo-ws at level 1, the others, with \
+        codes, to sockudo-ws at level 6. The table of `Fast` has 8 KiB, without takeover 32 KiB, of \
+        `Better` 16 KiB, of `Best` 64 KiB; tokens have 16 KiB. T: with context takeover, N: without.\n\n| | {} | `Fast` | `Better` | `Best` |\n\
         |---|{}---|---|---|\n",
         effort.rounds,
         effort.turn.as_millis(),
