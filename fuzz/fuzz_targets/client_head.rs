@@ -146,7 +146,7 @@ impl Check<'_> {
 
     /// The stream has ended before the head has.
     fn unfinished(&self) {
-        let (head, start) = Lenient::read_final(self.stream);
+        let (head, _) = Lenient::read_final(self.stream);
         assert!(head.status == "101" || head.len.is_none(), "a complete head is reported");
         let is_strict = head.first > 0 && head.status == "101";
         assert!(self.stream.len() <= if is_strict { self.max_head } else { MAX_REFUSAL });

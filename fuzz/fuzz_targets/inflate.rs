@@ -1,8 +1,10 @@
-//! Proves that bytes that are inflated are what zlib-rs makes of them, with every window, and that
-//! the result is the same however input and output are cut, with the decoding tables on the stack or
-//! kept.
+//! Proves that bytes that are inflated are what zlib-rs and miniz_oxide make of them, with every
+//! window, and that the result is the same however input and output are cut, with the decoding
+//! tables on the stack or kept.
 #![no_main]
 
+use miniz_oxide::inflate::stream::{self, InflateState};
+use miniz_oxide::{DataFormat, MZFlush};
 use sansocket::deflate::{Inflater, Status, Window, WithTables};
 use sansocket_fuzz::Choices;
 use zlib_rs::{Inflate, InflateFlush};
@@ -19,7 +21,8 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let window_bits = 8 + choices.byte() % 8;
     let (input, output) = (choices.counted(), choices.counted());
     let (first, second) = (choices.counted(), choices.0);
-    let mut reference = Some(Inflate::new(false, window_bits));
+    let mut zlib = Some(Inflate::new(false, window_bits));
+    let mut miniz = Some(InflateState::new_boxed(DataFormat::Raw));
     let mut one = Inflater::new(vec![0; 1 << window_bits].into_boxed_slice());
     let mut cut = Inflater::new(Vec::new());
     let mut kept = Inflater::new(WithTables::new(Vec::new()));
@@ -29,14 +32,10 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         if inflated.as_ref().is_some_and(|message| message.len() >= MAX) {
             return;
         }
-        if let (Some(zlib), Some(message)) = (&mut reference, &inflated) {
-            match read(zlib, payload) {
-                Ok(expected) => assert_eq!(message, &expected),
-                Err(can_tell) => {
-                    assert!(!can_tell, "zlib refuses it");
-                    reference = None;
-                }
-            }
+        if let Some(message) = &inflated {
+            let payload = [payload, &TAIL].concat();
+            zlib = zlib.and_then(|zlib| read_zlib(zlib, &payload, message));
+            miniz = miniz.and_then(|miniz| read_miniz(miniz, &payload, message));
         }
         assert_eq!(inflate(&mut cut, window_bits, payload, input, output), inflated, "cut");
         assert_eq!(inflate(&mut kept, window_bits, payload, input, output), inflated, "cut, with tables");
@@ -48,19 +47,33 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     }
 });
 
-/// The message as zlib reads it. `Err(true)`: it is refused; `Err(false)`: zlib has come to a final
-/// block, and stops (RFC 7692 section 7.2.3.4 lets others follow).
-fn read(zlib: &mut Inflate, payload: &[u8]) -> Result<Vec<u8>, bool> {
+/// Reads the payload with zlib, which must give the message. `None`: zlib has come to a final block,
+/// and stops (RFC 7692 section 7.2.3.4 lets others follow).
+fn read_zlib(mut zlib: Inflate, payload: &[u8], message: &[u8]) -> Option<Inflate> {
     let mut out = vec![0; MAX];
     let before = zlib.total_out();
-    match zlib.decompress(&[payload, &TAIL].concat(), &mut out, InflateFlush::SyncFlush) {
-        Ok(zlib_rs::Status::StreamEnd) => Err(false),
-        Ok(_) => {
-            out.truncate((zlib.total_out() - before) as usize);
-            Ok(out)
+    match zlib.decompress(payload, &mut out, InflateFlush::SyncFlush).expect("zlib refuses it") {
+        zlib_rs::Status::StreamEnd => None,
+        _ => {
+            assert_eq!(&out[..(zlib.total_out() - before) as usize], message, "zlib");
+            Some(zlib)
         }
-        Err(_) => Err(true),
     }
+}
+
+/// As [`read_zlib`].
+fn read_miniz(mut miniz: Box<InflateState>, mut payload: &[u8], message: &[u8]) -> Option<Box<InflateState>> {
+    let (mut out, mut len) = (vec![0; MAX], 0);
+    while !payload.is_empty() || len < message.len() {
+        let result = stream::inflate(&mut miniz, payload, &mut out[len..], MZFlush::None);
+        if result.status.expect("miniz_oxide refuses it") == miniz_oxide::MZStatus::StreamEnd {
+            return None;
+        }
+        payload = &payload[result.bytes_consumed..];
+        len += result.bytes_written;
+    }
+    assert_eq!(&out[..len], message, "miniz_oxide");
+    Some(miniz)
 }
 
 fn inflate<W: Window>(
