@@ -523,6 +523,7 @@ impl<R: Role> WebSocket<R> {
         };
         match found {
             Found::Data(_) => None,
+            Found::Handshake(_) if !R::HANDSHAKES => None,
             Found::Ping => control_event(Opcode::Ping, control),
             Found::Pong => control_event(Opcode::Pong, control),
             Found::Handshake(Outcome::Request) => {
