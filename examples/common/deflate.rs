@@ -2,6 +2,7 @@
 //! run time. Without the feature `deflate`, messages are sent as they are.
 #![allow(dead_code, reason = "each example uses a part")]
 
+use crate::common::NO_DEFLATE;
 #[cfg(feature = "deflate")]
 use sansocket::deflate::{Best, Better, Compress, Compressor, Settings};
 use sansocket::{Buffer, Fragment, Message, Open, Role, SendError, WebSocket};
@@ -41,7 +42,7 @@ impl Deflate {
     pub fn take(&mut self, name: String, args: &mut lexopt::Parser) -> Result<(), lexopt::Error> {
         use lexopt::ValueExt;
         if cfg!(not(feature = "deflate")) {
-            return Err(format!("--{name} needs the feature: cargo run --features deflate …").into());
+            return Err(NO_DEFLATE.into());
         }
         self.enabled = true;
         match &*name {
