@@ -1,0 +1,48 @@
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs, missing_debug_implementations, unreachable_pub)]
+// No reachable panic: nothing that can panic on input is used.
+#![warn(
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::unreachable,
+    clippy::todo,
+    clippy::unimplemented
+)]
+#![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, clippy::panic))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+//! WebSocket connections (RFC 6455) over tokio's, blocking, and other streams.
+
+#[cfg(feature = "alloc")]
+extern crate alloc;
+#[cfg(any(test, feature = "std"))]
+extern crate std;
+
+mod error;
+mod input;
+mod memory;
+mod opening;
+mod output;
+mod pace;
+mod reply;
+mod settings;
+mod socket;
+#[cfg(feature = "tokio")]
+pub mod tokio;
+mod transport;
+
+pub use error::{AcceptError, Failure, OpenError};
+pub use memory::{Buffers, Fixed, Memory, ReadBuffer, Release};
+pub use reply::Reply;
+pub use settings::Settings;
+pub use socket::{Next, Socket};
+pub use transport::{Clock, NoClock, Transport};
+#[cfg(feature = "alloc")]
+pub use {error::Refusal, memory::Heap};
+
+/// The machine behind a connection, and its types.
+pub use sansocket;
+pub use sansocket::{Accept, CloseCode, Config, Connect, Event, Message, Reject, Request, State};

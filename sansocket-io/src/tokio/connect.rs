@@ -1,0 +1,171 @@
+//! Connections from a URI, from an accepted stream, and from an upgraded one.
+
+use super::{AcceptError, ClientSocket, OpenError, ServerSocket, Tokio, TokioClock};
+use crate::{Heap, Settings, Socket};
+use ::tokio::io::{AsyncRead, AsyncWrite};
+use ::tokio::net::TcpStream;
+use ::tokio::time::timeout;
+use rand::SeedableRng;
+use rand::rngs::{StdRng, SysRng};
+use sansocket::{Accept, Connect, Open, Reject, Request, Server, WebSocket};
+use std::io;
+use std::string::String;
+
+/// How many bytes the kernel takes that are not sent yet. By default it takes megabytes, and says
+/// "writable" only after a third of its buffer has drained: a Ping would queue behind them, and a
+/// slow reader would look like one that does not read.
+const NOT_SENT: u32 = 16 << 10;
+
+/// Connects to a `ws://` URI with the default [`Settings`].
+///
+/// # Errors
+/// [`OpenError`]: which side failed, and how. A redirect or a 401 is
+/// [`Refused`](crate::OpenError::Refused), with status and headers.
+pub async fn connect(uri: &str) -> Result<ClientSocket, OpenError> {
+    let connect = Connect::from_uri(uri).map_err(OpenError::Request)?;
+    let (socket, ()) = connect_with(connect, Settings::new(), |_| ()).await?;
+    Ok(socket)
+}
+
+/// Connects over TCP, with subprotocols and headers of the caller. `on_open` sees the response;
+/// what it returns is returned.
+///
+/// ```no_run
+/// # async fn connect_to_chat() -> Result<(), sansocket_io::tokio::OpenError> {
+/// use sansocket_io::{Connect, OpenError, Settings, tokio::connect_with};
+/// let connect = Connect::from_uri("ws://example.com/chat").map_err(OpenError::Request)?;
+/// let connect = connect.protocols(&["v2.chat", "v1.chat"]);
+/// let protocol = |open: &sansocket_io::sansocket::Open<'_>| open.protocol().map(str::to_owned);
+/// let (socket, protocol) = connect_with(connect, Settings::new(), protocol).await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn connect_with<O>(
+    connect: Connect<'_>,
+    settings: Settings,
+    on_open: impl FnOnce(&Open<'_>) -> O,
+) -> Result<(ClientSocket, O), OpenError> {
+    if connect.is_secure() {
+        return Err(OpenError::Scheme);
+    }
+    let stream = connect_tcp(&connect, &settings).await?;
+    connect_on(stream, connect, settings, on_open).await
+}
+
+/// Sends the request on a stream that is connected already, to a proxy for example.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn connect_on<S: AsyncRead + AsyncWrite + Unpin, O>(
+    stream: S,
+    connect: Connect<'_>,
+    settings: Settings,
+    on_open: impl FnOnce(&Open<'_>) -> O,
+) -> Result<(ClientSocket<S>, O), OpenError> {
+    let rng =
+        StdRng::try_from_rng(&mut SysRng).map_err(|error| OpenError::Unreachable(io::Error::other(error)))?;
+    let ws = WebSocket::client(settings.config, rng);
+    let mut socket = Socket::new(Tokio(stream), TokioClock::new(), ws, Heap::default(), settings);
+    let opened = socket.connect(connect, on_open).await?;
+    Ok((socket, opened))
+}
+
+/// Connects over TCP to the host of the request, in time.
+pub(super) async fn connect_tcp(connect: &Connect<'_>, settings: &Settings) -> Result<TcpStream, OpenError> {
+    connect.check().map_err(OpenError::Request)?;
+    let mut host = String::from(connect.host());
+    if let Some(zone) = connect.zone() {
+        host.push('%');
+        host.push_str(zone);
+    }
+    let connecting = async {
+        let stream = TcpStream::connect((host.as_str(), connect.port())).await?;
+        tune(&stream)?;
+        Ok(stream)
+    };
+    let connected = match settings.connect_timeout {
+        Some(time) => timeout(time, connecting).await.map_err(|_| OpenError::ConnectTimeout)?,
+        None => connecting.await,
+    };
+    connected.map_err(OpenError::Unreachable)
+}
+
+/// Serves the opening handshake on an accepted TCP stream, with the default [`Settings`]: `decide`
+/// sees the request and accepts or rejects it.
+///
+/// ```no_run
+/// use sansocket_io::{Reject, tokio::accept};
+/// # async fn serve(stream: tokio::net::TcpStream) -> Result<(), sansocket_io::tokio::AcceptError> {
+/// let mut socket = accept(stream, |request| match request.target() {
+///     "/chat" => Ok(request.accept()),
+///     _ => Err(Reject::status(404)),
+/// })
+/// .await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Errors
+/// [`AcceptError`]. What had to be sent is sent, and the stream is closed.
+pub async fn accept<'a>(
+    stream: TcpStream,
+    decide: impl FnOnce(&Request<'_>) -> Result<Accept<'a>, Reject<'a>>,
+) -> Result<ServerSocket, AcceptError> {
+    tune(&stream).map_err(|error| AcceptError::Transport(crate::Failure::Read(error)))?;
+    accept_on(stream, Settings::new(), decide).await
+}
+
+/// Serves the opening handshake on any stream. Of a TCP stream, set the options before with
+/// [`tune`].
+///
+/// # Errors
+/// [`AcceptError`]. What had to be sent is sent, and the stream is closed.
+pub async fn accept_on<'a, S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    settings: Settings,
+    decide: impl FnOnce(&Request<'_>) -> Result<Accept<'a>, Reject<'a>>,
+) -> Result<ServerSocket<S>, AcceptError> {
+    let mut socket = server(stream, settings);
+    socket.accept(decide).await?;
+    Ok(socket)
+}
+
+/// A server's connection before the client's request: [`Event::Request`](crate::Event::Request) is
+/// its first event. For an answer that takes time.
+pub fn server<S: AsyncRead + AsyncWrite + Unpin>(stream: S, settings: Settings) -> ServerSocket<S> {
+    let ws = WebSocket::server(settings.config);
+    Socket::new(Tokio(stream), TokioClock::new(), ws, Heap::default(), settings)
+}
+
+/// A server's connection whose opening handshake other software has done: the upgraded stream of
+/// hyper or axum, for example.
+pub fn open<S: AsyncRead + AsyncWrite + Unpin>(stream: S, settings: Settings) -> ServerSocket<S> {
+    let ws = WebSocket::<Server>::open(settings.config);
+    Socket::new(Tokio(stream), TokioClock::new(), ws, Heap::default(), settings)
+}
+
+/// Sets the options that a WebSocket wants of a TCP stream: `TCP_NODELAY`, and `TCP_NOTSENT_LOWAT`
+/// where the platform has it. The functions that take or make a [`TcpStream`] call it.
+///
+/// # Errors
+/// The stream's error.
+pub fn tune(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    limit_unsent(&socket2::SockRef::from(stream))
+}
+
+/// Limits what the kernel takes of a socket's output, or of the sockets that a listener accepts.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn limit_unsent(socket: &socket2::Socket) -> io::Result<()> {
+    socket.set_tcp_notsent_lowat(NOT_SENT)
+}
+
+/// The platform has no such option.
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+fn limit_unsent(_: &socket2::Socket) -> io::Result<()> {
+    let _ = NOT_SENT;
+    Ok(())
+}
