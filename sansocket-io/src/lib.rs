@@ -21,7 +21,13 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+#[cfg(feature = "embassy-time")]
+mod embassy_time;
+#[cfg(feature = "embedded-io-async")]
+pub mod embedded_io_async;
 mod error;
+#[cfg(feature = "futures-io")]
+pub mod futures_io;
 mod input;
 mod memory;
 mod opening;
@@ -30,10 +36,14 @@ mod pace;
 mod reply;
 mod settings;
 mod socket;
+#[cfg(any(feature = "blocking", feature = "futures-io"))]
+mod tcp;
 #[cfg(feature = "tokio")]
 pub mod tokio;
 mod transport;
 
+#[cfg(feature = "embassy-time")]
+pub use embassy_time::EmbassyClock;
 pub use error::{AcceptError, Failure, OpenError};
 pub use memory::{Buffers, Fixed, Memory, ReadBuffer, Release};
 pub use reply::Reply;
