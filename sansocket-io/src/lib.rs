@@ -36,6 +36,8 @@ mod pace;
 mod reply;
 mod settings;
 mod socket;
+#[cfg(feature = "stream")]
+pub mod stream;
 #[cfg(any(feature = "blocking", feature = "futures-io"))]
 mod tcp;
 #[cfg(feature = "tokio")]
