@@ -3,6 +3,7 @@
 
 mod ends;
 mod flow;
+mod sending;
 mod world;
 
 use sansocket_io::sansocket::{Client, Established, Server, WebSocket};
