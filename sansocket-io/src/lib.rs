@@ -21,6 +21,8 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 #[cfg(feature = "embassy-time")]
 mod embassy_time;
 #[cfg(feature = "embedded-io-async")]

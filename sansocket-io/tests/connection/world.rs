@@ -308,6 +308,154 @@ mod of_tokio {
     }
 }
 
+#[cfg(feature = "futures-io")]
+mod of_futures_io {
+    use super::*;
+    use futures_io::{AsyncRead, AsyncWrite};
+    use std::pin::Pin;
+
+    impl AsyncRead for Pipe {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            self.read(cx, buffer)
+        }
+    }
+
+    impl AsyncWrite for Pipe {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.write(cx, bytes)
+        }
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.end();
+            Poll::Ready(Ok(()))
+        }
+    }
+}
+
+#[cfg(feature = "embedded-io-async")]
+mod of_embedded_io_async {
+    use super::*;
+    use embedded_io_async::{ErrorType, Read, Write};
+    use sansocket_io::embedded_io_async::Halves;
+
+    impl ErrorType for Pipe {
+        type Error = io::Error;
+    }
+
+    /// As in a socket of embassy-net: a dropped future has done nothing, and its waker stays.
+    impl Read for Pipe {
+        async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            poll_fn(|cx| Self::read(self, cx, buffer)).await
+        }
+    }
+
+    impl Write for Pipe {
+        async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            poll_fn(|cx| Self::write(self, cx, bytes)).await
+        }
+        async fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The two directions of a pipe, apart.
+    pub fn halves(pipe: Pipe) -> Halves<Pipe, Pipe> {
+        let half =
+            Pipe { incoming: pipe.incoming.clone(), outgoing: pipe.outgoing.clone(), calls: [0; 2], ..pipe };
+        Halves { reader: half, writer: pipe }
+    }
+}
+#[cfg(feature = "embedded-io-async")]
+pub use of_embedded_io_async::halves;
+
+#[cfg(feature = "blocking")]
+mod of_blocking {
+    use super::*;
+    use sansocket_io::blocking::{Blocking, Stream};
+    use std::io::{Read, Write};
+
+    /// A pipe that would block, in the transport of the threads. Who polls it waits for the pipe,
+    /// as a thread would.
+    pub struct Nonblocking(Blocking<Source>);
+
+    pub struct Source {
+        pipe: Pipe,
+        waker: Waker,
+    }
+
+    impl Nonblocking {
+        pub fn new(pipe: Pipe) -> Self {
+            Self(Blocking(Source { pipe, waker: Waker::noop().clone() }))
+        }
+        fn of(&mut self, cx: &Context<'_>) -> &mut Blocking<Source> {
+            self.0.0.waker.clone_from(cx.waker());
+            &mut self.0
+        }
+    }
+
+    fn or_would_block<O>(polled: Poll<io::Result<O>>) -> io::Result<O> {
+        match polled {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    impl Read for Source {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            or_would_block(self.pipe.read(&mut Context::from_waker(&self.waker), buffer))
+        }
+    }
+
+    impl Write for Source {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            or_would_block(self.pipe.write(&mut Context::from_waker(&self.waker), bytes))
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Stream for Source {
+        fn shutdown(&mut self) -> io::Result<()> {
+            self.pipe.end();
+            Ok(())
+        }
+    }
+
+    impl Transport for Nonblocking {
+        type Error = io::Error;
+        fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+            self.of(cx).poll_read(cx, buffer)
+        }
+        fn poll_write(
+            &mut self,
+            cx: &mut Context<'_>,
+            first: &[u8],
+            second: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.of(cx).poll_write(cx, first, second)
+        }
+        fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.of(cx).poll_flush(cx)
+        }
+        fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.of(cx).poll_shutdown(cx)
+        }
+    }
+}
+#[cfg(feature = "blocking")]
+pub use of_blocking::Nonblocking;
+
 /// Runs two futures at the same time, to the end of both.
 pub async fn join<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
     let (mut a, mut b) = (pin!(a), pin!(b));
