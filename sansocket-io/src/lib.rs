@@ -40,7 +40,7 @@ mod settings;
 mod socket;
 #[cfg(feature = "stream")]
 pub mod stream;
-#[cfg(any(feature = "blocking", feature = "futures-io"))]
+#[cfg(any(feature = "blocking", feature = "futures-io", feature = "tokio"))]
 mod tcp;
 #[cfg(feature = "tokio")]
 pub mod tokio;
