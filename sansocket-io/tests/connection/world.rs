@@ -2,10 +2,12 @@
 //! executor that lets time pass when no task can go on.
 
 use sansocket_io::{Clock, Transport};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -276,7 +278,6 @@ impl Transport for Pipe {
 #[cfg(feature = "tokio")]
 mod of_tokio {
     use super::*;
-    use std::pin::Pin;
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     impl AsyncRead for Pipe {
@@ -312,7 +313,6 @@ mod of_tokio {
 mod of_futures_io {
     use super::*;
     use futures_io::{AsyncRead, AsyncWrite};
-    use std::pin::Pin;
 
     impl AsyncRead for Pipe {
         fn poll_read(
@@ -456,25 +456,54 @@ mod of_blocking {
 #[cfg(feature = "blocking")]
 pub use of_blocking::Nonblocking;
 
-/// Runs two futures at the same time, to the end of both.
+/// A task of an executor: it is polled only if its own waker was used, so a wake-up that is lost
+/// stops it for ever.
+struct Task<F: Future> {
+    future: Pin<Box<F>>,
+    output: Option<F::Output>,
+    woken: Arc<Woken>,
+}
+
+struct Woken {
+    this: AtomicBool,
+    executor: Mutex<Waker>,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.this.store(true, SeqCst);
+        self.executor.lock().unwrap().wake_by_ref();
+    }
+}
+
+impl<F: Future> Task<F> {
+    fn new(future: F) -> Self {
+        let woken = Woken { this: AtomicBool::new(true), executor: Mutex::new(Waker::noop().clone()) };
+        Self { future: Box::pin(future), output: None, woken: Arc::new(woken) }
+    }
+
+    /// Whether it is done.
+    fn poll(&mut self, cx: &Context<'_>) -> bool {
+        self.woken.executor.lock().unwrap().clone_from(cx.waker());
+        if self.output.is_none() && self.woken.this.swap(false, SeqCst) {
+            let waker = Waker::from(self.woken.clone());
+            if let Poll::Ready(output) = self.future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                self.output = Some(output);
+            }
+        }
+        self.output.is_some()
+    }
+}
+
+/// Runs two futures at the same time, each a task of its own, to the end of both.
 pub async fn join<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
-    let (mut a, mut b) = (pin!(a), pin!(b));
-    let (mut a_done, mut b_done) = (None, None);
+    let (mut a, mut b) = (Task::new(a), Task::new(b));
     poll_fn(|cx| {
-        if a_done.is_none()
-            && let Poll::Ready(done) = a.as_mut().poll(cx)
-        {
-            a_done = Some(done);
-        }
-        if b_done.is_none()
-            && let Poll::Ready(done) = b.as_mut().poll(cx)
-        {
-            b_done = Some(done);
-        }
-        if a_done.is_some() && b_done.is_some() { Poll::Ready(()) } else { Poll::Pending }
+        let done = [a.poll(cx), b.poll(cx)];
+        if done == [true; 2] { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    (a_done.unwrap(), b_done.unwrap())
+    (a.output.unwrap(), b.output.unwrap())
 }
 
 /// Polls a future at most `times` times, then drops it: `None`.
@@ -490,3 +519,29 @@ pub async fn cancelled_after<F: Future>(times: u32, future: F) -> Option<F::Outp
     })
     .await
 }
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How many bytes on the heap this thread, which runs one test, has allocated and not given back.
+pub fn allocated() -> usize {
+    ALLOCATED.get()
+}
+
+// SAFETY: it only counts.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.set(ALLOCATED.get().wrapping_add(layout.size()));
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALLOCATED.set(ALLOCATED.get().wrapping_sub(layout.size()));
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static GLOBAL: Counting = Counting;
