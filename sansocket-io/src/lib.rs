@@ -21,6 +21,8 @@ extern crate alloc;
 #[cfg(any(test, feature = "std"))]
 extern crate std;
 
+#[cfg(feature = "blocking")]
+pub mod blocking;
 #[cfg(feature = "embassy-time")]
 mod embassy_time;
 #[cfg(feature = "embedded-io-async")]
@@ -42,7 +44,7 @@ mod settings;
 mod socket;
 #[cfg(feature = "stream")]
 pub mod stream;
-#[cfg(any(feature = "blocking", feature = "futures-io"))]
+#[cfg(any(feature = "blocking", feature = "futures-io", feature = "tokio"))]
 mod tcp;
 #[cfg(feature = "tokio")]
 pub mod tokio;

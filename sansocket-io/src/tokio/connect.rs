@@ -1,20 +1,12 @@
 //! Connections from a URI, from an accepted stream, and from an upgraded one.
 
 use super::{AcceptError, ClientSocket, OpenError, ServerSocket, Tokio, TokioClock};
-use crate::{Heap, Settings, Socket};
+use crate::{Heap, Settings, Socket, tcp};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::net::TcpStream;
 use ::tokio::time::timeout;
-use rand::SeedableRng;
-use rand::rngs::{StdRng, SysRng};
 use sansocket::{Accept, Connect, Open, Reject, Request, Server, WebSocket};
 use std::io;
-use std::string::String;
-
-/// How many bytes the kernel takes that are not sent yet. By default it takes megabytes, and says
-/// "writable" only after a third of its buffer has drained: a Ping would queue behind them, and a
-/// slow reader would look like one that does not read.
-const NOT_SENT: u32 = 16 << 10;
 
 /// Connects to a `ws://` URI with the default [`Settings`].
 ///
@@ -65,9 +57,7 @@ pub async fn connect_on<S: AsyncRead + AsyncWrite + Unpin, O>(
     settings: Settings,
     on_open: impl FnOnce(&Open<'_>) -> O,
 ) -> Result<(ClientSocket<S>, O), OpenError> {
-    let rng =
-        StdRng::try_from_rng(&mut SysRng).map_err(|error| OpenError::Unreachable(io::Error::other(error)))?;
-    let ws = WebSocket::client(settings.config, rng);
+    let ws = WebSocket::client(settings.config, tcp::rng().map_err(OpenError::Unreachable)?);
     let mut socket = Socket::new(Tokio(stream), TokioClock::new(), ws, Heap::default(), settings);
     let opened = socket.connect(connect, on_open).await?;
     Ok((socket, opened))
@@ -76,11 +66,7 @@ pub async fn connect_on<S: AsyncRead + AsyncWrite + Unpin, O>(
 /// Connects over TCP to the host of the request, in time.
 pub(super) async fn connect_tcp(connect: &Connect<'_>, settings: &Settings) -> Result<TcpStream, OpenError> {
     connect.check().map_err(OpenError::Request)?;
-    let mut host = String::from(connect.host());
-    if let Some(zone) = connect.zone() {
-        host.push('%');
-        host.push_str(zone);
-    }
+    let host = tcp::host(connect);
     let connecting = async {
         let stream = TcpStream::connect((host.as_str(), connect.port())).await?;
         tune(&stream)?;
@@ -153,19 +139,5 @@ pub fn open<S: AsyncRead + AsyncWrite + Unpin>(stream: S, settings: Settings) ->
 /// # Errors
 /// The stream's error.
 pub fn tune(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nodelay(true)?;
-    limit_unsent(&socket2::SockRef::from(stream))
-}
-
-/// Limits what the kernel takes of a socket's output, or of the sockets that a listener accepts.
-#[cfg(any(target_os = "android", target_os = "linux"))]
-fn limit_unsent(socket: &socket2::Socket) -> io::Result<()> {
-    socket.set_tcp_notsent_lowat(NOT_SENT)
-}
-
-/// The platform has no such option.
-#[cfg(not(any(target_os = "android", target_os = "linux")))]
-fn limit_unsent(_: &socket2::Socket) -> io::Result<()> {
-    let _ = NOT_SENT;
-    Ok(())
+    tcp::tune(&socket2::SockRef::from(stream))
 }

@@ -15,6 +15,8 @@ over_each_stream! {
     a_peer_that_has_ended_its_side_gets_its_replies
     a_close_frame_is_not_lost_behind_unread_input
     a_stream_that_nobody_ends_is_dropped_in_time
+    a_client_without_a_request_ends_in_time
+    a_peer_that_answers_no_close_frame_ends_in_time
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -186,4 +188,38 @@ fn a_stream_that_nobody_ends_is_dropped_in_time<T: Transport<Error = io::Error>>
     };
     let (ended, ()) = time.run(join(serve, peer));
     assert_eq!(ended, 2 * SECOND);
+}
+
+fn a_client_without_a_request_ends_in_time<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
+    let time = Time::default();
+    let (ours, mut theirs) = pipe(4096, 4096);
+    let socket = server(wrap(ours), &time, Settings::new());
+    let peer = async {
+        theirs.write_all(b"GET / HTTP/1.1\r\nHost: a").await;
+        theirs.read_to_end().await
+    };
+    let ((events, failure), answer) = time.run(join(events(socket), peer));
+    assert_eq!(events, ["HandshakeTimeout", "close 1006"]);
+    assert!(failure.is_none() && time.now() < 20 * SECOND, "{failure:?} {:?}", time.now());
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 408"), "{answer:?}");
+}
+
+/// The network is cut while the connection closes.
+fn a_peer_that_answers_no_close_frame_ends_in_time<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
+    let time = Time::default();
+    let (ours, mut theirs) = pipe(4096, 4096);
+    let serve = async {
+        let mut socket = open_server(wrap(ours), &time, Settings::new());
+        socket.reply().close(CloseCode::NORMAL, "").unwrap();
+        events(socket).await
+    };
+    let peer = async {
+        theirs.write_all(HELLO).await;
+        time.sleep(100 * SECOND).await;
+        theirs.read_to_end().await
+    };
+    let (((events, failure), ended), sent) = time.run(join(async { (serve.await, time.now()) }, peer));
+    assert_eq!(events, ["message", "close 1006"]);
+    assert!(failure.is_none() && ended < 20 * SECOND, "{failure:?} {ended:?}");
+    assert_eq!(sent, b"\x88\x02\x03\xE8");
 }

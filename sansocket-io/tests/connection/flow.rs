@@ -1,7 +1,7 @@
 //! Messages that flow: cancellation, back-pressure, slow readers, bytes behind an unanswered
 //! request.
 
-use crate::world::{Pipe, Time, cancelled_after, join, pipe};
+use crate::world::{Pipe, Time, allocated, cancelled_after, join, pipe};
 use crate::{open_client, open_server, over_each_stream, server};
 use sansocket_io::sansocket::{Server, WebSocket, frame};
 use sansocket_io::{CloseCode, Event, Failure, Fixed, Message, Settings, Socket, Transport};
@@ -16,6 +16,8 @@ over_each_stream! {
     unsent_bytes_are_bounded
     frames_behind_an_unanswered_request_are_kept
     a_connection_of_fixed_memory_echoes
+    a_stalled_peer_does_not_hold_up_a_lively_one
+    memory_is_given_back_after_large_messages
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -55,7 +57,7 @@ async fn send_and_check(pipe: Pipe, time: &Time, count: usize) {
 
 fn a_dropped_next_loses_nothing<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
     let mut dropped = 0;
-    for (piece, count) in [(1, 14), (3, 28), (777, 100), (100_000, 100)] {
+    for (piece, count) in [(1, 7), (3, 14), (777, 100), (100_000, 100)] {
         let time = Time::default();
         let (ours, theirs) = pipe(piece, 100_000);
         let echo = async {
@@ -232,4 +234,78 @@ fn a_connection_of_fixed_memory_echoes<T: Transport<Error = io::Error>>(wrap: fn
         };
         time.run(join(serve, peer));
     }
+}
+
+fn a_stalled_peer_does_not_hold_up_a_lively_one<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
+    let time = Time::default();
+    let (stalled, mut silent) = pipe(4096, 4096);
+    let (lively, peer) = pipe(4096, 4096);
+    let echo = async |pipe| {
+        let mut socket = open_server(wrap(pipe), &time, Settings::new());
+        while let Some((event, reply)) = socket.next().await {
+            if let Event::Message(message) = event {
+                reply.send(message).unwrap();
+            }
+        }
+        (time.now(), socket.into_transport().1)
+    };
+    let flood = async {
+        // It reads nothing.
+        let frame = [&b"\x82\xFE\x03\xE8\0\0\0\0"[..], &[1; 1000]].concat();
+        while silent.try_write_all(&frame).await.is_ok() {
+            time.sleep(SECOND / 100).await;
+        }
+    };
+    let converse = async {
+        time.sleep(20 * SECOND).await;
+        send_and_check(peer, &time, 50).await;
+        time.now()
+    };
+    let ((ended, ()), ((_, failure), last_echo)) =
+        time.run(join(join(echo(stalled), flood), join(echo(lively), converse)));
+    assert!(matches!(ended, (at, Some(Failure::WriteTimeout)) if at >= 30 * SECOND), "{ended:?}");
+    assert_eq!(last_echo, 20 * SECOND);
+    assert!(failure.is_none());
+}
+
+fn memory_is_given_back_after_large_messages<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
+    let time = Time::default();
+    let (ours, mut theirs) = pipe(16_384, 16_384);
+    let serve = async {
+        let mut socket = open_server(wrap(ours), &time, Settings::new());
+        while let Some((event, reply)) = socket.next().await {
+            if let Event::Message(message) = event {
+                reply.send(message).unwrap();
+            }
+        }
+    };
+    let peer = async {
+        let mut measured = vec![];
+        // The pipes grow in the first round.
+        for _ in 0..2 {
+            for (first_byte, mut left) in [(0x02, 100_000), (0x80, 900_000)] {
+                let mut header = vec![first_byte, 0xFF];
+                header.extend(u64::to_be_bytes(left));
+                header.extend([0; 4]);
+                theirs.write_all(&header).await;
+                while left > 0 {
+                    let piece = left.min(10_000);
+                    theirs.write_all(&vec![7; piece as usize]).await;
+                    left -= piece;
+                }
+            }
+            theirs.read_exact(10 + 500_000).await;
+            measured.push(allocated());
+            theirs.read_exact(500_000).await;
+            time.sleep(9 * SECOND).await;
+            measured.push(allocated());
+        }
+        theirs.end();
+        theirs.read_to_end().await;
+        measured
+    };
+    let ((), measured) = time.run(join(serve, peer));
+    let [_, idle, large, idle_again] = measured[..] else { panic!() };
+    assert!(large > idle + 500_000, "{measured:?}");
+    assert!(idle_again <= idle, "{measured:?}");
 }

@@ -38,17 +38,30 @@ fn settings_config(_: Settings) -> sansocket_io::Config {
 /// Runs each test over each kind of stream.
 macro_rules! over_each_stream {
     ($($test:ident)*) => {
-        mod direct {
-            $(#[test]
-            fn $test() {
-                super::$test(|pipe| pipe);
-            })*
-        }
+        over_each_stream!(direct, |pipe| pipe, $($test)*);
         #[cfg(feature = "tokio")]
-        mod tokio {
+        over_each_stream!(tokio, sansocket_io::tokio::Tokio, $($test)*);
+        #[cfg(feature = "futures-io")]
+        over_each_stream!(futures_io, sansocket_io::futures_io::FuturesIo, $($test)*);
+        #[cfg(feature = "blocking")]
+        over_each_stream!(blocking, crate::world::Nonblocking::new, $($test)*);
+        #[cfg(feature = "embedded-io-async")]
+        over_each_stream!(embedded_io_async, |pipe| {
+            sansocket_io::embedded_io_async::Embedded::with_close(pipe, crate::world::Pipe::end)
+        }, $($test)*);
+        #[cfg(feature = "embedded-io-async")]
+        over_each_stream!(embedded_halves, |pipe| {
+            sansocket_io::embedded_io_async::Embedded::with_close(
+                crate::world::halves(pipe),
+                |halves| halves.writer.end(),
+            )
+        }, $($test)*);
+    };
+    ($stream:ident, $wrap:expr, $($test:ident)*) => {
+        mod $stream {
             $(#[test]
             fn $test() {
-                super::$test(sansocket_io::tokio::Tokio);
+                super::$test($wrap);
             })*
         }
     };

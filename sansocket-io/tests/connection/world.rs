@@ -2,10 +2,12 @@
 //! executor that lets time pass when no task can go on.
 
 use sansocket_io::{Clock, Transport};
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
@@ -277,7 +279,6 @@ impl Transport for Pipe {
 #[cfg(feature = "tokio")]
 mod of_tokio {
     use super::*;
-    use std::pin::Pin;
     use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
     impl AsyncRead for Pipe {
@@ -309,25 +310,201 @@ mod of_tokio {
     }
 }
 
-/// Runs two futures at the same time, to the end of both.
+#[cfg(feature = "futures-io")]
+mod of_futures_io {
+    use super::*;
+    use futures_io::{AsyncRead, AsyncWrite};
+
+    impl AsyncRead for Pipe {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            buffer: &mut [u8],
+        ) -> Poll<io::Result<usize>> {
+            self.read(cx, buffer)
+        }
+    }
+
+    impl AsyncWrite for Pipe {
+        fn poll_write(
+            mut self: Pin<&mut Self>,
+            cx: &mut Context<'_>,
+            bytes: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.write(cx, bytes)
+        }
+        fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Poll::Ready(Ok(()))
+        }
+        fn poll_close(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.end();
+            Poll::Ready(Ok(()))
+        }
+    }
+}
+
+#[cfg(feature = "embedded-io-async")]
+mod of_embedded_io_async {
+    use super::*;
+    use embedded_io_async::{ErrorType, Read, Write};
+    use sansocket_io::embedded_io_async::Halves;
+
+    impl ErrorType for Pipe {
+        type Error = io::Error;
+    }
+
+    /// As in a socket of embassy-net: a dropped future has done nothing, and its waker stays.
+    impl Read for Pipe {
+        async fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            poll_fn(|cx| Self::read(self, cx, buffer)).await
+        }
+    }
+
+    impl Write for Pipe {
+        async fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            poll_fn(|cx| Self::write(self, cx, bytes)).await
+        }
+        async fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// The two directions of a pipe, apart.
+    pub fn halves(pipe: Pipe) -> Halves<Pipe, Pipe> {
+        let half =
+            Pipe { incoming: pipe.incoming.clone(), outgoing: pipe.outgoing.clone(), calls: [0; 2], ..pipe };
+        Halves { reader: half, writer: pipe }
+    }
+}
+#[cfg(feature = "embedded-io-async")]
+pub use of_embedded_io_async::halves;
+
+#[cfg(feature = "blocking")]
+mod of_blocking {
+    use super::*;
+    use sansocket_io::blocking::{Blocking, Stream};
+    use std::io::{Read, Write};
+
+    /// A pipe that would block, in the transport of the threads. Who polls it waits for the pipe,
+    /// as a thread would.
+    pub struct Nonblocking(Blocking<Source>);
+
+    pub struct Source {
+        pipe: Pipe,
+        waker: Waker,
+    }
+
+    impl Nonblocking {
+        pub fn new(pipe: Pipe) -> Self {
+            Self(Blocking(Source { pipe, waker: Waker::noop().clone() }))
+        }
+        fn of(&mut self, cx: &Context<'_>) -> &mut Blocking<Source> {
+            self.0.0.waker.clone_from(cx.waker());
+            &mut self.0
+        }
+    }
+
+    fn or_would_block<O>(polled: Poll<io::Result<O>>) -> io::Result<O> {
+        match polled {
+            Poll::Ready(result) => result,
+            Poll::Pending => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    impl Read for Source {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            or_would_block(self.pipe.read(&mut Context::from_waker(&self.waker), buffer))
+        }
+    }
+
+    impl Write for Source {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            or_would_block(self.pipe.write(&mut Context::from_waker(&self.waker), bytes))
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    impl Stream for Source {
+        fn shutdown(&mut self) -> io::Result<()> {
+            self.pipe.end();
+            Ok(())
+        }
+    }
+
+    impl Transport for Nonblocking {
+        type Error = io::Error;
+        fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+            self.of(cx).poll_read(cx, buffer)
+        }
+        fn poll_write(
+            &mut self,
+            cx: &mut Context<'_>,
+            first: &[u8],
+            second: &[u8],
+        ) -> Poll<io::Result<usize>> {
+            self.of(cx).poll_write(cx, first, second)
+        }
+        fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.of(cx).poll_flush(cx)
+        }
+        fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            self.of(cx).poll_shutdown(cx)
+        }
+    }
+}
+#[cfg(feature = "blocking")]
+pub use of_blocking::Nonblocking;
+
+/// A task of an executor: it is polled only if its own waker was used, so a wake-up that is lost
+/// stops it for ever.
+struct Task<F: Future> {
+    future: Pin<Box<F>>,
+    output: Option<F::Output>,
+    woken: Arc<Woken>,
+}
+
+struct Woken {
+    this: AtomicBool,
+    executor: Mutex<Waker>,
+}
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.this.store(true, SeqCst);
+        self.executor.lock().unwrap().wake_by_ref();
+    }
+}
+
+impl<F: Future> Task<F> {
+    fn new(future: F) -> Self {
+        let woken = Woken { this: AtomicBool::new(true), executor: Mutex::new(Waker::noop().clone()) };
+        Self { future: Box::pin(future), output: None, woken: Arc::new(woken) }
+    }
+
+    /// Whether it is done.
+    fn poll(&mut self, cx: &Context<'_>) -> bool {
+        self.woken.executor.lock().unwrap().clone_from(cx.waker());
+        if self.output.is_none() && self.woken.this.swap(false, SeqCst) {
+            let waker = Waker::from(self.woken.clone());
+            if let Poll::Ready(output) = self.future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                self.output = Some(output);
+            }
+        }
+        self.output.is_some()
+    }
+}
+
+/// Runs two futures at the same time, each a task of its own, to the end of both.
 pub async fn join<A: Future, B: Future>(a: A, b: B) -> (A::Output, B::Output) {
-    let (mut a, mut b) = (pin!(a), pin!(b));
-    let (mut a_done, mut b_done) = (None, None);
+    let (mut a, mut b) = (Task::new(a), Task::new(b));
     poll_fn(|cx| {
-        if a_done.is_none()
-            && let Poll::Ready(done) = a.as_mut().poll(cx)
-        {
-            a_done = Some(done);
-        }
-        if b_done.is_none()
-            && let Poll::Ready(done) = b.as_mut().poll(cx)
-        {
-            b_done = Some(done);
-        }
-        if a_done.is_some() && b_done.is_some() { Poll::Ready(()) } else { Poll::Pending }
+        let done = [a.poll(cx), b.poll(cx)];
+        if done == [true; 2] { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    (a_done.unwrap(), b_done.unwrap())
+    (a.output.unwrap(), b.output.unwrap())
 }
 
 /// Polls a future at most `times` times, then drops it: `None`.
@@ -343,3 +520,29 @@ pub async fn cancelled_after<F: Future>(times: u32, future: F) -> Option<F::Outp
     })
     .await
 }
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// How many bytes on the heap this thread, which runs one test, has allocated and not given back.
+pub fn allocated() -> usize {
+    ALLOCATED.get()
+}
+
+// SAFETY: it only counts.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATED.set(ALLOCATED.get().wrapping_add(layout.size()));
+        unsafe { System.alloc(layout) }
+    }
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        ALLOCATED.set(ALLOCATED.get().wrapping_sub(layout.size()));
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static GLOBAL: Counting = Counting;

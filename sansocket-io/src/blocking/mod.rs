@@ -1,0 +1,85 @@
+//! Connections on threads, without an async runtime.
+//!
+//! A client:
+//!
+//! ```no_run
+//! use sansocket_io::{CloseCode, Event, blocking::connect};
+//!
+//! fn main() -> Result<(), Box<dyn std::error::Error>> {
+//!     let mut socket = connect("ws://127.0.0.1:9001/")?;
+//!     socket.reply().send("Hello")?;
+//!     while let Some((event, reply)) = socket.next() {
+//!         match event {
+//!             Event::Message(message) => {
+//!                 println!("{message:?}");
+//!                 reply.close(CloseCode::NORMAL, "")?;
+//!             }
+//!             Event::Error(error) => return Err(error.into()),
+//!             _ => {}
+//!         }
+//!     }
+//!     Ok(())
+//! }
+//! ```
+//!
+//! A server that sends every message back:
+//!
+//! ```no_run
+//! use sansocket_io::{Event, blocking::accept};
+//! use std::net::{TcpListener, TcpStream};
+//!
+//! fn main() -> std::io::Result<()> {
+//!     let listener = TcpListener::bind("127.0.0.1:9001")?;
+//!     for stream in listener.incoming() {
+//!         let stream = stream?;
+//!         std::thread::spawn(move || echo(stream));
+//!     }
+//!     Ok(())
+//! }
+//!
+//! fn echo(stream: TcpStream) {
+//!     let Ok(mut socket) = accept(stream, |request| Ok(request.accept())) else { return };
+//!     while let Some((event, reply)) = socket.next() {
+//!         if let Event::Message(message) = event {
+//!             let _ = reply.send(message);
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! # How a thread waits
+//! [`Socket::next`] waits for the stream, for the next deadline, and for other threads that send,
+//! all at once (epoll, kqueue, IOCP: crate `mio`). So it reads while it writes, keeps every timeout,
+//! and a peer that does not read stops nobody. A connection takes two file descriptors beside its
+//! TCP stream. [`Socket::next_timeout`] gives up after a time; the connection goes on.
+//!
+//! # TLS
+//! [`connect_on`] and [`accept_on`] take a function that makes a TLS stream of the TCP stream, and
+//! any [`Stream`]: `rustls::StreamOwned`, for example, in a type that implements it.
+
+mod connect;
+mod socket;
+mod stream;
+mod wait;
+
+pub use connect::{accept, accept_on, connect, connect_on, connect_with, open, server};
+pub use socket::{Inner, Next, Socket, Timeout};
+pub use stream::{Blocking, Stream, TcpStream};
+pub use wait::BlockingClock;
+
+use crate::Reply;
+use rand::rngs::StdRng;
+use sansocket::{Client, Server};
+
+/// A server's connection over the stream `S`.
+pub type ServerSocket<S = TcpStream> = Socket<Server, S>;
+/// A client's connection over the stream `S`.
+pub type ClientSocket<S = TcpStream> = Socket<Client<StdRng>, S>;
+/// What a [`ServerSocket`] sends with.
+pub type ServerReply<S = TcpStream> = Reply<Server, Blocking<S>, BlockingClock, crate::Heap>;
+/// What a [`ClientSocket`] sends with.
+pub type ClientReply<S = TcpStream> = Reply<Client<StdRng>, Blocking<S>, BlockingClock, crate::Heap>;
+/// Why a [`ServerSocket`] was not opened.
+pub type AcceptError = crate::AcceptError<std::io::Error>;
+/// Why a [`ClientSocket`] was not opened.
+pub type OpenError = crate::OpenError<std::io::Error>;
