@@ -37,6 +37,7 @@ mod message;
 mod opening;
 mod output;
 mod pace;
+mod reconnect;
 mod reply;
 #[cfg(feature = "std")]
 mod sender;
@@ -54,6 +55,7 @@ mod transport;
 pub use embassy_time::EmbassyClock;
 pub use error::{AcceptError, Failure, OpenError};
 pub use memory::{Buffers, Fixed, Memory, ReadBuffer, Release};
+pub use reconnect::Delays;
 pub use reply::Reply;
 #[cfg(feature = "std")]
 pub use sender::{Closed, Sender, TrySendError};

@@ -10,7 +10,8 @@ use core::fmt;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use sansocket::{
-    Accept, AnswerError, Buffer, CloseCode, Fragment, Message, Reject, Role, SendError, ServerRole, State, WebSocket,
+    Accept, AnswerError, Buffer, CloseCode, Fragment, Message, Reject, Role, SendError, ServerRole, State,
+    WebSocket,
 };
 
 /// Sends on a connection. [`Socket::next`](crate::Socket::next) returns it beside the event, and
