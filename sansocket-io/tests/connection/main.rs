@@ -3,6 +3,8 @@
 
 mod ends;
 mod flow;
+#[cfg(feature = "stream")]
+mod streams;
 mod world;
 
 use sansocket_io::sansocket::{Client, Established, Server, WebSocket};
