@@ -126,7 +126,7 @@ fn a_wait_ends_in_time_and_loses_nothing() {
 
 #[test]
 fn the_timeouts_of_the_protocol_are_kept() {
-    let config = Config::new().idle_timeout(Some(Duration::from_millis(30)));
+    let config = Config::new().idle_ping(Some(Duration::from_millis(30)));
     let config = config.pong_timeout(Some(Duration::from_millis(30)));
     let settings = Settings::new().config(config).linger(Duration::from_millis(30));
     let (mut socket, mut peer) = pair(settings);

@@ -112,7 +112,7 @@ fn what_fails_before_a_connection_says_which_side() {
 #[test]
 fn the_timeouts_of_the_protocol_are_kept() {
     let config = Config::new()
-        .idle_timeout(Some(Duration::from_millis(50)))
+        .idle_ping(Some(Duration::from_millis(50)))
         .pong_timeout(Some(Duration::from_millis(50)));
     let settings = Settings::new().config(config);
     block_on(async {
