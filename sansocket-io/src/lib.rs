@@ -32,10 +32,14 @@ mod error;
 pub mod futures_io;
 mod input;
 mod memory;
+#[cfg(feature = "alloc")]
+mod message;
 mod opening;
 mod output;
 mod pace;
 mod reply;
+#[cfg(feature = "std")]
+mod sender;
 mod settings;
 mod socket;
 #[cfg(feature = "stream")]
@@ -51,11 +55,17 @@ pub use embassy_time::EmbassyClock;
 pub use error::{AcceptError, Failure, OpenError};
 pub use memory::{Buffers, Fixed, Memory, ReadBuffer, Release};
 pub use reply::Reply;
+#[cfg(feature = "std")]
+pub use sender::{Closed, Sender, TrySendError};
 pub use settings::Settings;
 pub use socket::{Next, Socket};
 pub use transport::{Clock, NoClock, Transport};
 #[cfg(feature = "alloc")]
-pub use {error::Refusal, memory::Heap};
+pub use {
+    error::Refusal,
+    memory::Heap,
+    message::{Broadcast, OwnedMessage},
+};
 
 /// The machine behind a connection, and its types.
 pub use sansocket;

@@ -10,7 +10,8 @@ use core::fmt;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
 use sansocket::{
-    Accept, AnswerError, CloseCode, Fragment, Message, Reject, Role, SendError, ServerRole, State, WebSocket,
+    Accept, AnswerError, Buffer, CloseCode, Fragment, Message, Reject, Role, SendError, ServerRole, State,
+    WebSocket,
 };
 
 /// Sends on a connection. [`Socket::next`](crate::Socket::next) returns it beside the event, and
@@ -30,6 +31,9 @@ pub struct Reply<R: Role, T: Transport, C, M: Memory> {
     pub(crate) settings: Settings,
     pub(crate) stream: Stream,
     pub(crate) failure: Option<Failure<T::Error>>,
+    /// What other tasks send.
+    #[cfg(feature = "std")]
+    pub(crate) queued: crate::sender::Queued,
 }
 
 /// The state of the transport.
@@ -80,6 +84,27 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
         let message = message.into();
         // The compressor writes into the outbox.
         self.append(|ws, direct| ws.send_deflated(message, compressor, &mut direct.output.outbox))
+    }
+
+    /// Sends a message that many connections share. A server sends its compressed frame, if it has
+    /// one and the client has agreed to that.
+    ///
+    /// # Errors
+    /// [`SendError`]. Nothing has changed.
+    #[cfg(feature = "alloc")]
+    pub fn send_broadcast(&mut self, message: &crate::Broadcast) -> Result<(), SendError> {
+        #[cfg(feature = "deflate")]
+        if let Some(deflated) = message.compressed() {
+            return self.append(|ws, outbox| {
+                let fits = outbox.remaining() >= deflated.frame.len();
+                if !fits || ws.note_deflated(deflated.window_bits).is_err() {
+                    return ws.send(message.message(), outbox);
+                }
+                outbox.append(&deflated.frame);
+                Ok(())
+            });
+        }
+        self.send(message)
     }
 
     /// Sends a Ping with up to 125 bytes of payload.
@@ -179,6 +204,16 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
             self.fail(Failure::Write(error));
         }
         result
+    }
+
+    /// Without `std` there are no senders.
+    #[cfg(not(feature = "std"))]
+    pub(crate) fn send_queued(&mut self) {}
+
+    /// Without `std` there are no senders.
+    #[cfg(not(feature = "std"))]
+    pub(crate) fn poll_queued(&self, _: &Context<'_>) -> bool {
+        false
     }
 
     /// Appends the machine's pending output. `false`: an outbox of fixed size is full.

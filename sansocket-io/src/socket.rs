@@ -59,7 +59,17 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
             input: Input::new(input),
             inbox,
             tidy: Tidy::default(),
-            reply: Reply { ws, io, clock, output, settings, stream: Stream::Open, failure: None },
+            reply: Reply {
+                ws,
+                io,
+                clock,
+                output,
+                settings,
+                stream: Stream::Open,
+                failure: None,
+                #[cfg(feature = "std")]
+                queued: Default::default(),
+            },
         }
     }
 
@@ -95,6 +105,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ready>> {
         self.reply.output.end_replies();
         loop {
+            self.reply.send_queued();
             if let Some(ready) = self.find_event() {
                 return Poll::Ready(Some(ready));
             }
@@ -103,7 +114,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
             }
             if self.poll_io(cx) {
                 self.reply.keep_deadlines();
-            } else if !self.poll_time(cx) {
+            } else if !self.poll_time(cx) && !self.reply.poll_queued(cx) {
                 return Poll::Pending;
             }
         }

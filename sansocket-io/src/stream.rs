@@ -19,63 +19,16 @@
 
 use crate::memory::Memory;
 use crate::transport::{Clock, Transport};
-use crate::{Failure, Socket};
-use alloc::string::String;
+use crate::{Failure, OwnedMessage, Socket};
 use alloc::sync::Arc;
 use alloc::task::Wake;
-use alloc::vec::Vec;
 use atomic_waker::AtomicWaker;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker, ready};
 use core::{error, fmt};
 use futures_core::Stream;
 use futures_sink::Sink;
-use sansocket::{Close, CloseCode, Error, Event, Message, Role, SendError, State};
-
-/// A message that owns its payload.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum OwnedMessage {
-    /// A text message.
-    Text(String),
-    /// A binary message.
-    Binary(Vec<u8>),
-}
-
-impl From<Message<'_>> for OwnedMessage {
-    fn from(message: Message<'_>) -> Self {
-        match message {
-            Message::Text(text) => Self::Text(text.into()),
-            Message::Binary(bytes) => Self::Binary(bytes.into()),
-        }
-    }
-}
-
-impl<'m> From<&'m OwnedMessage> for Message<'m> {
-    fn from(message: &'m OwnedMessage) -> Self {
-        match message {
-            OwnedMessage::Text(text) => Self::Text(text),
-            OwnedMessage::Binary(bytes) => Self::Binary(bytes),
-        }
-    }
-}
-
-impl From<String> for OwnedMessage {
-    fn from(text: String) -> Self {
-        Self::Text(text)
-    }
-}
-
-impl From<&str> for OwnedMessage {
-    fn from(text: &str) -> Self {
-        Self::Text(text.into())
-    }
-}
-
-impl From<Vec<u8>> for OwnedMessage {
-    fn from(bytes: Vec<u8>) -> Self {
-        Self::Binary(bytes)
-    }
-}
+use sansocket::{Close, CloseCode, Error, Event, Role, SendError, State};
 
 /// The messages of an open connection.
 ///

@@ -3,6 +3,7 @@
 
 mod ends;
 mod flow;
+mod sending;
 #[cfg(feature = "stream")]
 mod streams;
 mod world;

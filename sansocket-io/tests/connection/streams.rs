@@ -4,8 +4,8 @@ use crate::world::{Pipe, Time, join, pipe};
 use crate::{open_client, open_server, over_each_stream};
 use futures_util::{SinkExt, StreamExt};
 use sansocket_io::sansocket::Role;
-use sansocket_io::stream::{Messages, OwnedMessage, StreamError};
-use sansocket_io::{CloseCode, Failure, Heap, Settings, Transport};
+use sansocket_io::stream::{Messages, StreamError};
+use sansocket_io::{CloseCode, Failure, Heap, OwnedMessage, Settings, Transport};
 use std::io;
 use std::time::Duration;
 

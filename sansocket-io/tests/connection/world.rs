@@ -107,14 +107,14 @@ impl Flow {
     }
 }
 
-/// One end of a connection in memory. Each call moves at most `piece` bytes, and every other call
+/// One end of a connection in memory. Each call moves at most `piece` bytes, and the call after it
 /// is pending although it need not be.
 pub struct Pipe {
     incoming: Arc<Mutex<Flow>>,
     outgoing: Arc<Mutex<Flow>>,
     piece: usize,
-    /// How often it was read and written.
-    calls: [u32; 2],
+    /// Whether the last call has read, or written.
+    moved: [bool; 2],
     /// How reading fails after the end of the stream, instead of returning 0.
     pub end_error: Option<ErrorKind>,
 }
@@ -136,7 +136,7 @@ pub fn pipe(piece: usize, capacity: usize) -> (Pipe, Pipe) {
         incoming: Arc::clone(incoming),
         outgoing: Arc::clone(outgoing),
         piece,
-        calls: [0; 2],
+        moved: [false; 2],
         end_error: None,
     };
     (end(&a, &b), end(&b, &a))
@@ -144,8 +144,7 @@ pub fn pipe(piece: usize, capacity: usize) -> (Pipe, Pipe) {
 
 impl Pipe {
     fn is_busy(&mut self, cx: &Context<'_>, direction: usize) -> bool {
-        self.calls[direction] += 1;
-        let busy = self.calls[direction].is_multiple_of(2) && self.piece < 1000;
+        let busy = std::mem::take(&mut self.moved[direction]) && self.piece < 1000;
         if busy {
             cx.waker().wake_by_ref();
         }
@@ -172,6 +171,7 @@ impl Pipe {
             *to = from;
         }
         flow.wake();
+        self.moved[0] = true;
         Poll::Ready(Ok(count))
     }
 
@@ -190,6 +190,7 @@ impl Pipe {
         }
         flow.bytes.extend(&bytes[..count]);
         flow.wake();
+        self.moved[1] = true;
         Poll::Ready(Ok(count))
     }
 
