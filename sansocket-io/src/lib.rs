@@ -37,6 +37,8 @@ mod message;
 mod opening;
 mod output;
 mod pace;
+#[cfg(feature = "blocking")]
+mod peers;
 mod reply;
 #[cfg(feature = "std")]
 mod sender;
