@@ -1,6 +1,6 @@
 //! Connections over TCP on this machine, on threads.
 
-use sansocket_io::blocking::{ServerSocket, Timeout, accept, accept_on, connect, connect_with, open};
+use sansocket_io::blocking::{Server, ServerSocket, Timeout, accept, accept_on, connect, connect_with, open};
 use sansocket_io::sansocket::{Error, RequestError};
 use sansocket_io::{
     AcceptError, CloseCode, Config, Connect, Event, Failure, Message, OpenError, Reject, Settings,
@@ -215,4 +215,105 @@ fn exchange<R: sansocket_io::sansocket::Role>(socket: &mut sansocket_io::blockin
     }
     assert_eq!(received, 20 << 20);
     assert!(socket.failure().is_none());
+}
+
+#[test]
+fn other_threads_send_while_it_waits() {
+    const THREADS: usize = 4;
+    const COUNT: usize = 200;
+    let (uri, server) = serve(|stream| {
+        let mut socket = accept(stream, |request| Ok(request.accept())).unwrap();
+        let mut received = 0;
+        while let Some((event, _)) = socket.next() {
+            received += usize::from(matches!(event, Event::Message(_)));
+        }
+        received
+    });
+    let mut socket = connect(&uri).unwrap();
+    let sender = socket.reply().sender();
+    let waiting = thread::spawn(move || {
+        let mut end = None;
+        while let Some((event, _)) = socket.next() {
+            if let Event::Close(close) = event {
+                end = Some(close.to_string());
+            }
+        }
+        end
+    });
+    let threads: Vec<_> = (0..THREADS)
+        .map(|number| {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                for count in 0..COUNT {
+                    sender.send_blocking(vec![number as u8; 10 * count]).unwrap();
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    sender.close(CloseCode::NORMAL, "done").unwrap();
+    assert_eq!(waiting.join().unwrap().as_deref(), Some("1000 (clean)"));
+    assert_eq!(server.join().unwrap(), THREADS * COUNT);
+    assert!(sender.is_closed());
+}
+
+/// Two clients are served, the third waits; all are told that the server goes away.
+#[test]
+fn a_server_limits_its_connections_and_stops_in_order() {
+    let server = Server::bind("127.0.0.1:0").unwrap().max_connections(2);
+    let stop = server.stop_handle();
+    let uri = format!("ws://{}/", server.local_addr().unwrap());
+    let running = thread::spawn(move || {
+        server.run(|mut socket, _| {
+            // The client that was too late is gone.
+            if socket.accept(|request| Ok(request.accept())).is_ok() {
+                echo(socket);
+            }
+        });
+    });
+    let mut clients = [connect(&uri).unwrap(), connect(&uri).unwrap()];
+    let third = Connect::from_uri(&uri).unwrap();
+    let settings = Settings::new().config(Config::new().handshake_timeout(Some(Duration::from_millis(100))));
+    let error = connect_with(third, settings, |_| ()).map(|_| ()).unwrap_err();
+    assert!(matches!(error, OpenError::Server(Error::HandshakeTimeout)), "{error}");
+    let [first, second] = &mut clients;
+    first.reply().close(CloseCode::NORMAL, "").unwrap();
+    while first.next().is_some() {}
+    let mut third = connect(&uri).unwrap();
+    stop.stop();
+    for client in [&mut third, second] {
+        match client.next() {
+            Some((Event::Close(close), _)) => assert_eq!(close.code, CloseCode::GOING_AWAY),
+            other => panic!("{other:?}"),
+        }
+        assert!(client.next().is_none());
+    }
+    running.join().unwrap();
+    assert!(connect(&uri).is_err());
+}
+
+#[test]
+fn a_server_aborts_those_that_stay() {
+    let server = Server::bind("127.0.0.1:0").unwrap().grace(Duration::from_millis(50));
+    let stop = server.stop_handle();
+    let address = server.local_addr().unwrap();
+    let (ended, wait_for_end) = std::sync::mpsc::channel();
+    let running = thread::spawn(move || {
+        server.run(move |mut socket, _| {
+            socket.accept(|request| Ok(request.accept())).unwrap();
+            while socket.next().is_some() {}
+            ended.send(matches!(socket.failure(), Some(Failure::Aborted))).unwrap();
+        });
+    });
+    let mut stays = TcpStream::connect(address).unwrap();
+    stays
+        .write_all(
+            b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+        .unwrap();
+    stays.read_exact(&mut [0; 12]).unwrap();
+    stop.stop();
+    running.join().unwrap();
+    assert!(wait_for_end.recv().unwrap());
 }
