@@ -37,6 +37,8 @@ mod message;
 mod opening;
 mod output;
 mod pace;
+#[cfg(feature = "blocking")]
+mod peers;
 mod reconnect;
 mod reply;
 #[cfg(feature = "std")]

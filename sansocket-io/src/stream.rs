@@ -75,7 +75,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Messages<R, T, C, M> {
 
     /// How the connection was closed, once the stream has ended.
     #[must_use]
-    pub const fn close(&self) -> Option<&Close> {
+    pub const fn closed(&self) -> Option<&Close> {
         self.close.as_ref()
     }
 

@@ -52,8 +52,7 @@ pub fn connect_on<S: Stream, O>(
 ) -> Result<(ClientSocket<S>, O), OpenError> {
     let ws = WebSocket::client(settings.config, tcp::rng().map_err(OpenError::Unreachable)?);
     let mut socket = new(stream, wrap, ws, settings).map_err(OpenError::Unreachable)?;
-    let Socket { socket: inner, wait } = &mut socket;
-    let opened = wait.block_on(inner.connect(connect, on_open))?;
+    let opened = socket.connect(connect, on_open)?;
     Ok((socket, opened))
 }
 
@@ -113,8 +112,7 @@ pub fn accept_on<'a, S: Stream>(
 ) -> Result<ServerSocket<S>, AcceptError> {
     let socket = new(stream, wrap, WebSocket::server(settings.config), settings);
     let mut socket = socket.map_err(|error| AcceptError::Transport(Failure::Read(error)))?;
-    let Socket { socket: inner, wait } = &mut socket;
-    wait.block_on(inner.accept(decide))?;
+    socket.accept(decide)?;
     Ok(socket)
 }
 

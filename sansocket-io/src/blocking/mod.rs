@@ -25,26 +25,45 @@
 //! A server that sends every message back:
 //!
 //! ```no_run
-//! use sansocket_io::{Event, blocking::accept};
-//! use std::net::{TcpListener, TcpStream};
+//! use sansocket_io::{Event, blocking::Server};
 //!
 //! fn main() -> std::io::Result<()> {
-//!     let listener = TcpListener::bind("127.0.0.1:9001")?;
-//!     for stream in listener.incoming() {
-//!         let stream = stream?;
-//!         std::thread::spawn(move || echo(stream));
-//!     }
+//!     Server::bind("127.0.0.1:9001")?.run(|mut socket, peer| {
+//!         if let Err(error) = socket.accept(|request| Ok(request.accept())) {
+//!             return eprintln!("{peer}: {error}");
+//!         }
+//!         while let Some((event, reply)) = socket.next() {
+//!             if let Event::Message(message) = event {
+//!                 let _ = reply.send(message);
+//!             }
+//!         }
+//!     });
 //!     Ok(())
 //! }
+//! ```
 //!
-//! fn echo(stream: TcpStream) {
-//!     let Ok(mut socket) = accept(stream, |request| Ok(request.accept())) else { return };
-//!     while let Some((event, reply)) = socket.next() {
-//!         if let Event::Message(message) = event {
-//!             let _ = reply.send(message);
+//! # Other threads
+//! [`Reply::sender`] returns a handle that other threads send with, while the connection's own
+//! thread waits for the next event. It is bounded: `try_send` says that it is full, `send_blocking`
+//! waits.
+//!
+//! ```no_run
+//! # fn chat(mut socket: sansocket_io::blocking::ServerSocket) {
+//! use sansocket_io::Event;
+//! let sender = socket.reply().sender();
+//! std::thread::spawn(move || {
+//!     for line in std::io::stdin().lines().map_while(Result::ok) {
+//!         if sender.send_blocking(line).is_err() {
+//!             return;
 //!         }
 //!     }
+//! });
+//! while let Some((event, _)) = socket.next() {
+//!     if let Event::Message(message) = event {
+//!         println!("{message:?}");
+//!     }
 //! }
+//! # }
 //! ```
 //!
 //! # How a thread waits
@@ -58,25 +77,27 @@
 //! any [`Stream`]: `rustls::StreamOwned`, for example, in a type that implements it.
 
 mod connect;
+mod server;
 mod socket;
 mod stream;
 mod wait;
 
 pub use connect::{accept, accept_on, connect, connect_on, connect_with, open, server};
+pub use server::{Server, StopHandle};
 pub use socket::{Inner, Next, Socket, Timeout};
 pub use stream::{Blocking, Stream, TcpStream};
 pub use wait::BlockingClock;
 
 use crate::Reply;
 use rand::rngs::StdRng;
-use sansocket::{Client, Server};
+use sansocket::Client;
 
 /// A server's connection over the stream `S`.
-pub type ServerSocket<S = TcpStream> = Socket<Server, S>;
+pub type ServerSocket<S = TcpStream> = Socket<sansocket::Server, S>;
 /// A client's connection over the stream `S`.
 pub type ClientSocket<S = TcpStream> = Socket<Client<StdRng>, S>;
 /// What a [`ServerSocket`] sends with.
-pub type ServerReply<S = TcpStream> = Reply<Server, Blocking<S>, BlockingClock, crate::Heap>;
+pub type ServerReply<S = TcpStream> = Reply<sansocket::Server, Blocking<S>, BlockingClock, crate::Heap>;
 /// What a [`ClientSocket`] sends with.
 pub type ClientReply<S = TcpStream> = Reply<Client<StdRng>, Blocking<S>, BlockingClock, crate::Heap>;
 /// Why a [`ServerSocket`] was not opened.

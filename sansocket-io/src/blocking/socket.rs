@@ -2,11 +2,12 @@
 
 use super::stream::{Blocking, Stream, TcpStream};
 use super::wait::{BlockingClock, Wait};
+use super::{AcceptError, OpenError};
 use crate::{Failure, Heap, Reply};
 use core::fmt;
 use core::future::poll_fn;
 use core::time::Duration;
-use sansocket::Role;
+use sansocket::{Accept, ClientRole, Connect, Open, Reject, Request, Role, ServerRole};
 use std::io;
 use std::time::Instant;
 
@@ -74,6 +75,35 @@ impl<R: Role, S: Stream> Socket<R, S> {
     /// The connection, without the wait.
     pub const fn get_mut(&mut self) -> &mut Inner<R, S> {
         &mut self.socket
+    }
+}
+
+impl<R: ServerRole, S: Stream> Socket<R, S> {
+    /// Waits for the client's request, and answers it: see
+    /// [`Socket::accept`](crate::Socket::accept).
+    ///
+    /// # Errors
+    /// [`AcceptError`]: the connection has ended.
+    pub fn accept<'a>(
+        &mut self,
+        decide: impl FnOnce(&Request<'_>) -> Result<Accept<'a>, Reject<'a>>,
+    ) -> Result<(), AcceptError> {
+        self.wait.block_on(self.socket.accept(decide))
+    }
+}
+
+impl<R: ClientRole, S: Stream> Socket<R, S> {
+    /// Sends the request, and waits for the response: see
+    /// [`Socket::connect`](crate::Socket::connect).
+    ///
+    /// # Errors
+    /// [`OpenError`]: the connection has ended.
+    pub fn connect<O>(
+        &mut self,
+        connect: Connect<'_>,
+        on_open: impl FnOnce(&Open<'_>) -> O,
+    ) -> Result<O, OpenError> {
+        self.wait.block_on(self.socket.connect(connect, on_open))
     }
 }
 

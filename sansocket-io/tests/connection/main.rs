@@ -4,6 +4,8 @@
 mod ends;
 mod flow;
 mod sending;
+#[cfg(feature = "stream")]
+mod streams;
 mod world;
 
 use sansocket_io::sansocket::{Client, Established, Server, WebSocket};

@@ -371,8 +371,12 @@ mod of_embedded_io_async {
 
     /// The two directions of a pipe, apart.
     pub fn halves(pipe: Pipe) -> Halves<Pipe, Pipe> {
-        let half =
-            Pipe { incoming: pipe.incoming.clone(), outgoing: pipe.outgoing.clone(), calls: [0; 2], ..pipe };
+        let half = Pipe {
+            incoming: pipe.incoming.clone(),
+            outgoing: pipe.outgoing.clone(),
+            moved: [true; 2],
+            ..pipe
+        };
         Halves { reader: half, writer: pipe }
     }
 }
