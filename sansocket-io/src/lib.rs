@@ -37,7 +37,7 @@ mod message;
 mod opening;
 mod output;
 mod pace;
-#[cfg(feature = "blocking")]
+#[cfg(any(feature = "blocking", feature = "tokio"))]
 mod peers;
 mod reconnect;
 mod reply;

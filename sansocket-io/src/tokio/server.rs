@@ -1,7 +1,8 @@
 //! A server: accepts connections up to a limit, and ends them in order when it is shut down.
 
 use super::{ServerSocket, Tokio, TokioClock, server, tune};
-use crate::{Memory, Sender, Settings, Socket};
+use crate::peers::Peers;
+use crate::{Memory, Settings, Socket};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use ::tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -11,11 +12,10 @@ use core::future::poll_fn;
 use core::pin::{Pin, pin};
 use core::task::Poll;
 use core::time::Duration;
-use sansocket::{CloseCode, Role};
-use std::collections::HashMap;
+use sansocket::Role;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// Listens, and runs a task for each connection.
 ///
@@ -187,59 +187,4 @@ async fn before<F: Future>(mut stop: Pin<&mut impl Future>, future: F) -> Option
         Poll::Pending => future.as_mut().poll(cx).map(Some),
     })
     .await
-}
-
-/// The connections of a server, to close them.
-#[derive(Default)]
-struct Peers(Mutex<PeerTable>);
-
-#[derive(Default)]
-struct PeerTable {
-    senders: HashMap<u64, Sender>,
-    last_id: u64,
-    is_closed: bool,
-}
-
-impl Peers {
-    fn lock(&self) -> MutexGuard<'_, PeerTable> {
-        // Nothing panics while it holds the lock.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds a connection, until the guard is dropped.
-    fn add(self: &Arc<Self>, sender: Sender) -> PeerGuard {
-        let mut table = self.lock();
-        if table.is_closed {
-            close(&sender);
-        }
-        table.last_id += 1;
-        let id = table.last_id;
-        table.senders.insert(id, sender);
-        PeerGuard { peers: Arc::clone(self), id }
-    }
-
-    /// Closes all connections, and those that are added later.
-    fn close(&self) {
-        let mut table = self.lock();
-        table.is_closed = true;
-        table.senders.values().for_each(close);
-    }
-}
-
-/// "1001 indicates that an endpoint is \"going away\", such as a server going down" (RFC 6455 section
-/// 7.4.1).
-fn close(sender: &Sender) {
-    // The code can be sent.
-    let _ = sender.close(CloseCode::GOING_AWAY, "");
-}
-
-struct PeerGuard {
-    peers: Arc<Peers>,
-    id: u64,
-}
-
-impl Drop for PeerGuard {
-    fn drop(&mut self) {
-        self.peers.lock().senders.remove(&self.id);
-    }
 }

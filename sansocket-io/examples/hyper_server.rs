@@ -1,0 +1,47 @@
+//! Echoes behind hyper, which does HTTP: `hyper_server 127.0.0.1:9001`.
+
+use http_body_util::Empty;
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, http, server::conn::http1};
+use hyper_util::rt::TokioIo;
+use sansocket_io::sansocket::{RequestError, handshake::check_request};
+use sansocket_io::tokio::{open, tune};
+use sansocket_io::{Event, Settings};
+
+#[tokio::main]
+async fn main() -> std::io::Result<()> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".to_owned());
+    let listener = tokio::net::TcpListener::bind(address).await?;
+    println!("listening on {}", listener.local_addr()?);
+    loop {
+        let (stream, _) = listener.accept().await?;
+        tune(&stream)?;
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(respond));
+        tokio::spawn(connection.with_upgrades());
+    }
+}
+
+async fn respond(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, http::Error> {
+    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let head = match check_request(headers) {
+        _ if request.method() != Method::GET => RequestError::MethodNotAllowed.response(),
+        Err(error) => error.response(),
+        Ok(accept) => {
+            tokio::spawn(echo(hyper::upgrade::on(&mut request)));
+            accept.response()
+        }
+    };
+    let response = Response::builder().status(head.status());
+    head.headers().fold(response, |response, (name, value)| response.header(name, value)).body(Empty::new())
+}
+
+async fn echo(upgrade: hyper::upgrade::OnUpgrade) -> hyper::Result<()> {
+    let mut socket = open(TokioIo::new(upgrade.await?), Settings::new());
+    while let Some((event, reply)) = socket.next().await {
+        if let Event::Message(message) = event {
+            let _ = reply.send(message);
+        }
+    }
+    Ok(())
+}
