@@ -3,7 +3,7 @@
 use http_body_util::Empty;
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, http, server::conn::http1};
+use hyper::{Request, Response, http, server::conn::http1};
 use hyper_util::rt::TokioIo;
 use sansocket_io::sansocket::{RequestError, handshake::check_request};
 use sansocket_io::tokio::{open, tune};
@@ -11,8 +11,7 @@ use sansocket_io::{Event, Settings};
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
-    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:9001".to_owned());
-    let listener = tokio::net::TcpListener::bind(address).await?;
+    let listener = tokio::net::TcpListener::bind(std::env::args().nth(1).unwrap()).await?;
     println!("listening on {}", listener.local_addr()?);
     loop {
         let (stream, _) = listener.accept().await?;
@@ -22,16 +21,13 @@ async fn main() -> std::io::Result<()> {
     }
 }
 
-async fn respond(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>>, http::Error> {
+async fn respond(mut request: Request<Incoming>) -> http::Result<Response<Empty<Bytes>>> {
     let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let head = match check_request(headers) {
-        _ if request.method() != Method::GET => RequestError::MethodNotAllowed.response(),
-        Err(error) => error.response(),
-        Ok(accept) => {
-            tokio::spawn(echo(hyper::upgrade::on(&mut request)));
-            accept.response()
-        }
-    };
+    let checked = check_request(headers);
+    let head = checked.map_or_else(RequestError::response, |accept| accept.response());
+    if head.status() == 101 {
+        tokio::spawn(echo(hyper::upgrade::on(&mut request)));
+    }
     let response = Response::builder().status(head.status());
     head.headers().fold(response, |response, (name, value)| response.header(name, value)).body(Empty::new())
 }

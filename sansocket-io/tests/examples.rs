@@ -171,6 +171,7 @@ async fn two_servers_have_one_chat_with_redis_between_them() {
     for speaker in 0..3 {
         let said = format!("from {speaker}");
         members[speaker].reply().send(&said).unwrap();
+        members[speaker].reply().flush().await;
         for member in &mut members {
             hear(member, &said).await;
         }
