@@ -7,7 +7,7 @@ use axum::routing::get;
 use axum::serve::ListenerExt;
 use axum::{Router, http};
 use hyper_util::rt::TokioIo;
-use sansocket_io::sansocket::handshake::check_request;
+use sansocket_io::sansocket::{RequestError, handshake::check_request};
 use sansocket_io::tokio::{open, tune};
 use sansocket_io::{Event, Settings};
 
@@ -22,14 +22,13 @@ async fn main() -> std::io::Result<()> {
 }
 
 async fn upgrade(mut request: Request) -> Result<Response, String> {
-    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let head = match check_request(headers) {
-        Err(error) => error.response(),
-        Ok(accept) => {
-            tokio::spawn(echo(hyper::upgrade::on(&mut request)));
-            accept.response()
-        }
+    let head = match check_request(request.headers().iter().map(|(n, v)| (n.as_str(), v.as_bytes()))) {
+        Ok(_) if request.method() != "GET" => RequestError::MethodNotAllowed.response(),
+        checked => checked.map_or_else(RequestError::response, |accept| accept.response()),
     };
+    if head.status() == 101 {
+        tokio::spawn(echo(hyper::upgrade::on(&mut request)));
+    }
     let response = http::Response::builder().status(head.status());
     let response = head.headers().fold(response, |response, (name, value)| response.header(name, value));
     response.body(Body::empty()).map_err(|error| error.to_string())

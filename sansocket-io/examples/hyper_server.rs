@@ -14,17 +14,17 @@ async fn main() -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(std::env::args().nth(1).unwrap()).await?;
     println!("listening on {}", listener.local_addr()?);
     loop {
-        let (stream, _) = listener.accept().await?;
-        tune(&stream)?;
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(respond));
-        tokio::spawn(connection.with_upgrades());
+        let stream = TokioIo::new(listener.accept().await?.0);
+        tune(stream.inner())?;
+        tokio::spawn(http1::Builder::new().serve_connection(stream, service_fn(respond)).with_upgrades());
     }
 }
 
 async fn respond(mut request: Request<Incoming>) -> http::Result<Response<Empty<Bytes>>> {
-    let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
-    let checked = check_request(headers);
-    let head = checked.map_or_else(RequestError::response, |accept| accept.response());
+    let head = match check_request(request.headers().iter().map(|(n, v)| (n.as_str(), v.as_bytes()))) {
+        Ok(_) if request.method() != "GET" => RequestError::MethodNotAllowed.response(),
+        checked => checked.map_or_else(RequestError::response, |accept| accept.response()),
+    };
     if head.status() == 101 {
         tokio::spawn(echo(hyper::upgrade::on(&mut request)));
     }
