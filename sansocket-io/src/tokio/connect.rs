@@ -63,15 +63,27 @@ pub async fn connect_on<S: AsyncRead + AsyncWrite + Unpin, O>(
     Ok((socket, opened))
 }
 
-/// Connects over TCP to the host of the request, in time.
-pub(super) async fn connect_tcp(connect: &Connect<'_>, settings: &Settings) -> Result<TcpStream, OpenError> {
+/// Connects over TCP to the host of the request, within
+/// [`Settings::connect_timeout`], and sets the options of the stream with [`tune`].
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn connect_tcp(connect: &Connect<'_>, settings: &Settings) -> Result<TcpStream, OpenError> {
     connect.check().map_err(OpenError::Request)?;
-    let host = tcp::host(connect);
-    let connecting = async {
-        let stream = TcpStream::connect((host.as_str(), connect.port())).await?;
-        tune(&stream)?;
-        Ok(stream)
-    };
+    in_time(settings, tcp_stream(connect)).await
+}
+
+pub(super) async fn tcp_stream(connect: &Connect<'_>) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((tcp::host(connect).as_str(), connect.port())).await?;
+    tune(&stream)?;
+    Ok(stream)
+}
+
+/// Waits for a transport, but not longer than the settings allow.
+pub(super) async fn in_time<S>(
+    settings: &Settings,
+    connecting: impl Future<Output = io::Result<S>>,
+) -> Result<S, OpenError> {
     let connected = match settings.connect_timeout {
         Some(time) => timeout(time, connecting).await.map_err(|_| OpenError::ConnectTimeout)?,
         None => connecting.await,

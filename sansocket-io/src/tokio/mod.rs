@@ -23,22 +23,34 @@
 
 mod clock;
 mod connect;
+#[cfg(feature = "deflate")]
+mod deflate;
+mod server;
 mod stream;
+#[cfg(feature = "rustls")]
+mod tls;
 
 pub use clock::TokioClock;
-pub use connect::{accept, accept_on, connect, connect_on, connect_with, open, server, tune};
+pub use connect::{accept, accept_on, connect, connect_on, connect_tcp, connect_with, open, server, tune};
+#[cfg(feature = "deflate")]
+pub use deflate::{DeflateClientSocket, DeflateServerSocket, deflate_client, deflate_server};
+pub use server::Server;
 pub use stream::Tokio;
+#[cfg(feature = "rustls")]
+pub use tls::{TlsClientSocket, connect_tls, connect_tls_with};
+#[cfg(feature = "rustls")]
+pub use tokio_rustls;
 
 use crate::{Heap, Reply, Socket};
 use rand::rngs::StdRng;
-use sansocket::{Client, Server};
+use sansocket::Client;
 
 /// A server's connection over the stream `S`.
-pub type ServerSocket<S = ::tokio::net::TcpStream> = Socket<Server, Tokio<S>, TokioClock, Heap>;
+pub type ServerSocket<S = ::tokio::net::TcpStream> = Socket<sansocket::Server, Tokio<S>, TokioClock, Heap>;
 /// A client's connection over the stream `S`.
 pub type ClientSocket<S = ::tokio::net::TcpStream> = Socket<Client<StdRng>, Tokio<S>, TokioClock, Heap>;
 /// What a [`ServerSocket`] sends with.
-pub type ServerReply<S = ::tokio::net::TcpStream> = Reply<Server, Tokio<S>, TokioClock, Heap>;
+pub type ServerReply<S = ::tokio::net::TcpStream> = Reply<sansocket::Server, Tokio<S>, TokioClock, Heap>;
 /// What a [`ClientSocket`] sends with.
 pub type ClientReply<S = ::tokio::net::TcpStream> = Reply<Client<StdRng>, Tokio<S>, TokioClock, Heap>;
 /// Why a [`ServerSocket`] was not opened.
