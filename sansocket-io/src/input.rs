@@ -1,7 +1,7 @@
 //! The bytes that are read and not yet received by the machine. The buffer starts small, grows with
 //! the bytes that arrive to what a frame lacks, and is given back.
 
-use crate::memory::{ReadBuffer, SMALL};
+use crate::memory::{ReadBuffer, SMALL, drop_front};
 use core::ops::Range;
 
 /// A buffer that a read has filled grows up to this size, whatever the frames.
@@ -103,7 +103,8 @@ impl<B: ReadBuffer> Input<B> {
 
     fn move_to_front(&mut self) {
         if self.unread.start > 0 {
-            self.buffer.as_slice_mut().copy_within(self.unread.clone(), 0);
+            let filled = self.buffer.as_slice_mut().get_mut(..self.unread.end).unwrap_or_default();
+            drop_front(filled, self.unread.start);
             self.unread = 0..self.unread.len();
         }
     }

@@ -23,6 +23,8 @@ extern crate std;
 
 #[cfg(feature = "blocking")]
 pub mod blocking;
+#[cfg(feature = "std")]
+mod broadcast;
 #[cfg(feature = "embassy-time")]
 mod embassy_time;
 #[cfg(feature = "embedded-io-async")]
@@ -53,6 +55,8 @@ mod tcp;
 pub mod tokio;
 mod transport;
 
+#[cfg(feature = "std")]
+pub use broadcast::Broadcast;
 #[cfg(feature = "embassy-time")]
 pub use embassy_time::EmbassyClock;
 pub use error::{AcceptError, Failure, OpenError};
@@ -65,11 +69,7 @@ pub use settings::Settings;
 pub use socket::{Next, Socket};
 pub use transport::{Clock, NoClock, Transport};
 #[cfg(feature = "alloc")]
-pub use {
-    error::Refusal,
-    memory::Heap,
-    message::{Broadcast, OwnedMessage},
-};
+pub use {error::Refusal, memory::Heap, message::OwnedMessage};
 
 /// The machine behind a connection, and its types.
 pub use sansocket;

@@ -9,7 +9,7 @@ use {alloc::vec::Vec, sansocket::Inbox};
 /// The buffers that a connection begins with. Larger ones are given back when they are not needed.
 pub(crate) const SMALL: usize = 1 << 10;
 
-/// The memory of a connection: [`Heap`], [`Fixed`], or [`Buffers`] of other types.
+/// The memory of a connection: `Heap`, [`Fixed`], or [`Buffers`] of other types.
 pub trait Memory: sealed::Sealed {
     /// Takes the bytes that are read.
     type Input: ReadBuffer;
@@ -74,6 +74,11 @@ impl<const INPUT: usize, const INBOX: usize, const OUTBOX: usize> Fixed<INPUT, I
     pub const fn new() -> Self {
         Self { input: [0; INPUT], inbox: FixedInbox::new(), outbox: heapless::Vec::new() }
     }
+}
+
+/// Moves the bytes behind the first `count` to the front.
+pub(crate) fn drop_front(bytes: &mut [u8], count: usize) {
+    bytes.copy_within(count.min(bytes.len()).., 0);
 }
 
 /// A buffer to read into.

@@ -1,6 +1,6 @@
 //! The bytes that are to be written: the outbox, how far it is written, and the peer's pace.
 
-use crate::memory::{Release, SMALL};
+use crate::memory::{Release, SMALL, drop_front};
 use crate::pace::Pace;
 use crate::transport::Transport;
 use core::task::{Context, Poll, Waker};
@@ -72,7 +72,7 @@ impl<O: Buffer + Release> Output<O> {
         if self.written == 0 || bytes.is_empty() {
             return false;
         }
-        bytes.copy_within(self.written.min(bytes.len()).., 0);
+        drop_front(bytes, self.written);
         self.outbox.truncate(unsent);
         self.written = 0;
         true

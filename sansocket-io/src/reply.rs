@@ -9,9 +9,10 @@ use crate::transport::{Clock, Transport};
 use core::fmt;
 use core::task::{Context, Poll, ready};
 use core::time::Duration;
+#[cfg(all(feature = "deflate", feature = "std"))]
+use sansocket::Buffer;
 use sansocket::{
-    Accept, AnswerError, Buffer, CloseCode, Fragment, Message, Reject, Role, SendError, ServerRole, State,
-    WebSocket,
+    Accept, AnswerError, CloseCode, Fragment, Message, Reject, Role, SendError, ServerRole, State, WebSocket,
 };
 
 /// Sends on a connection. [`Socket::next`](crate::Socket::next) returns it beside the event, and
@@ -91,7 +92,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
     ///
     /// # Errors
     /// [`SendError`]. Nothing has changed.
-    #[cfg(feature = "alloc")]
+    #[cfg(feature = "std")]
     pub fn send_broadcast(&mut self, message: &crate::Broadcast) -> Result<(), SendError> {
         #[cfg(feature = "deflate")]
         if let Some(deflated) = message.compressed() {
