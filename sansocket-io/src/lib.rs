@@ -37,6 +37,8 @@ mod message;
 mod opening;
 mod output;
 mod pace;
+#[cfg(feature = "std")]
+mod pool;
 mod reply;
 #[cfg(feature = "std")]
 mod sender;
@@ -55,6 +57,8 @@ pub use embassy_time::EmbassyClock;
 pub use error::{AcceptError, Failure, OpenError};
 pub use memory::{Buffers, Fixed, Memory, ReadBuffer, Release};
 pub use reply::Reply;
+#[cfg(feature = "std")]
+pub use pool::{Pooled, PooledInput};
 #[cfg(feature = "std")]
 pub use sender::{Closed, Sender, TrySendError};
 pub use settings::Settings;

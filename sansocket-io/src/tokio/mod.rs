@@ -29,18 +29,18 @@ pub use clock::TokioClock;
 pub use connect::{accept, accept_on, connect, connect_on, connect_with, open, server, tune};
 pub use stream::Tokio;
 
-use crate::{Heap, Reply, Socket};
+use crate::{Pooled, Reply, Socket};
 use rand::rngs::StdRng;
 use sansocket::{Client, Server};
 
 /// A server's connection over the stream `S`.
-pub type ServerSocket<S = ::tokio::net::TcpStream> = Socket<Server, Tokio<S>, TokioClock, Heap>;
+pub type ServerSocket<S = ::tokio::net::TcpStream> = Socket<Server, Tokio<S>, TokioClock, Pooled>;
 /// A client's connection over the stream `S`.
-pub type ClientSocket<S = ::tokio::net::TcpStream> = Socket<Client<StdRng>, Tokio<S>, TokioClock, Heap>;
+pub type ClientSocket<S = ::tokio::net::TcpStream> = Socket<Client<StdRng>, Tokio<S>, TokioClock, Pooled>;
 /// What a [`ServerSocket`] sends with.
-pub type ServerReply<S = ::tokio::net::TcpStream> = Reply<Server, Tokio<S>, TokioClock, Heap>;
+pub type ServerReply<S = ::tokio::net::TcpStream> = Reply<Server, Tokio<S>, TokioClock, Pooled>;
 /// What a [`ClientSocket`] sends with.
-pub type ClientReply<S = ::tokio::net::TcpStream> = Reply<Client<StdRng>, Tokio<S>, TokioClock, Heap>;
+pub type ClientReply<S = ::tokio::net::TcpStream> = Reply<Client<StdRng>, Tokio<S>, TokioClock, Pooled>;
 /// Why a [`ServerSocket`] was not opened.
 pub type AcceptError = crate::AcceptError<std::io::Error>;
 /// Why a [`ClientSocket`] was not opened.
