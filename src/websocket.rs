@@ -546,6 +546,17 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
+    /// Whether the inbox holds the beginning of a head or of a message that is still being received.
+    /// If not, and no event borrows from it, the caller may replace it, for example to free the
+    /// memory of a large message.
+    #[must_use]
+    pub const fn is_inbox_in_use(&self) -> bool {
+        match &self.receiving {
+            Receiving::Handshake(_) => true,
+            Receiving::Frames(receiver) => receiver.is_in_message(),
+        }
+    }
+
     /// A server: the request that awaits its answer.
     fn request(&self) -> Option<&RequestForm> {
         match &self.receiving {
