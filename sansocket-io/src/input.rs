@@ -4,8 +4,9 @@
 use crate::memory::{ReadBuffer, SMALL, drop_front};
 use core::ops::Range;
 
-/// A buffer that a read has filled grows up to this size, whatever the frames.
-const LARGE_READ: usize = 64 << 10;
+/// A buffer that a read has filled grows up to this size, whatever the frames: a message of 64 KiB
+/// in one frame.
+pub(crate) const LARGE_READ: usize = (64 << 10) + 64;
 /// A buffer grows at most by this factor at a time. So its size follows the bytes that have
 /// arrived, not the length that a peer declares.
 const GROWTH: usize = 4;
@@ -71,12 +72,12 @@ impl<B: ReadBuffer> Input<B> {
     pub(crate) fn room(&mut self, max: usize) -> &mut [u8] {
         if self.unread.is_empty() {
             self.unread = 0..0;
-            let capacity = self.buffer.as_slice_mut().len();
-            if capacity < SMALL {
-                self.buffer.grow(SMALL);
-            } else if self.was_filled && capacity < LARGE_READ {
-                self.buffer.grow(capacity.saturating_mul(GROWTH).min(LARGE_READ).min(max));
-            }
+        }
+        let capacity = self.buffer.as_slice_mut().len();
+        if capacity < B::FIRST {
+            self.buffer.grow(B::FIRST);
+        } else if self.was_filled && capacity < LARGE_READ {
+            self.buffer.grow(capacity.saturating_mul(GROWTH).min(LARGE_READ).min(max));
         }
         self.buffer.as_slice_mut().get_mut(self.unread.end..).unwrap_or_default()
     }
@@ -86,6 +87,14 @@ impl<B: ReadBuffer> Input<B> {
         let capacity = self.buffer.as_slice_mut().len();
         self.unread.end = self.unread.end.saturating_add(count).min(capacity);
         self.was_filled = self.unread.end == capacity;
+    }
+
+    /// The connection waits for input. Of a large buffer, a few unread bytes need only a part.
+    pub(crate) fn park(&mut self) {
+        if self.unread.len() <= SMALL {
+            self.move_to_front();
+            self.buffer.park(self.unread.len());
+        }
     }
 
     pub(crate) fn release(&mut self) {
@@ -102,7 +111,9 @@ impl<B: ReadBuffer> Input<B> {
     }
 
     fn move_to_front(&mut self) {
-        if self.unread.start > 0 {
+        if self.unread.is_empty() {
+            self.unread = 0..0;
+        } else if self.unread.start > 0 {
             let filled = self.buffer.as_slice_mut().get_mut(..self.unread.end).unwrap_or_default();
             drop_front(filled, self.unread.start);
             self.unread = 0..self.unread.len();
@@ -147,7 +158,7 @@ mod tests {
     #[test]
     fn a_buffer_that_is_filled_grows() {
         let mut input = Input::new(alloc::vec::Vec::new());
-        for expected in [1 << 10, 4 << 10, 16 << 10, 64 << 10, 64 << 10] {
+        for expected in [1 << 10, 4 << 10, 16 << 10, 64 << 10, LARGE_READ, LARGE_READ] {
             assert_eq!(input.room(1 << 20).len(), expected);
             input.filled(expected);
             input.clear();

@@ -41,6 +41,8 @@ mod output;
 mod pace;
 #[cfg(any(feature = "blocking", feature = "tokio"))]
 mod peers;
+#[cfg(feature = "std")]
+mod pool;
 mod reconnect;
 mod reply;
 #[cfg(feature = "std")]
@@ -61,6 +63,8 @@ pub use broadcast::Broadcast;
 pub use embassy_time::EmbassyClock;
 pub use error::{AcceptError, Failure, OpenError};
 pub use memory::{Buffers, Fixed, Memory, ReadBuffer, Release};
+#[cfg(feature = "std")]
+pub use pool::{Pooled, PooledInput};
 pub use reconnect::Delays;
 pub use reply::Reply;
 #[cfg(feature = "std")]

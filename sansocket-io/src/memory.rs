@@ -83,10 +83,16 @@ pub(crate) fn drop_front(bytes: &mut [u8], count: usize) {
 
 /// A buffer to read into.
 pub trait ReadBuffer {
+    /// What it grows to before the first read, in bytes.
+    const FIRST: usize = SMALL;
     /// All of it.
     fn as_slice_mut(&mut self) -> &mut [u8];
     /// Makes it `len` bytes long, if it can; the bytes in it stay.
     fn grow(&mut self, len: usize) {
+        let _ = len;
+    }
+    /// The connection waits for input, and needs only the first `len` bytes meanwhile.
+    fn park(&mut self, len: usize) {
         let _ = len;
     }
     /// Gives its memory back, if it can. The bytes in it are lost.

@@ -115,6 +115,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
             if self.poll_io(cx) {
                 self.reply.keep_deadlines();
             } else if !self.poll_time(cx) && !self.reply.poll_queued(cx) {
+                self.input.park();
                 return Poll::Pending;
             }
         }

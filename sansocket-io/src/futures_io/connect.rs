@@ -1,7 +1,7 @@
 //! Connections from a URI, from an accepted stream, and from an upgraded one.
 
 use super::{AcceptError, AsyncIoClock, ClientSocket, FuturesIo, OpenError, ServerSocket};
-use crate::{Heap, Settings, Socket, tcp};
+use crate::{Pooled, Settings, Socket, tcp};
 use ::futures_io::{AsyncRead, AsyncWrite};
 use async_io::Timer;
 use async_net::TcpStream;
@@ -52,7 +52,7 @@ pub async fn connect_on<S: AsyncRead + AsyncWrite + Unpin, O>(
     on_open: impl FnOnce(&Open<'_>) -> O,
 ) -> Result<(ClientSocket<S>, O), OpenError> {
     let ws = WebSocket::client(settings.config, tcp::rng().map_err(OpenError::Unreachable)?);
-    let mut socket = Socket::new(FuturesIo(stream), AsyncIoClock::new(), ws, Heap::default(), settings);
+    let mut socket = Socket::new(FuturesIo(stream), AsyncIoClock::new(), ws, Pooled::default(), settings);
     let opened = socket.connect(connect, on_open).await?;
     Ok((socket, opened))
 }
@@ -113,13 +113,13 @@ pub async fn accept_on<'a, S: AsyncRead + AsyncWrite + Unpin>(
 /// its first event. For an answer that takes time.
 pub fn server<S: AsyncRead + AsyncWrite + Unpin>(stream: S, settings: Settings) -> ServerSocket<S> {
     let ws = WebSocket::server(settings.config);
-    Socket::new(FuturesIo(stream), AsyncIoClock::new(), ws, Heap::default(), settings)
+    Socket::new(FuturesIo(stream), AsyncIoClock::new(), ws, Pooled::default(), settings)
 }
 
 /// A server's connection whose opening handshake other software has done: an upgraded stream.
 pub fn open<S: AsyncRead + AsyncWrite + Unpin>(stream: S, settings: Settings) -> ServerSocket<S> {
     let ws = WebSocket::<Server>::open(settings.config);
-    Socket::new(FuturesIo(stream), AsyncIoClock::new(), ws, Heap::default(), settings)
+    Socket::new(FuturesIo(stream), AsyncIoClock::new(), ws, Pooled::default(), settings)
 }
 
 /// Sets the options that a WebSocket wants of a TCP stream: `TCP_NODELAY`, and `TCP_NOTSENT_LOWAT`

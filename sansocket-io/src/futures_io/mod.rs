@@ -72,19 +72,19 @@ pub use clock::AsyncIoClock;
 pub use connect::{accept, accept_on, connect, connect_on, connect_with, open, server, tune};
 pub use stream::FuturesIo;
 
-use crate::{Heap, Reply, Socket};
+use crate::{Pooled, Reply, Socket};
 use async_net::TcpStream;
 use rand::rngs::StdRng;
 use sansocket::{Client, Server};
 
 /// A server's connection over the stream `S`.
-pub type ServerSocket<S = TcpStream> = Socket<Server, FuturesIo<S>, AsyncIoClock, Heap>;
+pub type ServerSocket<S = TcpStream> = Socket<Server, FuturesIo<S>, AsyncIoClock, Pooled>;
 /// A client's connection over the stream `S`.
-pub type ClientSocket<S = TcpStream> = Socket<Client<StdRng>, FuturesIo<S>, AsyncIoClock, Heap>;
+pub type ClientSocket<S = TcpStream> = Socket<Client<StdRng>, FuturesIo<S>, AsyncIoClock, Pooled>;
 /// What a [`ServerSocket`] sends with.
-pub type ServerReply<S = TcpStream> = Reply<Server, FuturesIo<S>, AsyncIoClock, Heap>;
+pub type ServerReply<S = TcpStream> = Reply<Server, FuturesIo<S>, AsyncIoClock, Pooled>;
 /// What a [`ClientSocket`] sends with.
-pub type ClientReply<S = TcpStream> = Reply<Client<StdRng>, FuturesIo<S>, AsyncIoClock, Heap>;
+pub type ClientReply<S = TcpStream> = Reply<Client<StdRng>, FuturesIo<S>, AsyncIoClock, Pooled>;
 /// Why a [`ServerSocket`] was not opened.
 pub type AcceptError = crate::AcceptError<std::io::Error>;
 /// Why a [`ClientSocket`] was not opened.

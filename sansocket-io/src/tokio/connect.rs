@@ -1,7 +1,7 @@
 //! Connections from a URI, from an accepted stream, and from an upgraded one.
 
 use super::{AcceptError, ClientSocket, OpenError, ServerSocket, Tokio, TokioClock};
-use crate::{Heap, Settings, Socket, tcp};
+use crate::{Pooled, Settings, Socket, tcp};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::net::TcpStream;
 use ::tokio::time::timeout;
@@ -58,7 +58,7 @@ pub async fn connect_on<S: AsyncRead + AsyncWrite + Unpin, O>(
     on_open: impl FnOnce(&Open<'_>) -> O,
 ) -> Result<(ClientSocket<S>, O), OpenError> {
     let ws = WebSocket::client(settings.config, tcp::rng().map_err(OpenError::Unreachable)?);
-    let mut socket = Socket::new(Tokio(stream), TokioClock::new(), ws, Heap::default(), settings);
+    let mut socket = Socket::new(Tokio(stream), TokioClock::new(), ws, Pooled::default(), settings);
     let opened = socket.connect(connect, on_open).await?;
     Ok((socket, opened))
 }
@@ -135,14 +135,14 @@ pub async fn accept_on<'a, S: AsyncRead + AsyncWrite + Unpin>(
 /// its first event. For an answer that takes time.
 pub fn server<S: AsyncRead + AsyncWrite + Unpin>(stream: S, settings: Settings) -> ServerSocket<S> {
     let ws = WebSocket::server(settings.config);
-    Socket::new(Tokio(stream), TokioClock::new(), ws, Heap::default(), settings)
+    Socket::new(Tokio(stream), TokioClock::new(), ws, Pooled::default(), settings)
 }
 
 /// A server's connection whose opening handshake other software has done: the upgraded stream of
 /// hyper or axum, for example.
 pub fn open<S: AsyncRead + AsyncWrite + Unpin>(stream: S, settings: Settings) -> ServerSocket<S> {
     let ws = WebSocket::<Server>::open(settings.config);
-    Socket::new(Tokio(stream), TokioClock::new(), ws, Heap::default(), settings)
+    Socket::new(Tokio(stream), TokioClock::new(), ws, Pooled::default(), settings)
 }
 
 /// Sets the options that a WebSocket wants of a TCP stream: `TCP_NODELAY`, and `TCP_NOTSENT_LOWAT`

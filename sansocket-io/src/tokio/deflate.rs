@@ -1,7 +1,7 @@
 //! Connections whose messages can be compressed (RFC 7692).
 
 use super::{OpenError, Tokio, TokioClock};
-use crate::{Heap, Settings, Socket, tcp};
+use crate::{Pooled, Settings, Socket, tcp};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::net::TcpStream;
 use rand::rngs::StdRng;
@@ -10,10 +10,10 @@ use sansocket::{Client, Server, WebSocket};
 use std::vec::Vec;
 
 /// A server's connection that can compress messages.
-pub type DeflateServerSocket<S = TcpStream> = Socket<Deflate<Server, Vec<u8>>, Tokio<S>, TokioClock, Heap>;
+pub type DeflateServerSocket<S = TcpStream> = Socket<Deflate<Server, Vec<u8>>, Tokio<S>, TokioClock, Pooled>;
 /// A client's connection that can compress messages.
 pub type DeflateClientSocket<S = TcpStream> =
-    Socket<Deflate<Client<StdRng>, Vec<u8>>, Tokio<S>, TokioClock, Heap>;
+    Socket<Deflate<Client<StdRng>, Vec<u8>>, Tokio<S>, TokioClock, Pooled>;
 
 /// A server's connection that agrees to compression, before the client's request: call
 /// [`accept`](Socket::accept) next. Of a TCP stream, set the options before with
@@ -42,7 +42,7 @@ pub fn deflate_server<S: AsyncRead + AsyncWrite + Unpin>(
     deflate: deflate::Settings,
 ) -> DeflateServerSocket<S> {
     let ws = WebSocket::deflate_server(settings.config, deflate, Vec::new());
-    Socket::new(Tokio(stream), TokioClock::new(), ws, Heap::default(), settings)
+    Socket::new(Tokio(stream), TokioClock::new(), ws, Pooled::default(), settings)
 }
 
 /// A client's connection that offers compression, before its request: call
@@ -57,5 +57,5 @@ pub fn deflate_client<S: AsyncRead + AsyncWrite + Unpin>(
 ) -> Result<DeflateClientSocket<S>, OpenError> {
     let rng = tcp::rng().map_err(OpenError::Unreachable)?;
     let ws = WebSocket::deflate_client(settings.config, rng, deflate, Vec::new());
-    Ok(Socket::new(Tokio(stream), TokioClock::new(), ws, Heap::default(), settings))
+    Ok(Socket::new(Tokio(stream), TokioClock::new(), ws, Pooled::default(), settings))
 }

@@ -41,18 +41,18 @@ pub use tls::{TlsClientSocket, connect_tls, connect_tls_with};
 #[cfg(feature = "rustls")]
 pub use tokio_rustls;
 
-use crate::{Heap, Reply, Socket};
+use crate::{Pooled, Reply, Socket};
 use rand::rngs::StdRng;
 use sansocket::Client;
 
 /// A server's connection over the stream `S`.
-pub type ServerSocket<S = ::tokio::net::TcpStream> = Socket<sansocket::Server, Tokio<S>, TokioClock, Heap>;
+pub type ServerSocket<S = ::tokio::net::TcpStream> = Socket<sansocket::Server, Tokio<S>, TokioClock, Pooled>;
 /// A client's connection over the stream `S`.
-pub type ClientSocket<S = ::tokio::net::TcpStream> = Socket<Client<StdRng>, Tokio<S>, TokioClock, Heap>;
+pub type ClientSocket<S = ::tokio::net::TcpStream> = Socket<Client<StdRng>, Tokio<S>, TokioClock, Pooled>;
 /// What a [`ServerSocket`] sends with.
-pub type ServerReply<S = ::tokio::net::TcpStream> = Reply<sansocket::Server, Tokio<S>, TokioClock, Heap>;
+pub type ServerReply<S = ::tokio::net::TcpStream> = Reply<sansocket::Server, Tokio<S>, TokioClock, Pooled>;
 /// What a [`ClientSocket`] sends with.
-pub type ClientReply<S = ::tokio::net::TcpStream> = Reply<Client<StdRng>, Tokio<S>, TokioClock, Heap>;
+pub type ClientReply<S = ::tokio::net::TcpStream> = Reply<Client<StdRng>, Tokio<S>, TokioClock, Pooled>;
 /// Why a [`ServerSocket`] was not opened.
 pub type AcceptError = crate::AcceptError<std::io::Error>;
 /// Why a [`ClientSocket`] was not opened.
