@@ -3,13 +3,11 @@
 
 #[path = "common/mod.rs"]
 mod common;
-#[cfg(feature = "deflate")]
-#[path = "common/encoder.rs"]
-mod encoder;
+#[path = "common/deflate.rs"]
+mod deflate;
 
 use common::{Parsed, Result};
-#[cfg(feature = "deflate")]
-use encoder::Deflate;
+use deflate::{Deflate, Encoder};
 use sansocket::{ClientRole, Config, Connect, Delivery, Event, Inbox, Message, WebSocket};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -20,29 +18,29 @@ usage: autobahn_client URL AGENT [OPTION]...
 
 Echoes the messages of every case of the fuzzing server at URL. AGENT is the name in its report.
 
-  --pieces   echo each message piece by piece
-  --deflate  offer compression, and compress the echoes (needs the feature `deflate`)
+  --pieces  echo each message piece by piece
 ";
 
 struct Options {
     url: String,
     agent: String,
     delivery: Delivery,
-    deflate: bool,
+    deflate: Deflate,
 }
 
 fn main() -> ExitCode {
-    common::start(USAGE, parse, run)
+    common::start(&[USAGE, deflate::USAGE].concat(), parse, run)
 }
 
 fn parse(args: &mut lexopt::Parser) -> Parsed<Options> {
     use lexopt::prelude::*;
-    let (mut url, mut agent, mut delivery, mut deflate) = (None, None, Delivery::Whole, false);
+    let (mut url, mut agent, mut delivery) = (None, None, Delivery::Whole);
+    let mut deflate = Deflate::default();
     while let Some(arg) = args.next()? {
         match arg {
             Short('h') | Long("help") => return Ok(None),
             Long("pieces") => delivery = Delivery::Pieces,
-            Long("deflate") if cfg!(feature = "deflate") => deflate = true,
+            Long(name) if Deflate::has_option(name) => deflate.take(name.to_owned(), args)?,
             Value(value) if url.is_none() => url = Some(value.string()?),
             Value(value) if agent.is_none() => agent = Some(value.string()?),
             _ => return Err(arg.unexpected()),
@@ -64,25 +62,24 @@ fn run(Options { url, agent, delivery, deflate }: Options) -> Result<ExitCode> {
 }
 
 /// Runs one connection and echoes every message. Returns the last short text message.
-fn talk(uri: &str, delivery: Delivery, deflate: bool) -> Result<Option<String>> {
+fn talk(uri: &str, delivery: Delivery, deflate: Deflate) -> Result<Option<String>> {
     let connect = Connect::from_uri(uri).map_err(|error| lexopt::Error::from(format!("{uri}: {error}")))?;
     let config = Config::new().delivery(delivery);
     #[cfg(feature = "deflate")]
-    if deflate {
-        let settings = sansocket::deflate::Settings::client();
-        let window = Vec::new();
-        return echo(WebSocket::deflate_client(config, rand::rng(), settings, window), connect);
+    if let Some(settings) = deflate.settings() {
+        return echo(WebSocket::deflate_client(config, rand::rng(), settings, Vec::new()), connect, deflate);
     }
-    let _ = deflate;
-    echo(WebSocket::client(config, rand::rng()), connect)
+    echo(WebSocket::client(config, rand::rng()), connect, deflate)
 }
 
-fn echo<R: ClientRole>(mut ws: WebSocket<R>, connect: Connect<'_>) -> Result<Option<String>> {
+fn echo<R: ClientRole>(
+    mut ws: WebSocket<R>,
+    connect: Connect<'_>,
+    deflate: Deflate,
+) -> Result<Option<String>> {
     let mut stream = TcpStream::connect((connect.host(), connect.port()))?;
     let (mut buffer, mut inbox, mut outbox) = (vec![0; 64 << 10], Inbox::new(), Vec::new());
-    #[cfg(feature = "deflate")]
-    let mut encoder = None;
-    let mut text = None;
+    let (mut encoder, mut text) = (Encoder::default(), None);
     ws.connect(connect, &mut outbox)?;
     stream.write_all(&outbox)?;
     while !ws.is_closed() {
@@ -95,29 +92,16 @@ fn echo<R: ClientRole>(mut ws: WebSocket<R>, connect: Connect<'_>) -> Result<Opt
         outbox.clear();
         while let Some(event) = ws.receive(&mut input, &mut inbox) {
             match event {
-                #[cfg(feature = "deflate")]
-                Event::Open(open) => encoder = Deflate::default().encoder(&open, false),
+                Event::Open(open) => encoder = deflate.encoder(&open, false),
                 Event::Message(message) => {
                     if let Message::Text(short) = message
                         && short.len() < 20
                     {
                         text = Some(short.to_owned());
                     }
-                    #[cfg(feature = "deflate")]
-                    if let Some(encoder) = &mut encoder {
-                        encoder.with(|compressor| ws.send_deflated(message, compressor, &mut outbox))?;
-                        continue;
-                    }
-                    ws.send(message, &mut outbox)?;
+                    encoder.send(&mut ws, message, &mut outbox)?;
                 }
-                Event::Piece(piece) => {
-                    #[cfg(feature = "deflate")]
-                    if let Some(encoder) = &mut encoder {
-                        encoder.with(|compressor| ws.send_piece_deflated(&piece, compressor, &mut outbox))?;
-                        continue;
-                    }
-                    ws.send_piece(&piece, &mut outbox)?;
-                }
+                Event::Piece(piece) => encoder.send_piece(&mut ws, &piece, &mut outbox)?,
                 _ => {}
             }
             ws.transmit(&mut outbox)?;

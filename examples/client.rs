@@ -6,14 +6,17 @@
 
 #[path = "common/mod.rs"]
 mod common;
+#[path = "common/deflate.rs"]
+mod deflate;
 #[path = "common/pace.rs"]
 mod pace;
 
 use common::{Parsed, Result, printable};
+use deflate::{Deflate, Encoder};
 use pace::{Pace, WRITE_TIMEOUT};
 use sansocket::{
-    CloseCode, Config, Connect, ConnectError, ControlPayload, Event, Fragment, Inbox, Message, State,
-    WebSocket,
+    ClientRole, CloseCode, Config, Connect, ConnectError, ControlPayload, Event, Fragment, Inbox, Message,
+    State, WebSocket,
 };
 use std::collections::VecDeque;
 use std::fs::File;
@@ -26,7 +29,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 const USAGE: &str = "\
-usage: client URL [--protocol P]... [--header 'N: V']...
+usage: client URL [OPTION]...
 
 Sends lines of standard input as text messages, and prints events. URL begins with ws://.
 
@@ -53,19 +56,21 @@ const TURN: Duration = Duration::from_millis(500);
 const STOP: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    common::start(USAGE, Options::parse, run)
+    common::start(&[USAGE, deflate::USAGE].concat(), Options::parse, run)
 }
 
 struct Options {
     url: String,
     protocols: Vec<String>,
     headers: Vec<(String, String)>,
+    deflate: Deflate,
 }
 
 impl Options {
     fn parse(args: &mut lexopt::Parser) -> Parsed<Self> {
         use lexopt::prelude::*;
         let (mut url, mut protocols, mut headers) = (None, vec![], vec![]);
+        let mut deflate = Deflate::default();
         while let Some(arg) = args.next()? {
             match arg {
                 Short('h') | Long("help") => return Ok(None),
@@ -76,15 +81,16 @@ impl Options {
                         header.split_once(':').ok_or_else(|| format!("--header {header}: not 'N: V'"))?;
                     headers.push((name.to_owned(), value.trim().to_owned()));
                 }
+                Long(name) if Deflate::has_option(name) => deflate.take(name.to_owned(), args)?,
                 Value(value) if url.is_none() => url = Some(value.string()?),
                 _ => return Err(arg.unexpected()),
             }
         }
-        Ok(Some(Self { url: url.ok_or("URL is missing")?, protocols, headers }))
+        Ok(Some(Self { url: url.ok_or("URL is missing")?, protocols, headers, deflate }))
     }
 }
 
-fn run(Options { url, protocols, headers }: Options) -> Result<ExitCode> {
+fn run(Options { url, protocols, headers, deflate }: Options) -> Result<ExitCode> {
     let offered: Vec<&str> = protocols.iter().map(String::as_str).collect();
     let added: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     let bad_argument = |error| {
@@ -99,12 +105,27 @@ fn run(Options { url, protocols, headers }: Options) -> Result<ExitCode> {
     if connect.is_secure() {
         return Err("wss: TLS belongs to the transport, and this example only supports plain TCP".into());
     }
-    let mut ws = WebSocket::client(Config::new().max_frame(LARGE).max_message(LARGE), rand::rng());
+    let config = Config::new().max_frame(LARGE).max_message(LARGE);
+    #[cfg(feature = "deflate")]
+    if let Some(settings) = deflate.settings() {
+        let ws = WebSocket::deflate_client(config, rand::rng(), settings, Vec::new());
+        return converse(ws, connect, deflate, bad_argument);
+    }
+    converse(WebSocket::client(config, rand::rng()), connect, deflate, bad_argument)
+}
+
+/// Runs the connection, with compression or without.
+fn converse<R: ClientRole>(
+    mut ws: WebSocket<R>,
+    connect: Connect<'_>,
+    deflate: Deflate,
+    bad_argument: impl Fn(ConnectError) -> lexopt::Error,
+) -> Result<ExitCode> {
     let mut outbox = Vec::new();
     ws.connect(connect, &mut outbox).map_err(bad_argument)?;
     let stream = TcpStream::connect((connect.host(), connect.port()))
         .map_err(|error| format!("{}: {error}", connect.authority()))?;
-    let good = Terminal::start(stream, ws, outbox)?.talk()?;
+    let good = Terminal::start(stream, ws, outbox, deflate)?.talk()?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -127,10 +148,10 @@ type Line = Option<io::Result<String>>;
 
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
-type Machine = WebSocket<sansocket::Client<rand::rngs::ThreadRng>>;
-
-struct Terminal {
-    ws: Machine,
+struct Terminal<R: ClientRole> {
+    ws: WebSocket<R>,
+    deflate: Deflate,
+    encoder: Encoder,
     stream: TcpStream,
     started: Instant,
     outbox: Vec<u8>,
@@ -152,8 +173,8 @@ struct Terminal {
     give_up: Option<Duration>,
 }
 
-impl Terminal {
-    fn start(stream: TcpStream, ws: Machine, outbox: Vec<u8>) -> Result<Self> {
+impl<R: ClientRole> Terminal<R> {
+    fn start(stream: TcpStream, ws: WebSocket<R>, outbox: Vec<u8>, deflate: Deflate) -> Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(TURN))?;
         // Bounded, so that TCP slows down a server that sends faster than we print.
@@ -176,6 +197,8 @@ impl Terminal {
         })?;
         Ok(Self {
             ws,
+            deflate,
+            encoder: Encoder::default(),
             stream,
             started: Instant::now(),
             outbox,
@@ -202,7 +225,10 @@ impl Terminal {
             while let Some(event) = self.ws.receive(&mut input, &mut inbox) {
                 print(&mut self.out, &event)?;
                 match event {
-                    Event::Open(_) => open = true,
+                    Event::Open(opened) => {
+                        open = true;
+                        self.encoder = self.deflate.encoder(&opened, false);
+                    }
                     Event::Close(close) => {
                         let codes = [CloseCode::NORMAL, CloseCode::GOING_AWAY, CloseCode::NO_STATUS];
                         good = close.clean && codes.contains(&close.code);
@@ -259,7 +285,8 @@ impl Terminal {
         let sent: Result<()> = match file.read(&mut chunk) {
             // Only an empty read shows the end of the file, so the last fragment is empty.
             Ok(len) => {
-                let sent = self.ws.send_piece(Fragment::new(&chunk[..len], len == 0), &mut self.outbox);
+                let fragment = Fragment::new(&chunk[..len], len == 0);
+                let sent = self.encoder.send_piece(&mut self.ws, fragment, &mut self.outbox);
                 if len > 0 && sent.is_ok() {
                     self.file = Some(file);
                 }
@@ -334,7 +361,7 @@ impl Terminal {
     }
 
     fn command(&mut self, line: &str) -> Result<()> {
-        let (ws, outbox) = (&mut self.ws, &mut self.outbox);
+        let (ws, encoder, outbox) = (&mut self.ws, &mut self.encoder, &mut self.outbox);
         let (command, rest) = line.split_once(' ').unwrap_or((line, ""));
         match command {
             "/close" if rest.is_empty() => ws.close_without_code(outbox)?,
@@ -344,20 +371,20 @@ impl Terminal {
                 ws.close(CloseCode(code), reason, outbox)?;
             }
             "/ping" => ws.ping(rest.as_bytes(), outbox)?,
-            "/binary" => ws.send(&from_hex(rest)?[..], outbox)?,
+            "/binary" => encoder.send(ws, &from_hex(rest)?[..], outbox)?,
             "/file" => self.file = Some(File::open(rest).map_err(|error| format!("{rest}: {error}"))?),
             "/fragments" => {
                 let mut words = rest.split_whitespace().peekable();
                 words.peek().ok_or("/fragments WORD...")?;
                 while let Some(word) = words.next() {
-                    ws.send_piece(Fragment::new(word, words.peek().is_none()), outbox)?;
+                    encoder.send_piece(ws, Fragment::new(word, words.peek().is_none()), outbox)?;
                 }
             }
-            _ if line.starts_with("//") => ws.send(&line[1..], outbox)?,
+            _ if line.starts_with("//") => encoder.send(ws, &line[1..], outbox)?,
             _ if line.starts_with('/') => {
                 return Err(format!("no such command: {command} (//TEXT sends /TEXT)").into());
             }
-            _ => ws.send(line, outbox)?,
+            _ => encoder.send(ws, line, outbox)?,
         }
         Ok(())
     }
@@ -447,10 +474,16 @@ fn write(stream: &TcpStream, wanted: &Receiver<Vec<u8>>, reporter: &SyncSender<R
 fn print(out: &mut impl Write, event: &Event<'_>) -> io::Result<()> {
     let escaped = |payload: &ControlPayload| payload.escape_ascii().to_string();
     match event {
-        Event::Open(open) => match open.protocol() {
-            Some(protocol) => writeln!(out, "open protocol={protocol}"),
-            None => writeln!(out, "open"),
-        },
+        Event::Open(open) => {
+            write!(out, "open")?;
+            if let Some(protocol) = open.protocol() {
+                write!(out, " protocol={protocol}")?;
+            }
+            if let Some(extensions) = open.header("Sec-WebSocket-Extensions") {
+                write!(out, " extensions={}", extensions.escape_ascii())?;
+            }
+            writeln!(out)
+        }
         Event::Message(Message::Text(text)) => writeln!(out, "text: {}", printable(text)),
         Event::Message(Message::Binary(bytes)) => writeln!(out, "binary: {}", to_hex(bytes)),
         Event::Ping(payload) => writeln!(out, "ping: {}", escaped(payload)),

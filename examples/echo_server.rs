@@ -4,17 +4,15 @@
 mod blocking;
 #[path = "common/mod.rs"]
 mod common;
-#[cfg(feature = "deflate")]
-#[path = "common/encoder.rs"]
-mod encoder;
+#[path = "common/deflate.rs"]
+mod deflate;
 
 use blocking::{Socket, WRITE_TIMEOUT, linger, listen};
 use common::{Parsed, Result, is_trusted, printable};
-#[cfg(feature = "deflate")]
-use encoder::{Deflate, Encoder};
+use deflate::{Deflate, Encoder};
 use sansocket::{
-    Accept, Buffer, CloseCode, Config, Delivery, Event, FixedInbox, Inbox, Message, Piece, Reject, Request,
-    Role, ServerRole, State, WebSocket,
+    Accept, Buffer, CloseCode, Config, Delivery, Event, FixedInbox, Inbox, Message, Reject, Request, Role,
+    ServerRole, State, WebSocket,
 };
 use std::io;
 use std::net::{IpAddr, TcpStream};
@@ -40,16 +38,6 @@ Echoes every message. ADDR is an address and a port: 127.0.0.1:9001.
   --patience SECONDS  replace the default timeouts
   --connections N     the maximum number of connections (default: 1000)
 ";
-/// The options of the feature `deflate`.
-#[cfg(feature = "deflate")]
-const DEFLATE_USAGE: &str = "\
-  --deflate           accept compression (permessage-deflate), and compress the echoes
-  --no-takeover       with --deflate: each message is compressed by itself
-  --window BITS       with --deflate: windows of at most 2^BITS bytes, 9 to 15 (default: 15)
-  --level L           with --deflate: fast (default), better or codes
-";
-#[cfg(not(feature = "deflate"))]
-const DEFLATE_USAGE: &str = "";
 
 /// The maximum message size with `--fixed`. Larger messages are not copied into the outbox.
 const SMALL: usize = 4096;
@@ -60,7 +48,7 @@ const OUTBOX: usize = SMALL + 4 + 16 + 127;
 const LARGE: usize = 64 << 20;
 
 fn main() -> ExitCode {
-    common::start(&[USAGE, DEFLATE_USAGE].concat(), Options::parse, |options| {
+    common::start(&[USAGE, deflate::USAGE].concat(), Options::parse, |options| {
         let (address, connections) = (options.address.clone(), options.connections);
         let options = Arc::new(options);
         listen(&address, connections, move |stream| serve(stream, &options))?;
@@ -100,14 +88,8 @@ fn converse<R: ServerRole, I: Buffer + Default, O: Buffer + Default>(
 ) -> Result<()> {
     let (peer, local) = (stream.peer_addr()?, stream.local_addr()?.ip());
     let socket = Socket::new(stream, options.patience.unwrap_or(WRITE_TIMEOUT))?;
-    let mut out = Outgoing {
-        socket,
-        outbox,
-        sent: 0,
-        backlog: 0,
-        #[cfg(feature = "deflate")]
-        encoder: None,
-    };
+    let mut out = Outgoing { socket, outbox, sent: 0, backlog: 0 };
+    let mut encoder = Encoder::default();
     if options.pieces && !options.fixed {
         out.backlog = LARGE;
         out.socket.take_turns()?;
@@ -127,20 +109,19 @@ fn converse<R: ServerRole, I: Buffer + Default, O: Buffer + Default>(
                     out.put(&mut ws, |ws, outbox| ws.close(CloseCode::NORMAL, text, outbox))?;
                 }
                 Event::Message(message) if open => {
-                    out.echo(&mut ws, message)?;
+                    out.echo(&mut ws, &mut encoder, message)?;
                     if message.as_bytes().len() > SMALL {
                         // Free the memory of a large message.
                         inbox = I::default();
                     }
                 }
-                Event::Piece(piece) if open => out.send_piece(&mut ws, &piece)?,
+                Event::Piece(piece) if open => {
+                    out.put(&mut ws, |ws, outbox| encoder.send_piece(ws, &piece, outbox))?;
+                }
                 Event::Error(error) => eprintln!("{peer}: {error}"),
                 Event::Close(close) => eprintln!("{peer}: closed: {}", printable(&close.to_string())),
                 Event::BadRequest(request) => eprintln!("{peer}: refused: {request}"),
-                #[cfg(feature = "deflate")]
-                Event::Open(open) => out.encoder = options.deflate.encoder(&open, true),
-                #[cfg(not(feature = "deflate"))]
-                Event::Open(_) => {}
+                Event::Open(open) => encoder = options.deflate.encoder(&open, true),
                 Event::Refused(_) | Event::Message(_) => {}
                 Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
             }
@@ -167,9 +148,6 @@ struct Outgoing<'s, O> {
     sent: usize,
     /// How many bytes can stay unsent while the peer does not read.
     backlog: usize,
-    /// Compresses the echoes, if the peer has agreed to compression.
-    #[cfg(feature = "deflate")]
-    encoder: Option<Encoder>,
 }
 
 impl<O: Buffer + Default> Outgoing<'_, O> {
@@ -192,35 +170,20 @@ impl<O: Buffer + Default> Outgoing<'_, O> {
 
     /// Sends a message back. Small messages are copied and share one write; a large one is written
     /// without a copy, unless it is compressed.
-    fn echo<R: ServerRole>(&mut self, ws: &mut WebSocket<R>, message: Message<'_>) -> Result<()> {
-        #[cfg(feature = "deflate")]
-        if let Some(mut encoder) = self.encoder.take() {
-            let sent = self.put(ws, |ws, outbox| {
-                encoder.with(|compressor| ws.send_deflated(message, compressor, outbox))
-            });
-            self.encoder = Some(encoder);
-            return sent;
-        }
+    fn echo<R: ServerRole>(
+        &mut self,
+        ws: &mut WebSocket<R>,
+        encoder: &mut Encoder,
+        message: Message<'_>,
+    ) -> Result<()> {
         let payload = message.as_bytes();
-        if payload.len() <= SMALL {
-            return self.put(ws, |ws, outbox| ws.send(message, outbox));
+        if payload.len() <= SMALL || encoder.compresses() {
+            return self.put(ws, |ws, outbox| encoder.send(ws, message, outbox));
         }
         self.put(ws, |ws, outbox| ws.send_header(message.kind(), payload.len() as u64, outbox))?;
         self.flush(ws)?;
         self.socket.write_all(ws, payload)?;
         Ok(ws.payload_sent(payload.len() as u64)?)
-    }
-
-    fn send_piece<R: Role>(&mut self, ws: &mut WebSocket<R>, piece: &Piece<'_>) -> Result<()> {
-        #[cfg(feature = "deflate")]
-        if let Some(mut encoder) = self.encoder.take() {
-            let sent = self.put(ws, |ws, outbox| {
-                encoder.with(|compressor| ws.send_piece_deflated(piece, compressor, outbox))
-            });
-            self.encoder = Some(encoder);
-            return sent;
-        }
-        self.put(ws, |ws, outbox| ws.send_piece(piece, outbox))
     }
 
     fn unsent(&self) -> &[u8] {
@@ -260,7 +223,6 @@ struct Options {
     bye: Option<String>,
     read: Option<usize>,
     patience: Option<Duration>,
-    #[cfg(feature = "deflate")]
     deflate: Deflate,
 }
 
@@ -270,7 +232,6 @@ impl Options {
         let (mut address, mut connections, mut fixed, mut pieces) = (None, 1000, false, false);
         let (mut protocols, mut origins, mut hosts) = (vec![], vec![], vec![]);
         let (mut bye, mut read, mut patience) = (None, None, None);
-        #[cfg(feature = "deflate")]
         let mut deflate = Deflate::default();
         while let Some(arg) = args.next()? {
             match arg {
@@ -291,21 +252,12 @@ impl Options {
                 Long("read") => read = Some(args.value()?.parse::<NonZeroUsize>()?.get()),
                 Long("patience") => patience = Some(args.value()?.parse::<NonZeroU32>()?.get()),
                 Long("connections") => connections = args.value()?.parse()?,
-                #[cfg(feature = "deflate")]
-                Long("deflate") => deflate.enabled = true,
-                #[cfg(feature = "deflate")]
-                Long("no-takeover") => deflate.takeover = false,
-                #[cfg(feature = "deflate")]
-                Long("window") => deflate.window_bits = args.value()?.parse()?,
-                #[cfg(feature = "deflate")]
-                Long("level") => deflate.level = args.value()?.parse()?,
+                Long(name) if Deflate::has_option(name) => deflate.take(name.to_owned(), args)?,
                 Value(value) if address.is_none() => address = Some(value.string()?),
                 _ => return Err(arg.unexpected()),
             }
         }
         Ok(Some(Self {
-            #[cfg(feature = "deflate")]
-            deflate,
             address: address.ok_or("ADDR is missing")?,
             connections,
             fixed,
@@ -316,6 +268,7 @@ impl Options {
             bye,
             read,
             patience: patience.map(|seconds| Duration::from_secs(seconds.into())),
+            deflate,
         }))
     }
 

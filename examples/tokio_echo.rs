@@ -5,14 +5,17 @@
 
 #[path = "common/mod.rs"]
 mod common;
+#[path = "common/deflate.rs"]
+mod deflate;
 #[path = "wrapper/listen.rs"]
 mod listen;
 #[path = "wrapper/mod.rs"]
 mod wrapper;
 
 use common::{Parsed, Result, printable};
+use deflate::{Deflate, Encoder};
 use listen::listen;
-use sansocket::{Config, Event, Reject, SendError, State, WebSocket};
+use sansocket::{Config, Event, Reject, SendError, ServerRole, State, WebSocket};
 use std::num::NonZeroU32;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -22,7 +25,7 @@ use tokio::sync::watch;
 use wrapper::Connection;
 
 const USAGE: &str = "\
-usage: tokio_echo ADDR [--patience SECONDS] [--connections N]
+usage: tokio_echo ADDR [OPTION]...
 
 Echoes every message. ADDR is an address and a port: 127.0.0.1:9001.
 
@@ -32,13 +35,21 @@ Echoes every message. ADDR is an address and a port: 127.0.0.1:9001.
 
 struct Options {
     address: String,
-    patience: Option<Duration>,
     connections: usize,
+    serving: Serving,
+}
+
+/// The options of each connection.
+#[derive(Clone, Copy)]
+struct Serving {
+    patience: Option<Duration>,
+    deflate: Deflate,
 }
 
 fn parse(args: &mut lexopt::Parser) -> Parsed<Options> {
     use lexopt::prelude::*;
     let (mut address, mut patience, mut connections) = (None, None, 1000);
+    let mut deflate = Deflate::default();
     while let Some(arg) = args.next()? {
         match arg {
             Short('h') | Long("help") => return Ok(None),
@@ -46,40 +57,59 @@ fn parse(args: &mut lexopt::Parser) -> Parsed<Options> {
                 patience = Some(Duration::from_secs(args.value()?.parse::<NonZeroU32>()?.get().into()));
             }
             Long("connections") => connections = args.value()?.parse()?,
+            Long(name) if Deflate::has_option(name) => deflate.take(name.to_owned(), args)?,
             Value(value) if address.is_none() => address = Some(value.string()?),
             _ => return Err(arg.unexpected()),
         }
     }
-    Ok(Some(Options { address: address.ok_or("ADDR is missing")?, patience, connections }))
+    let address = address.ok_or("ADDR is missing")?;
+    Ok(Some(Options { address, connections, serving: Serving { patience, deflate } }))
 }
 
 fn main() -> ExitCode {
-    common::start(USAGE, parse, |Options { address, patience, connections }| {
+    common::start(&[USAGE, deflate::USAGE].concat(), parse, |options| {
+        let Options { address, connections, serving } = options;
         Runtime::new()?.block_on(async {
             let listener =
                 TcpListener::bind(&address).await.map_err(|error| format!("{address}: {error}"))?;
             let greeting = format!("listening on {}", listener.local_addr()?);
-            listen(listener, &greeting, connections, |stream, stop| serve(stream, patience, stop)).await
+            listen(listener, &greeting, connections, |stream, stop| serve(stream, serving, stop)).await
         })?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-async fn serve(stream: TcpStream, patience: Option<Duration>, stop: watch::Receiver<bool>) -> Result<()> {
-    stream.set_nodelay(true)?;
-    let peer = stream.peer_addr()?;
+async fn serve(stream: TcpStream, serving: Serving, stop: watch::Receiver<bool>) -> Result<()> {
     let mut config = Config::default();
-    if patience.is_some() {
+    if let patience @ Some(_) = serving.patience {
         config = config
             .handshake_timeout(patience)
             .idle_ping(patience)
             .pong_timeout(patience)
             .closing_timeout(patience);
     }
-    let mut connection = Connection::new(stream, WebSocket::server(config)).stop_when(stop);
-    if let Some(patience) = patience {
+    #[cfg(feature = "deflate")]
+    if let Some(settings) = serving.deflate.settings() {
+        let ws = WebSocket::deflate_server(config, settings, Vec::new());
+        return converse(stream, ws, serving, stop).await;
+    }
+    converse(stream, WebSocket::server(config), serving, stop).await
+}
+
+/// Runs one connection, with compression or without.
+async fn converse<R: ServerRole>(
+    stream: TcpStream,
+    ws: WebSocket<R>,
+    serving: Serving,
+    stop: watch::Receiver<bool>,
+) -> Result<()> {
+    stream.set_nodelay(true)?;
+    let peer = stream.peer_addr()?;
+    let mut connection = Connection::new(stream, ws).stop_when(stop);
+    if let Some(patience) = serving.patience {
         connection = connection.write_timeout(patience);
     }
+    let mut encoder = Encoder::default();
     while let Some((event, reply)) = connection.next().await {
         match event {
             Event::Request(request) => {
@@ -93,14 +123,15 @@ async fn serve(stream: TcpStream, patience: Option<Duration>, stop: watch::Recei
                 }
             }
             // After our own Close frame, messages are still delivered.
-            Event::Message(message) => match reply.ws.send(message, reply.outbox) {
+            Event::Message(message) => match encoder.send(reply.ws, message, reply.outbox) {
                 Err(SendError::NotOpen) if reply.ws.state() != State::Open => {}
                 sent => sent?,
             },
             Event::Error(error) => eprintln!("{peer}: {error}"),
             Event::Close(close) => eprintln!("{peer}: closed: {}", printable(&close.to_string())),
             Event::BadRequest(request) => eprintln!("{peer}: refused: {request}"),
-            Event::Open(_) | Event::Refused(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
+            Event::Open(open) => encoder = serving.deflate.encoder(&open, true),
+            Event::Refused(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
         }
     }
     connection.error.map_or(Ok(()), |error| Err(error.into()))

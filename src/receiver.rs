@@ -164,6 +164,11 @@ impl Receiver {
         matches!(self.state, State::MessageBoundary)
     }
 
+    /// Whether a message is in progress: a frame of it has begun, and its end has not arrived.
+    pub(crate) const fn is_in_message(&self) -> bool {
+        self.message.is_some()
+    }
+
     /// Whether input still matters.
     pub(crate) const fn is_receiving(&self) -> bool {
         !matches!(self.state, State::PeerClosed | State::Ended { .. })

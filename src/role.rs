@@ -100,6 +100,8 @@ pub(crate) mod sealed {
         const IS_SERVER: bool;
         /// Whether it receives and answers requests.
         const ANSWERS: bool;
+        /// Whether it does the opening handshake.
+        const HANDSHAKES: bool = true;
         /// Makes the mask of the next frame. A client draws a new key.
         fn mask(&mut self) -> Self::Mask;
         /// The key of a mask; `None` if frames are not masked.
@@ -163,6 +165,7 @@ pub(crate) mod sealed {
         type Mask = R::Mask;
         const IS_SERVER: bool = R::IS_SERVER;
         const ANSWERS: bool = false;
+        const HANDSHAKES: bool = false;
         #[inline]
         fn mask(&mut self) -> R::Mask {
             self.role.mask()

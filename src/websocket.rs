@@ -523,6 +523,7 @@ impl<R: Role> WebSocket<R> {
         };
         match found {
             Found::Data(_) => None,
+            Found::Handshake(_) if !R::HANDSHAKES => None,
             Found::Ping => control_event(Opcode::Ping, control),
             Found::Pong => control_event(Opcode::Pong, control),
             Found::Handshake(Outcome::Request) => {
@@ -542,6 +543,17 @@ impl<R: Role> WebSocket<R> {
                 close_event(code, reason, true)
             }
             Found::ClosedWithoutFrame => close_event(CloseCode::ABNORMAL, "", false),
+        }
+    }
+
+    /// Whether the inbox holds the beginning of a head or of a message that is still being received.
+    /// If not, and no event borrows from it, the caller may replace it, for example to free the
+    /// memory of a large message.
+    #[must_use]
+    pub const fn is_inbox_in_use(&self) -> bool {
+        match &self.receiving {
+            Receiving::Handshake(_) => true,
+            Receiving::Frames(receiver) => receiver.is_in_message(),
         }
     }
 

@@ -787,3 +787,23 @@ fn changed_limits_are_in_effect_from_the_next_header() {
         assert!(matches!(&peer.take_seen()[..], [Seen::Error(error), _] if error.contains("1008")));
     }
 }
+
+#[test]
+fn an_inbox_is_in_use_from_the_first_byte_of_a_message_to_its_last() {
+    // A fragment, a Ping, the last fragment, a whole message: masked with zeros.
+    let bytes = b"\x01\x81\0\0\0\0a\x89\x80\0\0\0\0\x80\x81\0\0\0\0b\x81\x81\0\0\0\0c";
+    let mut ws = WebSocket::<Server>::open(Config::default());
+    let mut inbox = Inbox::new();
+    let mut messages = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        if let Some(Event::Message(_)) = ws.receive(&mut &mut [*byte][..], &mut inbox) {
+            messages += 1;
+        }
+        assert_eq!(ws.is_inbox_in_use(), !matches!(at, 19 | 26), "{at}");
+        if !ws.is_inbox_in_use() {
+            inbox = Inbox::new();
+        }
+    }
+    assert_eq!(messages, 2);
+    assert!(WebSocket::server(Config::default()).is_inbox_in_use());
+}

@@ -1082,3 +1082,72 @@ fn a_request_is_accepted_if_its_headers_with_rules_fit() {
         }
     }
 }
+
+/// The status and the headers in a response of the machine. `Connection: close` and
+/// `Content-Length` are the business of the software that writes a response.
+fn status_and_headers(response: &str) -> (String, Vec<(String, String)>) {
+    let mut lines = response.split("\r\n");
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().to_owned();
+    let headers = lines.take_while(|line| !line.is_empty()).filter_map(|line| line.split_once(": "));
+    let headers = headers.filter_map(|(name, value)| match (name, value) {
+        ("Content-Length", _) | ("Connection", "close") => None,
+        ("Connection", value) => Some((name.to_owned(), value.replace(", close", ""))),
+        _ => Some((name.to_owned(), value.to_owned())),
+    });
+    let mut headers: Vec<_> = headers.collect();
+    headers.sort();
+    (status, headers)
+}
+
+/// Proves: R7, R8.
+#[test]
+fn the_heads_for_other_software_are_those_of_the_machine() {
+    let of_head = |head: sansocket::handshake::ResponseHead<'_>| {
+        let mut headers: Vec<_> = head.headers().map(|(name, value)| (name.into(), value.into())).collect();
+        headers.sort();
+        (head.status().to_string(), headers)
+    };
+
+    let headers: &[(&str, &[u8])] = &[
+        ("host", b"server.example.com"),
+        ("upgrade", b"websocket"),
+        ("connection", b"Upgrade"),
+        ("sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+        ("sec-websocket-version", b"13"),
+        ("sec-websocket-protocol", b"soap, v1.chat"),
+        ("Sec-WebSocket-Protocol", b"v2.chat"),
+    ];
+    let check = || sansocket::handshake::check_request(headers.iter().copied()).unwrap();
+    let more = [("Set-Cookie", "a=b")];
+    for preferred in [&["v2.chat", "v1.chat"][..], &["v3.chat", "soap"], &["v3.chat"], &[]] {
+        let (mut ws, mut inbox, mut outbox) = (WebSocket::server(Config::default()), Vec::new(), Vec::new());
+        let mut head =
+            request("Sec-WebSocket-Protocol: soap, v1.chat\r\nSec-WebSocket-Protocol: v2.chat\r\n")
+                .into_bytes();
+        let Some(Event::Request(request)) = ws.receive(&mut &mut head[..], &mut inbox) else { panic!() };
+        let selected = request.select(preferred);
+        let same = check().select(headers.iter().copied(), preferred);
+        assert_eq!(selected.is_some(), same.is_some());
+        ws.accept(selected.unwrap_or(request.accept()).headers(&more), &mut outbox).unwrap();
+        let response = same.unwrap_or(check()).headers(&more).response();
+        assert_eq!(of_head(response), status_and_headers(core::str::from_utf8(&outbox).unwrap()));
+    }
+
+    for status in [200, 204, 301, 400, 401, 404, 405, 426, 431, 503, 599] {
+        let reject = Reject::status(status).headers(&more);
+        let (mut ws, mut inbox, mut outbox) = (WebSocket::server(Config::default()), Vec::new(), Vec::new());
+        let mut head = request("").into_bytes();
+        assert!(ws.receive(&mut &mut head[..], &mut inbox).is_some());
+        ws.reject(reject, &mut outbox).unwrap();
+        let response = core::str::from_utf8(&outbox).unwrap();
+        assert_eq!(of_head(reject.response()), status_and_headers(response), "{response}");
+    }
+    for error in [
+        RequestError::MethodNotAllowed,
+        RequestError::Missing(Name::Upgrade),
+        RequestError::Invalid(Name::SecWebSocketVersion),
+        RequestError::Missing(Name::Host),
+    ] {
+        assert_eq!(of_head(error.response()), of_head(Reject::status(error.status()).response()));
+    }
+}

@@ -15,6 +15,9 @@ pub type Parsed<O> = std::result::Result<Option<O>, lexopt::Error>;
 pub const BUSY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 21\r\n\r\ntoo many connections\n";
 
+/// The error of a build without the feature `deflate`.
+pub const NO_DEFLATE: &str = "compression needs a feature: cargo run --features deflate --example …";
+
 /// Parses the arguments and runs an example. `--help` prints `usage`. The exit code is 2 after a
 /// bad argument (a [`lexopt::Error`], of `run` too), and 1 after any other error.
 pub fn start<O>(

@@ -10,6 +10,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/deflate.rs"]
+mod deflate;
+#[cfg(feature = "deflate")]
+mod inflate;
 mod json;
 #[path = "../wrapper/listen.rs"]
 mod listen;
@@ -34,7 +38,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::sync::watch::Receiver;
 
-type Connection = wrapper::Connection<Tap, sansocket::Server>;
+/// The role of every connection. Which of them compress is decided when they are accepted.
+#[cfg(feature = "deflate")]
+type Role = sansocket::deflate::Deflate<sansocket::Server, Vec<u8>>;
+#[cfg(not(feature = "deflate"))]
+type Role = sansocket::Server;
+type Connection = wrapper::Connection<Tap, Role>;
 
 const USAGE: &str = "\
 usage: demo [ADDR] [--host NAME]... [--connections N]
@@ -106,14 +115,26 @@ async fn run(PageServer { address, hosts, connections }: PageServer) -> Result<(
 }
 
 /// The machine of a new connection, which accepts upgrades and plain requests.
-fn machine() -> WebSocket<sansocket::Server> {
-    WebSocket::server(Config::new().plain_requests(true).max_frame(MAX_MESSAGE).max_message(MAX_MESSAGE))
+fn machine() -> WebSocket<Role> {
+    let config = Config::new().plain_requests(true).max_frame(MAX_MESSAGE).max_message(MAX_MESSAGE);
+    #[cfg(feature = "deflate")]
+    // A window of 32 KiB, because some browsers do not let a server limit theirs.
+    return WebSocket::deflate_server(config, sansocket::deflate::Settings::client(), Vec::new());
+    #[cfg(not(feature = "deflate"))]
+    WebSocket::server(config)
+}
+
+/// Accepts the request without compression, even if that is offered.
+fn decline_deflate(_connection: &mut Connection) {
+    #[cfg(feature = "deflate")]
+    _connection.reply().ws.decline_deflate();
 }
 
 /// What a request asks for. It borrows nothing, so it can be kept until the answer is ready.
 enum Route {
     File(&'static File),
-    Talk(Arc<Session>, Accept<'static>),
+    /// `true`: with compression, if the browser offers it.
+    Talk(Arc<Session>, Accept<'static>, bool),
     Watch(Accept<'static>),
     Poll(Arc<Run>, u64),
     LongPoll(Arc<Run>, u64),
@@ -136,7 +157,9 @@ impl Route {
             return Self::Refuse(403);
         }
         match (path, request.is_upgrade()) {
-            ("/talk", true) => session().map_or(Self::Refuse(404), |s| Self::Talk(s, request.accept())),
+            ("/talk", true) => session().map_or(Self::Refuse(404), |session| {
+                Self::Talk(session, request.accept(), value("compress") != Some("no"))
+            }),
             ("/race/push", true) => run().map_or(Self::Refuse(404), |run| Self::Push(run, request.accept())),
             ("/watch", true) => Self::Watch(request.accept()),
             ("/talk" | "/race/push" | "/watch", false) => Self::Refuse(426),
@@ -169,6 +192,10 @@ async fn serve(
             Some(_) => continue,
             None => return Ok(()),
         };
+        // The others are measured, or have nothing to show.
+        if !matches!(route, Route::Talk(..)) {
+            decline_deflate(&mut connection);
+        }
         match route {
             Route::File(file) => {
                 wire.claim_nothing();
@@ -188,13 +215,36 @@ async fn serve(
                 respond_updates(&mut connection, &run, after, last)?;
             }
             Route::Push(run, accept) => return race::push(connection, &wire, &run, accept).await,
-            Route::Talk(session, accept) => return talk::talk(connection, &wire, &session, accept).await,
+            Route::Talk(session, accept, compress) => {
+                return talk::talk(connection, &wire, &session, accept, compress).await;
+            }
             Route::Watch(accept) => return watch::watch(connection, &sessions, accept).await,
             Route::Refuse(status) => {
                 wire.claim_nothing();
                 let reply = connection.reply();
                 reply.ws.reject(Reject::status(status), reply.outbox)?;
             }
+        }
+    }
+}
+
+/// Nothing is compressed, so nothing is inflated.
+#[cfg(not(feature = "deflate"))]
+mod inflate {
+    use crate::tap::Inflated;
+
+    #[derive(Default)]
+    pub struct Inflate;
+
+    impl Inflate {
+        pub fn begin_frame(&mut self, _: u8) -> bool {
+            false
+        }
+
+        pub fn take(&mut self, _: &[u8], _: bool) {}
+
+        pub fn inflated(&self) -> Option<Inflated<'_>> {
+            None
         }
     }
 }

@@ -60,9 +60,9 @@ pub struct Session {
 }
 
 impl Session {
-    /// Logs an entry to the page. `fields` are the fields of a JSON object.
-    pub fn log(&self, fields: &str) {
-        let entry = format!(r#"{{"at":{},{fields}}}"#, now());
+    /// Logs an entry to the page. `at` is its time; `fields` are the fields of a JSON object.
+    pub fn log(&self, at: u64, fields: &str) {
+        let entry = format!(r#"{{"at":{at},{fields}}}"#);
         if self.log.try_send(entry).is_err() {
             self.missed.fetch_add(1, Ordering::Relaxed);
         }

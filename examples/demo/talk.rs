@@ -1,8 +1,9 @@
 //! The WebSocket that the page shows: echoes messages, follows orders, and logs everything.
 
-use crate::session::Session;
-use crate::tap::{Cutter, Direction, Found, Sink, Wire};
-use crate::{Connection, Result, json};
+use crate::deflate::{Deflate, Encoder};
+use crate::session::{Session, now};
+use crate::tap::{Cutter, Direction, Found, Inflated, Sink, Wire};
+use crate::{Connection, Result, decline_deflate, json};
 use sansocket::{Accept, CloseCode, Event, Message, State};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +20,8 @@ pub enum Order {
     Cut,
 }
 
-/// A text frame with RSV1 set, though no extension has been negotiated.
-const BROKEN_FRAME: &[u8] = b"\xC1\x03bad";
+/// A text frame with RSV2 set, which no extension uses here.
+const BROKEN_FRAME: &[u8] = b"\xA1\x03bad";
 /// With more unsent bytes than this, orders have to wait.
 const MAX_UNSENT: usize = 64 << 10;
 /// How often the unsent bytes are checked while orders wait.
@@ -33,6 +34,7 @@ pub async fn talk(
     wire: &Wire,
     session: &Arc<Session>,
     accept: Accept<'static>,
+    compress: bool,
 ) -> Result<()> {
     let (number, mut orders) = session.begin_talk();
     let mut log = Log { session: Arc::clone(session), number, state: None };
@@ -40,10 +42,15 @@ pub async fn talk(
     log.state(State::Connecting);
     log.event("request", "GET /talk");
 
-    log.call("accept(request.accept())");
+    if !compress {
+        log.call("decline_deflate()");
+        decline_deflate(&mut connection);
+    }
     let reply = connection.reply();
+    log.call("accept(request.accept())");
     reply.ws.accept(accept, reply.outbox)?;
 
+    let mut encoder = Encoder::default();
     loop {
         log.state(connection.reply().ws.state());
         // Bound the bytes that wait for a browser that does not read.
@@ -55,7 +62,10 @@ pub async fn talk(
             next = connection.next() => {
                 let Some((event, reply)) = next else { break };
                 match &event {
-                    Event::Open(_) => log.event("open", ""),
+                    Event::Open(open) => {
+                        encoder = Deflate::default().encoder(open, true);
+                        log.event("open", if encoder.compresses() { "with compression" } else { "" });
+                    }
                     Event::Message(message) => log.message(*message),
                     Event::Ping(payload) => log.event("ping", &format!("{} bytes", payload.len())),
                     Event::Pong(payload) => log.event("pong", &String::from_utf8_lossy(payload)),
@@ -65,7 +75,7 @@ pub async fn talk(
                 }
                 log.state(reply.ws.state());
                 if let Event::Message(message) = event && reply.ws.state() == State::Open {
-                    reply.ws.send(message, reply.outbox)?;
+                    encoder.send(reply.ws, message, reply.outbox)?;
                 }
                 continue;
             }
@@ -80,7 +90,7 @@ pub async fn talk(
             _ if reply.ws.state() != State::Open => {}
             Some(Order::Send(text)) => {
                 log.call(&format!("send({text:?})"));
-                reply.ws.send(&*text, reply.outbox)?;
+                encoder.send(reply.ws, &*text, reply.outbox)?;
             }
             Some(Order::Ping) => {
                 log.call("ping(b\"are you there?\")");
@@ -93,7 +103,7 @@ pub async fn talk(
                 }
             }
             Some(Order::BreakRule) => {
-                log.call("(sends a frame with RSV1 set)");
+                log.call("(sends a frame with RSV2 set)");
                 reply.outbox.extend_from_slice(BROKEN_FRAME);
             }
             None => {}
@@ -116,7 +126,11 @@ struct Log {
 
 impl Log {
     fn entry(&self, fields: &str) {
-        self.session.log(&format!(r#""talk":{},{fields}"#, self.number));
+        self.entry_at(now(), fields);
+    }
+
+    fn entry_at(&self, at: u64, fields: &str) {
+        self.session.log(at, &format!(r#""talk":{},{fields}"#, self.number));
     }
 
     fn call(&self, call: &str) {
@@ -155,16 +169,24 @@ impl Log {
                 Direction::In => (&mut incoming, "in"),
                 Direction::Out => (&mut outgoing, "out"),
             };
+            let at = now();
             cutter.cut(bytes, |found| match found {
                 Found::Head(head) => {
                     let head = json::string(&String::from_utf8_lossy(head));
-                    log.entry(&format!(r#""wire":"{way}","head":{head}"#));
+                    log.entry_at(at, &format!(r#""wire":"{way}","head":{head}"#));
                 }
-                Found::Frame { header, payload, length } => log.entry(&format!(
-                    r#""wire":"{way}","header":{},"payload":{},"length":{length}"#,
-                    json::hex(header),
-                    json::hex(payload)
-                )),
+                Found::Frame { header, payload, length, inflated } => {
+                    let (header, payload) = (json::hex(header), json::hex(payload));
+                    let inflated = inflated.map_or(String::new(), |Inflated { data, length }| {
+                        format!(r#","inflated":{{"data":{},"length":{length}}}"#, json::hex(data))
+                    });
+                    log.entry_at(
+                        at,
+                        &format!(
+                            r#""wire":"{way}","header":{header},"payload":{payload},"length":{length}{inflated}"#
+                        ),
+                    );
+                }
             });
         })
     }

@@ -1,6 +1,7 @@
 //! A stream that copies all bytes that its socket reads and writes to a sink, in order; and a
 //! parser that cuts these bytes into heads and frames.
 
+use crate::inflate::Inflate;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -110,16 +111,24 @@ impl AsyncWrite for Tap {
     }
 }
 
-/// Cuts one direction of a connection into its head and frames. Payloads stay masked.
+/// Cuts one direction of a connection into its head and frames. Payloads stay masked, and
+/// compressed.
 #[derive(Default)]
 pub struct Cutter {
     head_ended: bool,
-    /// The HTTP head, then the header of each frame.
+    frame: Frame,
+    inflate: Inflate,
+}
+
+#[derive(Default)]
+struct Frame {
+    /// The header; at first the HTTP head.
     header: Vec<u8>,
     payload: Vec<u8>,
     length: u64,
     /// How many payload bytes were seen.
     seen: u64,
+    compressed: bool,
     reported: bool,
 }
 
@@ -130,7 +139,14 @@ pub enum Found<'f> {
         header: &'f [u8],
         payload: &'f [u8],
         length: u64,
+        inflated: Option<Inflated<'f>>,
     },
+}
+
+/// What a compressed payload stands for: the first [`SHOWN`] bytes at most, and the full length.
+pub struct Inflated<'f> {
+    pub data: &'f [u8],
+    pub length: u64,
 }
 
 /// The maximum part of a payload that is kept.
@@ -139,41 +155,57 @@ const MAX_HEAD: usize = 16 << 10;
 
 impl Cutter {
     pub fn cut(&mut self, mut bytes: &[u8], mut found: impl FnMut(Found<'_>)) {
+        let Self { head_ended, frame, inflate } = self;
         while let Some((&byte, rest)) = bytes.split_first() {
-            if !self.head_ended {
-                self.header.push(byte);
+            if !*head_ended {
+                frame.header.push(byte);
                 bytes = rest;
-                if self.header.ends_with(b"\r\n\r\n") || self.header.len() == MAX_HEAD {
-                    self.head_ended = true;
-                    found(Found::Head(&self.header));
-                    self.header.clear();
+                if frame.header.ends_with(b"\r\n\r\n") || frame.header.len() == MAX_HEAD {
+                    *head_ended = true;
+                    found(Found::Head(&frame.header));
+                    frame.header.clear();
                 }
                 continue;
             }
-            if self.header.len() < self.header_size() {
-                self.header.push(byte);
+            if frame.header.len() < frame.header_size() {
+                frame.header.push(byte);
                 bytes = rest;
-                if self.header.len() < self.header_size() {
+                if frame.header.len() < frame.header_size() {
                     continue;
                 }
-                self.length = self.payload_length();
+                frame.length = frame.payload_length();
+                frame.compressed = inflate.begin_frame(frame.header[0]);
             }
-            let left = usize::try_from(self.length - self.seen).unwrap_or(usize::MAX);
+            let left = usize::try_from(frame.length - frame.seen).unwrap_or(usize::MAX);
             let (part, rest) = bytes.split_at(left.min(bytes.len()));
-            self.seen += part.len() as u64;
-            self.payload.extend_from_slice(&part[..part.len().min(SHOWN - self.payload.len())]);
-            bytes = rest;
-            // Report a long frame before it ends, so that the log shows it before its event.
-            if !self.reported && (self.payload.len() == SHOWN || self.seen == self.length) {
-                self.reported = true;
-                found(Found::Frame { header: &self.header, payload: &self.payload, length: self.length });
+            if frame.compressed {
+                let data = frame.unmasked(part);
+                let is_last = frame.seen + part.len() as u64 == frame.length && frame.header[0] & 0x80 != 0;
+                inflate.take(&data, is_last);
             }
-            if self.seen == self.length {
-                *self = Self { head_ended: true, ..Self::default() };
+            frame.seen += part.len() as u64;
+            frame.payload.extend_from_slice(&part[..part.len().min(SHOWN - frame.payload.len())]);
+            bytes = rest;
+            let ends = frame.seen == frame.length;
+            // Report a long frame before it ends, so that the log shows it before its event. What a
+            // compressed one stands for is only known at its end.
+            if !frame.reported && (ends || frame.payload.len() == SHOWN && !frame.compressed) {
+                frame.reported = true;
+                found(Found::Frame {
+                    header: &frame.header,
+                    payload: &frame.payload,
+                    length: frame.length,
+                    inflated: if frame.compressed { inflate.inflated() } else { None },
+                });
+            }
+            if ends {
+                *frame = Frame::default();
             }
         }
     }
+}
 
+impl Frame {
     /// The size of the frame header, as far as the bytes so far determine it.
     fn header_size(&self) -> usize {
         let Some(second) = self.header.get(1) else { return 2 };
@@ -193,5 +225,15 @@ impl Cutter {
             127 => extended(8),
             short => u64::from(short),
         }
+    }
+
+    /// The next part of the payload without its mask.
+    fn unmasked(&self, part: &[u8]) -> Vec<u8> {
+        let key = match self.header[1] & 0x80 {
+            0 => &[0; 4],
+            _ => self.header.last_chunk().unwrap_or(&[0; 4]),
+        };
+        let key = key.iter().cycle().skip((self.seen % 4) as usize);
+        part.iter().zip(key).map(|(byte, key)| byte ^ key).collect()
     }
 }

@@ -28,7 +28,8 @@ pub async fn watch(mut connection: Connection, sessions: &Sessions, accept: Acce
     let _end = End { sessions, name: &name, session: &session };
     let reply = connection.reply();
     reply.ws.accept(accept, reply.outbox)?;
-    reply.ws.send(&*format!(r#"{{"session":"{name}"}}"#), reply.outbox)?;
+    let deflate = cfg!(feature = "deflate");
+    reply.ws.send(&*format!(r#"{{"session":"{name}","deflate":{deflate}}}"#), reply.outbox)?;
 
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);

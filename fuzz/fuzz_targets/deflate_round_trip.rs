@@ -132,13 +132,14 @@ fn converse<F: Role, T: Role, L: Level>(
             }
             continue;
         }
-        let mut of_twin = own.clone();
+        // The table of a compressor is part of its state: what it finds depends on earlier messages.
+        let (mut of_twin, mut shared_of_twin) = (own.clone(), shared.clone());
         let mut outboxes = [Vec::new(), Vec::new()];
         let result = {
             let compressor: &mut dyn Compress = match (uses_own, action & 4) {
                 (true, 0) => &mut of_twin,
                 (true, _) => &mut of_twin.with_codes(&mut tokens),
-                _ => &mut shared,
+                _ => &mut shared_of_twin,
             };
             call(&mut twin, compressor, &mut outboxes[0])
         };

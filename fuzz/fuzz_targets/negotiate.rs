@@ -17,6 +17,11 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
     let values: Vec<Vec<u8>> = [choices.counted(), choices.0]
         .into_iter()
         .map(|value| if flags & 1 != 0 { value.to_vec() } else { written(value) })
+        // So that a head with both is received.
+        .map(|mut value| {
+            value.truncate(usize::from(u16::MAX / 4));
+            value
+        })
         .collect();
     let values: Vec<&[u8]> =
         values.iter().take(1 + usize::from(flags >> 1 & 1)).map(|value| &value[..]).collect();
@@ -231,7 +236,8 @@ fn answer(wanted: &Wanted, declines: bool, values: &[&[u8]]) {
         head += &format!("Sec-WebSocket-Extensions: {}\r\n", str::from_utf8(value).unwrap());
     }
     head += "\r\n";
-    let mut ws = WebSocket::deflate_server(Config::default(), wanted.settings, Vec::new());
+    let config = Config::default().max_head(u16::MAX);
+    let mut ws = WebSocket::deflate_server(config, wanted.settings, Vec::new());
     let (mut head, mut inbox, mut outbox) = (head.into_bytes(), Vec::new(), Vec::new());
     let mut input = &mut head[..];
     let mut headers = vec![
@@ -289,7 +295,7 @@ fn check(wanted: &Wanted, values: &[&[u8]]) {
         head += &format!("Sec-WebSocket-Extensions: {}\r\n", str::from_utf8(value).unwrap());
     }
     head += "\r\n";
-    let config = Config::default().delivery(Delivery::Whole);
+    let config = Config::default().max_head(u16::MAX).delivery(Delivery::Whole);
     let mut ws = WebSocket::deflate_client(config, rng(), wanted.settings, Vec::new());
     let (mut inbox, mut outbox) = (Vec::new(), Vec::new());
     ws.connect(Connect::new("a", "/"), &mut outbox).unwrap();

@@ -34,6 +34,7 @@ impl<R: Role, W: Window> sealed::Role for Deflate<R, W> {
     type Mask = R::Mask;
     const IS_SERVER: bool = R::IS_SERVER;
     const ANSWERS: bool = R::ANSWERS;
+    const HANDSHAKES: bool = R::HANDSHAKES;
     fn mask(&mut self) -> R::Mask {
         self.role.mask()
     }

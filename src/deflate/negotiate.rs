@@ -431,7 +431,8 @@ impl fmt::Display for Offers {
 
 /// Answers the offers of a request: `values` are those of its `Sec-WebSocket-Extensions` headers,
 /// in order. The first offer of permessage-deflate that is valid, and within the settings, is
-/// accepted. `None` if there is none: then the response has no such header.
+/// accepted. `None` if there is none: then the response has no such header. The names of the
+/// extension and of its parameters are compared with case: they are sent in lower case.
 ///
 /// ```
 /// use sansocket::deflate::{self, Settings};

@@ -2,6 +2,7 @@
 //! the caller's answer or request (RFC 6455 section 4).
 
 use super::head::eq_ignore_case;
+use super::{Reject, ResponseHead};
 use crate::OutboxFull;
 use core::{error, fmt};
 
@@ -184,6 +185,13 @@ impl RequestError {
             Self::Head(HeadError::TooLong | HeadError::TooManyHeaders) => 431,
             _ => 400,
         }
+    }
+
+    /// The response that refuses the request: with 426, it names the protocol and its version
+    /// (RFC 6455 section 4.4).
+    #[must_use]
+    pub fn response(self) -> ResponseHead<'static> {
+        Reject::status(self.status()).response()
     }
 }
 

@@ -27,7 +27,7 @@ pub(crate) use {client::check_response_with, server::check_request_with};
 pub use client::{Agreed, Connect, Response, check_response};
 pub use error::{AnswerError, ConnectError, HeadError, HeaderName, RequestError, ResponseError};
 pub use key::AcceptValue;
-pub use server::{Accept, BadRequest, Reject, Request, check_request};
+pub use server::{Accept, BadRequest, Reject, Request, ResponseHead, check_request};
 
 #[cfg(feature = "deflate")]
 use crate::deflate::Parameters;

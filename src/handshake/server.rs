@@ -287,6 +287,40 @@ impl<'a> Accept<'a> {
         value
     }
 
+    /// Returns this acceptance with the first of `preferred` that the client offers too, as
+    /// [`Request::select`] does, for a request that [`check_request`] has checked: `headers` are
+    /// its headers. `None` if the client offers none of them.
+    #[doc(alias = "subprotocol")]
+    #[must_use]
+    pub fn select<'h, 'p>(
+        &self,
+        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+        preferred: &[&'p str],
+    ) -> Option<Accept<'p>>
+    where
+        'a: 'p,
+    {
+        let name = HeaderName::SecWebSocketProtocol.as_str().as_bytes();
+        let best = headers
+            .into_iter()
+            .filter(|(other, _)| head::eq_ignore_case(other.as_bytes(), name))
+            .flat_map(|(_, value)| head::list(value))
+            .filter_map(|offered| preferred.iter().position(|known| known.as_bytes() == offered))
+            .min()?;
+        Some(Accept { protocol: preferred.get(best).copied(), ..*self })
+    }
+
+    /// The complete response, with status 101, for software that writes it itself.
+    #[must_use]
+    pub fn response(&self) -> ResponseHead<'a> {
+        ResponseHead {
+            status: 101,
+            accept: Some(self.value()),
+            protocol: self.protocol,
+            headers: self.headers,
+        }
+    }
+
     pub(crate) const fn key(&self) -> KeyValue {
         self.key
     }
@@ -362,6 +396,14 @@ impl<'a> Reject<'a> {
         Self { body, ..self }
     }
 
+    /// The status and the headers, for software that writes the response itself: what
+    /// [`status`](Self::status) lists, without `Connection: close` and `Content-Length`, which that
+    /// software knows.
+    #[must_use]
+    pub fn response(&self) -> ResponseHead<'a> {
+        ResponseHead { status: self.status, accept: None, protocol: None, headers: self.headers }
+    }
+
     pub(crate) fn check(&self) -> Result<(), AnswerError> {
         if !(200..=599).contains(&self.status) {
             return Err(AnswerError::InvalidStatus);
@@ -411,6 +453,71 @@ impl fmt::Debug for Reject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let headers = ShownHeaders(self.headers);
         f.debug_struct("Reject")
+            .field("status", &self.status)
+            .field("headers", &headers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The status and all headers of a response to an opening handshake (RFC 6455 section 4.2.2), for
+/// software that writes heads itself: that of [`Accept::response`], of [`Reject::response`], or of
+/// [`RequestError::response`].
+///
+/// ```
+/// # fn respond(headers: &[(&str, &[u8])]) {
+/// use sansocket::handshake::check_request;
+/// let head = match check_request(headers.iter().copied()) {
+///     Ok(accept) => accept.response(),
+///     Err(error) => error.response(),
+/// };
+/// println!("HTTP/1.1 {}", head.status());
+/// for (name, value) in head.headers() {
+///     println!("{name}: {value}");
+/// }
+/// # }
+/// # respond(&[]);
+/// ```
+///
+/// The headers that the caller has added are not checked here.
+#[derive(Clone)]
+pub struct ResponseHead<'a> {
+    status: u16,
+    accept: Option<AcceptValue>,
+    protocol: Option<&'a str>,
+    headers: Headers<'a>,
+}
+
+impl ResponseHead<'_> {
+    /// The status.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        self.status
+    }
+
+    /// The names and values of the headers.
+    pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
+        let fixed: &[(&str, &str)] = match self.status {
+            101 => &[UPGRADE, CONNECTION],
+            405 => &[("Allow", "GET")],
+            // Section 4.4, and RFC 9110 section 15.5.22.
+            426 => &[UPGRADE, CONNECTION, ("Sec-WebSocket-Version", "13")],
+            _ => &[],
+        };
+        let accept = self.accept.as_deref().map(|value| ("Sec-WebSocket-Accept", value));
+        let protocol = self.protocol.map(|value| ("Sec-WebSocket-Protocol", value));
+        fixed.iter().copied().chain(accept).chain(protocol).chain(self.headers.iter().copied())
+    }
+}
+
+const UPGRADE: (&str, &str) = ("Upgrade", "websocket");
+/// A sender of `Upgrade` names it in `Connection` too (RFC 9110 section 7.8).
+const CONNECTION: (&str, &str) = ("Connection", "Upgrade");
+
+/// Shows the status and the added headers; the key and the subprotocol may be secret.
+impl fmt::Debug for ResponseHead<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers = ShownHeaders(self.headers);
+        f.debug_struct("ResponseHead")
             .field("status", &self.status)
             .field("headers", &headers)
             .finish_non_exhaustive()
@@ -635,9 +742,9 @@ fn is_zero(value: &[u8]) -> bool {
 /// applies to requests (section 4.2.1). The result's [`Accept::value`] is the value of
 /// `Sec-WebSocket-Accept`.
 ///
-/// The caller checks method, version and target, and writes the response: status 101 with `Upgrade:
-/// websocket` and `Connection: Upgrade`. The connection then starts with
-/// [`WebSocket::<Server>::open`](crate::WebSocket::open).
+/// The caller checks method, version and target, and writes the response: its status and headers
+/// are those of [`Accept::response`], or of [`RequestError::response`]. The connection then starts
+/// with [`WebSocket::<Server>::open`](crate::WebSocket::open).
 ///
 /// No extension is accepted. (With the feature `deflate`, `deflate::check_request` negotiates
 /// compression too.)

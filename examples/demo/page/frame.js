@@ -17,8 +17,11 @@ export function element(name, className, ...children) {
   return made;
 }
 
-/** Parses a frame. `payload` has the first bytes of the payload, masked as on the wire. */
-export function parse({ wire, header, payload, length }) {
+/**
+ * Parses a frame. `payload` has the first bytes of the payload, masked as on the wire. `inflated` is what a compressed
+ * payload stands for: its first bytes, and its length.
+ */
+export function parse({ wire, header, payload, length, inflated }) {
   const bytes = fromHex(header);
   const masked = (bytes[1] & 0x80) !== 0;
   const short = bytes[1] & 0x7f;
@@ -29,6 +32,7 @@ export function parse({ wire, header, payload, length }) {
   const opcode = bytes[0] & 0x0f;
   return {
     wire, bytes, masked, short, extended, key, raw, data, length, opcode,
+    inflated: inflated && { data: fromHex(inflated.data), length: inflated.length },
     fin: bytes[0] >> 7, rsv: (bytes[0] >> 4) & 7, name: OPCODES[opcode] ?? "reserved",
   };
 }
@@ -40,7 +44,8 @@ export const size = (n, unit = n === 1 ? "byte" : "bytes") =>
 /** A short description for the log. */
 export function summary(frame) {
   const more = frame.fin ? "" : ", to be continued";
-  return `${frame.name} ${size(frame.length, "B")}${more}`;
+  const message = frame.inflated ? `${size(frame.inflated.length, "B")} in ` : "";
+  return `${frame.name} ${message}${size(frame.length, "B")}${more}`;
 }
 
 /** Fills a card with a frame. */
@@ -48,11 +53,12 @@ export function showFrame(card, frame) {
   const total = frame.bytes.length + frame.length;
   card.replaceChildren(
     from(frame.wire, `${bytesOf(total)} on the wire`),
-    element("p", "summary", `${frame.name}, ${bytesOf(frame.bytes.length)} of header and ${bytesOf(frame.length)} of payload`),
+    element("p", "summary", `${frame.name}, ${bytesOf(frame.bytes.length)} of header and ${bytesOf(frame.length)} of payload${frame.inflated ? ", compressed" : ""}`),
     byteGroups(frame),
     fields(frame),
     payload(frame),
-    ...notes(frame),
+    ...rest(frame.length, frame.raw),
+    ...inflated(frame),
   );
 }
 
@@ -101,7 +107,7 @@ function fields(frame) {
   const field = (kind, term, value, says) => list.append(
     element("dt", kind, term), element("dd", `bits ${kind}`, value), element("dd", "says", says));
   field("flags", "FIN", bits(fin, 1), fin ? "the last frame of its message" : "more frames of this message follow");
-  field("flags", "RSV1–3", bits(rsv, 3), rsv ? "not allowed: no extension was negotiated" : "no extension in use");
+  field("flags", "RSV1–3", bits(rsv, 3), reserved(frame));
   field("flags", "opcode", bits(opcode, 4), `0x${opcode.toString(16).toUpperCase()}, ${name}`);
   field("length", "MASK", bits(Number(masked), 1), wire === "in" ? "a client masks every frame" : "a server masks no frame");
   const says = { 0: bytesOf(length), 2: `126: the length is in the next 16 bits: ${count(length)}`, 8: `127: the length is in the next 64 bits: ${count(length)}` };
@@ -111,48 +117,64 @@ function fields(frame) {
   return list;
 }
 
-/** Rows of the payload: the bytes on the wire, the repeated key, and the unmasked bytes. */
+function reserved({ rsv, inflated }) {
+  if (inflated) return rsv ? "RSV1: the message is compressed" : "RSV1 is set in the first frame of the message";
+  return rsv ? "not allowed: no extension uses it" : "no extension in use";
+}
+
+/** The payload: the bytes on the wire, the repeated key, and the unmasked bytes. */
 function payload(frame) {
+  const lines = frame.key
+    ? [["wire", "data", frame.raw], ["⊕ key", "key", frame.raw.map((_, at) => frame.key[at % 4])], ["= data", "data result", frame.data]]
+    : [["data", "data result", frame.data]];
+  // The characters of a compressed message are shown below.
+  return rows(lines, frame.inflated ? null : frame.name);
+}
+
+/** What a compressed payload stands for. */
+function inflated({ inflated, length, name }) {
+  if (!inflated) return [];
+  const saved = inflated.length - length;
+  const says = saved > 0 ? `${bytesOf(saved)} saved, ${Math.floor((100 * saved) / inflated.length)} %`
+    : saved < 0 ? `${bytesOf(-saved)} more, but later messages can refer to them` : "nothing saved, but later messages can refer to it";
+  const title = element("p", "inflated", element("b", "", `${bytesOf(length)} stand for ${bytesOf(inflated.length)}`), ` of the message: ${says}`);
+  if (inflated.length === 0) return [title];
+  return [title, rows([[name === "continuation" ? "…" : name, "message result", inflated.data]], name), ...rest(inflated.length, inflated.data)];
+}
+
+/** Rows of bytes, one line under another: each has a label, a kind, and its bytes. Under the last one stand the characters of `name`. */
+function rows(lines, name) {
   const grid = element("div", "payload");
   grid.style.setProperty("--columns", COLUMNS);
-  const shown = Math.min(frame.raw.length, COLUMNS * ROWS);
-  const chars = characters(frame, shown);
+  const bytes = lines.at(-1)[2];
+  const shown = Math.min(bytes.length, COLUMNS * ROWS);
+  const chars = name && characters(bytes, name, shown);
   for (let start = 0; start < shown; start += COLUMNS) {
     const end = Math.min(start + COLUMNS, shown);
     const row = (label, cell) => {
       grid.append(element("span", "label", label));
-      for (let at = start; at < start + COLUMNS; at += 1) grid.append(at < end ? cell(at) : element("span"));
+      for (let at = start; at < start + COLUMNS; at += 1) grid.append(at < end ? cell(at) ?? "" : element("span"));
     };
-    const byte = (kind, value) => element("span", `byte ${kind}`, hex(value));
     if (start > 0) grid.append(element("span", "gap"));
-    if (frame.key) {
-      row("wire", (at) => byte("data", frame.raw[at]));
-      row("⊕ key", (at) => byte("key", frame.key[at % 4]));
-      row("= data", (at) => byte("data result", frame.data[at]));
-    } else {
-      row("data", (at) => byte("data result", frame.data[at]));
-    }
-    grid.append(element("span", "label", frame.name === "close" ? "says" : ""));
-    for (let at = start; at < end; at += 1) {
-      if (chars[at] !== null) grid.append(element("span", `char ${chars[at].code ? "code" : ""}`, chars[at].text));
-    }
-    for (let at = end; at < start + COLUMNS; at += 1) grid.append(element("span"));
+    for (const [label, kind, bytes] of lines) row(label, (at) => element("span", `byte ${kind}`, hex(bytes[at])));
+    // A close code has the width of two bytes.
+    if (chars) row(name === "close" ? "says" : "", (at) => chars[at] && element("span", `char ${chars[at].code ? "code" : ""}`, chars[at].text));
   }
   return grid;
 }
 
 /** The label under each byte: a character under its first byte; a close code under its two bytes. */
-function characters(frame, shown) {
+function characters(bytes, name, shown) {
   const under = Array.from({ length: shown }, () => ({ text: "" }));
   let at = 0;
-  if (frame.name === "close" && shown >= 2) {
-    under[0] = { text: String((frame.data[0] << 8) | frame.data[1]), code: true };
+  if (name === "close" && shown >= 2) {
+    under[0] = { text: String((bytes[0] << 8) | bytes[1]), code: true };
     under[1] = null;
     at = 2;
-  } else if (!["text", "ping", "pong"].includes(frame.name)) {
+  } else if (!["text", "ping", "pong"].includes(name)) {
     return under;
   }
-  for (const char of new TextDecoder().decode(frame.data.slice(at))) {
+  for (const char of new TextDecoder().decode(bytes.slice(at))) {
     if (at >= shown) break;
     under[at] = { text: char < " " ? "·" : char };
     at += new TextEncoder().encode(char).length;
@@ -160,7 +182,8 @@ function characters(frame, shown) {
   return under;
 }
 
-function notes(frame) {
-  const rest = frame.length - Math.min(frame.raw.length, COLUMNS * ROWS);
+/** How many bytes are not shown. */
+function rest(length, bytes) {
+  const rest = length - Math.min(bytes.length, COLUMNS * ROWS);
   return rest > 0 ? [element("p", "note", `and ${bytesOf(rest)} more`)] : [];
 }

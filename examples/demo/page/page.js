@@ -67,14 +67,15 @@ function connect(greet) {
   talks += 1;
   log.begin(now());
   log.add({ at: now(), end: "browser", call: "new WebSocket(url)" });
-  const ws = (socket = new WebSocket(url(`/talk?session=${session}`)));
+  const compress = $("#compress").checked ? "" : "&compress=no";
+  const ws = (socket = new WebSocket(url(`/talk?session=${session}${compress}`)));
   ws.binaryType = "arraybuffer";
   const event = (name, fields = {}) => {
     log.add({ at: now(), end: "browser", event: name, ...fields });
     if (ws === socket) reflect();
   };
   ws.onopen = () => {
-    event("open");
+    event("open", { detail: ws.extensions });
     if (greet) sendText("Hello");
   };
   ws.onmessage = ({ data }) => event("message", typeof data === "string"
@@ -108,13 +109,21 @@ function call(text, act) {
   reflect();
 }
 
-function sendText(text) {
-  call(`send(${JSON.stringify(text)})`, () => socket.send(text));
+function sendText(text, what = JSON.stringify(text)) {
+  call(`send(${what})`, () => socket.send(text));
 }
 function sendBytes(length, what) {
   const bytes = Uint8Array.from({ length }, (_, at) => at * 7 + 1);
   call(`send(${what})`, () => socket.send(bytes));
   sentBytes = bytes;
+}
+let number = 0;
+/** Sends a message that is much like the one before it, which is what compression is good at. */
+function sendReading() {
+  number += 1;
+  const temperature = Math.round(600 + 50 * Math.sin(number)) / 10;
+  const reading = { sensor: "boiler 3", number, temperature, heating: temperature < 60 };
+  sendText(JSON.stringify(reading), "JSON.stringify(reading)");
 }
 function isSent(bytes) {
   return bytes.length === sentBytes.length && bytes.every((byte, at) => byte === sentBytes[at]);
@@ -124,6 +133,7 @@ $("#send").addEventListener("submit", (event) => {
   event.preventDefault();
   sendText(event.target.text.value);
 });
+$("#send-json").addEventListener("click", sendReading);
 $("#send-binary").addEventListener("click", () => sendBytes(16, "16 bytes"));
 $("#send-large").addEventListener("click", () => sendBytes(1 << 20, "1 MiB"));
 $("#send-too-large").addEventListener("click", () => sendBytes((1 << 20) + 1, "1 MiB + 1"));
@@ -146,6 +156,12 @@ $("#server-close").addEventListener("submit", (event) => {
 $("#server-ping").addEventListener("click", () => watch.send("ping"));
 $("#server-break").addEventListener("click", () => watch.send("break"));
 $("#server-cut").addEventListener("click", () => watch.send("cut"));
+// Compression is decided in the opening handshake, so it takes a new connection.
+$("#compress").addEventListener("change", () => {
+  if (socket.readyState !== WebSocket.OPEN) return;
+  socket.addEventListener("close", () => connect(true));
+  call("close(1000)", () => socket.close(1000));
+});
 
 // The connection that carries the server's log.
 const watch = new WebSocket(url("/watch"));
@@ -154,6 +170,9 @@ watch.onmessage = ({ data }) => {
   const entry = JSON.parse(data);
   if (entry.session) {
     session = entry.session;
+    $("#compress").disabled = !entry.deflate;
+    $("#compress").checked = entry.deflate;
+    if (!entry.deflate) $("#compress-says").textContent = "No compression: that takes cargo run --features deflate";
     askClock();
   } else if (entry.clock !== undefined) {
     compareClocks(entry.clock);
@@ -176,5 +195,5 @@ watch.onclose = () => {
   $("#gone").hidden = false;
   for (const what of document.querySelectorAll(".end .what")) what.textContent = session ? "The server is gone." : "No connection.";
   setState("server", null);
-  for (const button of document.querySelectorAll(".end button, #race-button")) button.disabled = true;
+  for (const control of document.querySelectorAll(".end button, #compress, #race-button")) control.disabled = true;
 };

@@ -1,0 +1,216 @@
+//! A server: accepts connections up to a limit, and ends them in order when it is stopped.
+
+use super::{ServerSocket, server};
+use crate::Settings;
+use crate::peers::Peers;
+use core::fmt;
+use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use core::time::Duration;
+use mio::net::TcpListener;
+use mio::{Events, Interest, Token};
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+const LISTENER: Token = Token(0);
+const WAKER: Token = Token(1);
+/// How long it waits when it cannot accept: no more file descriptors, for example.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// Listens, and runs a thread for each connection.
+///
+/// ```no_run
+/// use sansocket_io::{Event, blocking::Server};
+///
+/// fn main() -> std::io::Result<()> {
+///     let server = Server::bind("127.0.0.1:9001")?.max_connections(1000);
+///     let stop = server.stop_handle();
+///     // On Ctrl-C, for example: stop.stop();
+///     server.run(|mut socket, peer| {
+///         if let Err(error) = socket.accept(|request| Ok(request.accept())) {
+///             return eprintln!("{peer}: {error}");
+///         }
+///         while let Some((event, reply)) = socket.next() {
+///             if let Event::Message(message) = event {
+///                 let _ = reply.send(message);
+///             }
+///         }
+///     });
+///     Ok(())
+/// }
+/// ```
+///
+/// When it is stopped, it accepts no more connections, sends a Close frame with 1001 on each, and
+/// waits until their handlers return. Those that have not after [`grace`](Self::grace) are aborted.
+pub struct Server {
+    listener: TcpListener,
+    poll: mio::Poll,
+    stop: StopHandle,
+    settings: Settings,
+    max_connections: usize,
+    grace: Duration,
+}
+
+/// Stops a [`Server`], from any thread.
+#[derive(Clone)]
+pub struct StopHandle(Arc<Stop>);
+
+struct Stop {
+    is_stopped: AtomicBool,
+    /// How many threads serve connections.
+    running: AtomicUsize,
+    waker: mio::Waker,
+}
+
+impl StopHandle {
+    /// Stops the server: [`Server::run`] returns once the connections have ended.
+    pub fn stop(&self) {
+        self.0.is_stopped.store(true, SeqCst);
+        let _ = self.0.waker.wake();
+    }
+}
+
+/// A running thread.
+struct Running(Arc<Stop>);
+
+impl Running {
+    fn new(stop: &Arc<Stop>) -> Self {
+        stop.running.fetch_add(1, SeqCst);
+        Self(Arc::clone(stop))
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.running.fetch_sub(1, SeqCst);
+        let _ = self.0.waker.wake();
+    }
+}
+
+impl Server {
+    /// Listens on an address. The defaults are [`Settings::new`], 1,000 connections, and 10 seconds
+    /// for them to end.
+    ///
+    /// # Errors
+    /// That of the operating system.
+    pub fn bind(address: impl ToSocketAddrs) -> io::Result<Self> {
+        Self::new(std::net::TcpListener::bind(address)?)
+    }
+
+    /// A server of a listener.
+    ///
+    /// # Errors
+    /// That of the operating system.
+    pub fn new(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let mut listener = TcpListener::from_std(listener);
+        let poll = mio::Poll::new()?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let waker = mio::Waker::new(poll.registry(), WAKER)?;
+        let stop = Stop { is_stopped: AtomicBool::new(false), running: AtomicUsize::new(0), waker };
+        Ok(Self {
+            listener,
+            poll,
+            stop: StopHandle(Arc::new(stop)),
+            settings: Settings::new(),
+            max_connections: 1000,
+            grace: Duration::from_secs(10),
+        })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// That of the operating system.
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Sets the limits of each connection.
+    #[must_use]
+    pub fn settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// Sets how many connections it has at a time. Others wait in the backlog of the operating
+    /// system.
+    #[must_use]
+    pub fn max_connections(self, max: usize) -> Self {
+        Self { max_connections: max.max(1), ..self }
+    }
+
+    /// Sets how long the connections may take to end once the server is stopped.
+    #[must_use]
+    pub fn grace(self, time: Duration) -> Self {
+        Self { grace: time, ..self }
+    }
+
+    /// What stops it.
+    #[must_use]
+    pub fn stop_handle(&self) -> StopHandle {
+        self.stop.clone()
+    }
+
+    /// Serves until it is stopped, and all connections have ended. `handler` gets each connection
+    /// before its opening handshake, on a thread of its own: it calls
+    /// [`accept`](super::Socket::accept), and then [`next`](super::Socket::next) until that returns
+    /// `None`.
+    pub fn run(self, handler: impl Fn(ServerSocket, SocketAddr) + Send + Sync + 'static) {
+        let Self { listener, mut poll, stop: StopHandle(stop), settings, max_connections, grace } = self;
+        let (handler, peers) = (Arc::new(handler), Arc::new(Peers::default()));
+        let mut events = Events::with_capacity(4);
+        // Nothing is lost if it fails (EINTR): all is checked once more.
+        let mut wait = |timeout| _ = poll.poll(&mut events, timeout);
+        while !stop.is_stopped.load(SeqCst) {
+            if stop.running.load(SeqCst) >= max_connections {
+                wait(None);
+                continue;
+            }
+            let (stream, address) = match listener.accept() {
+                Ok((stream, address)) => (TcpStream::from(stream), address),
+                Err(error) => {
+                    wait((error.kind() != ErrorKind::WouldBlock).then_some(RETRY));
+                    continue;
+                }
+            };
+            let (running, handler, peers) = (Running::new(&stop), Arc::clone(&handler), Arc::clone(&peers));
+            // Without a thread, the connection is dropped.
+            let _ = thread::Builder::new().spawn(move || {
+                let _running = running;
+                if let Ok(mut socket) = server(stream, settings) {
+                    let _peer = peers.add(socket.reply().sender());
+                    handler(socket, address);
+                }
+            });
+        }
+        drop(listener);
+        peers.close();
+        let deadline = Instant::now().checked_add(grace);
+        while stop.running.load(SeqCst) > 0 {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return peers.abort();
+            }
+            wait(left);
+        }
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server")
+            .field("listener", &self.listener)
+            .field("settings", &self.settings)
+            .field("max_connections", &self.max_connections)
+            .field("grace", &self.grace)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for StopHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StopHandle").field(&self.0.is_stopped).finish()
+    }
+}

@@ -1,0 +1,67 @@
+//! The connections of a server, to end them when it stops.
+
+use crate::Sender;
+use sansocket::CloseCode;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The open connections.
+#[derive(Default)]
+pub(crate) struct Peers(Mutex<Table>);
+
+#[derive(Default)]
+struct Table {
+    senders: HashMap<u64, Sender>,
+    last_id: u64,
+    is_closed: bool,
+}
+
+impl Peers {
+    fn lock(&self) -> MutexGuard<'_, Table> {
+        // Nothing panics while it holds the lock.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a connection, until the guard is dropped.
+    pub(crate) fn add(self: &Arc<Self>, sender: Sender) -> PeerGuard {
+        let mut table = self.lock();
+        if table.is_closed {
+            close(&sender);
+        }
+        table.last_id += 1;
+        let id = table.last_id;
+        table.senders.insert(id, sender);
+        PeerGuard { peers: Arc::clone(self), id }
+    }
+
+    /// Closes all connections, and those that are added later.
+    pub(crate) fn close(&self) {
+        let mut table = self.lock();
+        table.is_closed = true;
+        table.senders.values().for_each(close);
+    }
+
+    /// Ends all connections at once.
+    #[cfg(feature = "blocking")]
+    pub(crate) fn abort(&self) {
+        self.lock().senders.values().for_each(Sender::abort);
+    }
+}
+
+/// "1001 indicates that an endpoint is \"going away\", such as a server going down" (RFC 6455 section
+/// 7.4.1).
+fn close(sender: &Sender) {
+    // The code can be sent.
+    let _ = sender.close(CloseCode::GOING_AWAY, "");
+}
+
+pub(crate) struct PeerGuard {
+    peers: Arc<Peers>,
+    id: u64,
+}
+
+impl Drop for PeerGuard {
+    fn drop(&mut self) {
+        self.peers.lock().senders.remove(&self.id);
+    }
+}

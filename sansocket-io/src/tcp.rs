@@ -1,0 +1,47 @@
+//! What the runtimes share: the options of TCP streams, and the client's host and random numbers.
+
+use rand::SeedableRng;
+use rand::rngs::{StdRng, SysRng};
+use sansocket::Connect;
+use socket2::SockRef;
+use std::io;
+use std::string::String;
+
+/// How many bytes the kernel takes that are not sent yet. By default it takes megabytes, and says
+/// "writable" only after a third of its buffer has drained: a Ping would queue behind them, and a
+/// slow reader would look like one that does not read.
+const NOT_SENT: u32 = 16 << 10;
+
+/// Sets `TCP_NODELAY`, and `TCP_NOTSENT_LOWAT` where the platform has it.
+pub(crate) fn tune(socket: &SockRef<'_>) -> io::Result<()> {
+    socket.set_tcp_nodelay(true)?;
+    limit_unsent(socket)
+}
+
+/// Limits what the kernel takes of a socket's output.
+#[cfg(any(target_os = "android", target_os = "linux"))]
+fn limit_unsent(socket: &socket2::Socket) -> io::Result<()> {
+    socket.set_tcp_notsent_lowat(NOT_SENT)
+}
+
+/// The platform has no such option.
+#[cfg(not(any(target_os = "android", target_os = "linux")))]
+fn limit_unsent(_: &socket2::Socket) -> io::Result<()> {
+    let _ = NOT_SENT;
+    Ok(())
+}
+
+/// The host of the request as name resolution takes it: with the zone of an IPv6 address.
+pub(crate) fn host(connect: &Connect<'_>) -> String {
+    let mut host = String::from(connect.host());
+    if let Some(zone) = connect.zone() {
+        host.push('%');
+        host.push_str(zone);
+    }
+    host
+}
+
+/// The generator of a client's masking keys, seeded by the operating system.
+pub(crate) fn rng() -> io::Result<StdRng> {
+    StdRng::try_from_rng(&mut SysRng).map_err(io::Error::other)
+}

@@ -1,0 +1,60 @@
+//! [`Clock`] with one timer of tokio for each connection, which is moved lazily.
+
+use crate::Clock;
+use ::tokio::time::{Instant, Sleep, sleep_until};
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+use core::time::Duration;
+use std::boxed::Box;
+
+/// tokio's clock.
+///
+/// The deadlines of a busy connection move with each message, and almost always to a later time.
+/// The timer is not moved with them: it runs out at the old time, and is set anew then. So a
+/// message costs a comparison, and not a registration with the runtime.
+#[derive(Debug)]
+pub struct TokioClock {
+    start: Instant,
+    /// The timer, and the task that it wakes.
+    alarm: Option<(Pin<Box<Sleep>>, Waker)>,
+}
+
+impl TokioClock {
+    /// A clock that starts now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { start: Instant::now(), alarm: None }
+    }
+}
+
+impl Default for TokioClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for TokioClock {
+    fn now(&self) -> Duration {
+        self.start.elapsed()
+    }
+
+    fn poll_until(&mut self, cx: &mut Context<'_>, at: Duration) -> Poll<()> {
+        // A time that the clock cannot express never comes.
+        let Some(at) = self.start.checked_add(at) else { return Poll::Pending };
+        let (sleep, waker) =
+            self.alarm.get_or_insert_with(|| (Box::pin(sleep_until(at)), Waker::noop().clone()));
+        if sleep.deadline() > at {
+            sleep.as_mut().reset(at);
+        } else if waker.will_wake(cx.waker()) && !sleep.is_elapsed() {
+            return Poll::Pending;
+        }
+        while sleep.as_mut().poll(cx).is_ready() {
+            if Instant::now() >= at {
+                return Poll::Ready(());
+            }
+            sleep.as_mut().reset(at);
+        }
+        waker.clone_from(cx.waker());
+        Poll::Pending
+    }
+}

@@ -1,0 +1,42 @@
+//! [`Transport`] for tokio's streams.
+
+use crate::Transport;
+use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use core::pin::Pin;
+use core::task::{Context, Poll};
+use std::io::{self, ErrorKind, IoSlice};
+
+/// A stream of tokio: TCP, TLS, a Unix socket, a pipe in memory, …
+#[derive(Debug)]
+pub struct Tokio<S>(pub S);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Tokio<S> {
+    type Error = io::Error;
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        let mut buffer = ReadBuf::new(buffer);
+        Pin::new(&mut self.0).poll_read(cx, &mut buffer).map(|read| match read {
+            Ok(()) => Ok(buffer.filled().len()),
+            // TLS without `close_notify`. Frames have lengths, and a connection that ends without a
+            // Close frame is reported as such, so nothing can be cut off unnoticed.
+            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(0),
+            Err(error) => Err(error),
+        })
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {
+        let stream = Pin::new(&mut self.0);
+        match (first, second) {
+            (bytes, []) | ([], bytes) => stream.poll_write(cx, bytes),
+            _ => stream.poll_write_vectored(cx, &[IoSlice::new(first), IoSlice::new(second)]),
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(cx)
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(cx)
+    }
+}

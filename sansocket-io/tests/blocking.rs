@@ -1,0 +1,319 @@
+//! Connections over TCP on this machine, on threads.
+
+use sansocket_io::blocking::{Server, ServerSocket, Timeout, accept, accept_on, connect, connect_with, open};
+use sansocket_io::sansocket::{Error, RequestError};
+use sansocket_io::{
+    AcceptError, CloseCode, Config, Connect, Event, Failure, Message, OpenError, Reject, Settings,
+};
+use std::io::{self, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// Serves one connection: the URI to connect to, and the thread.
+fn serve<O: Send + 'static>(handle: impl FnOnce(TcpStream) -> O + Send + 'static) -> (String, JoinHandle<O>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let uri = format!("ws://{}/chat", listener.local_addr().unwrap());
+    (uri, thread::spawn(move || handle(listener.accept().unwrap().0)))
+}
+
+/// A connection without handshake, and the peer's stream.
+fn pair(settings: Settings) -> (ServerSocket, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (open(listener.accept().unwrap().0, settings).unwrap(), peer)
+}
+
+fn echo(mut socket: ServerSocket) {
+    while let Some((event, reply)) = socket.next() {
+        if let Event::Message(message) = event {
+            reply.send(message).unwrap();
+        }
+    }
+}
+
+#[test]
+fn messages_of_all_sizes_are_echoed() {
+    let (uri, server) = serve(|stream| echo(accept(stream, |request| Ok(request.accept())).unwrap()));
+    let mut socket = connect(&uri).unwrap();
+    let messages: Vec<Vec<u8>> =
+        [0, 1, 125, 126, 4096, 65_535, 65_536, 1 << 20, 3 << 20, 5].map(|len| vec![9; len]).into();
+    for message in &messages {
+        socket.reply().send(message).unwrap();
+    }
+    let mut back = 0;
+    while let Some((event, reply)) = socket.next() {
+        match event {
+            Event::Message(message) => {
+                assert!(message.as_bytes() == messages[back]);
+                back += 1;
+                if back == messages.len() {
+                    reply.close(CloseCode::NORMAL, "bye").unwrap();
+                }
+            }
+            Event::Close(close) => assert_eq!(close.to_string(), "1000 (clean)"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(back, messages.len());
+    server.join().unwrap();
+}
+
+#[test]
+fn a_refusal_carries_its_status_and_headers() {
+    let (uri, server) = serve(|stream| {
+        accept(stream, |_| Err(Reject::status(401).headers(&[("WWW-Authenticate", "Basic")]))).map(|_| ())
+    });
+    match connect(&uri) {
+        Err(OpenError::Refused(refusal)) => {
+            assert_eq!((refusal.status, refusal.header("www-authenticate")), (401, Some(&b"Basic"[..])));
+        }
+        other => panic!("{other:?}"),
+    }
+    assert!(matches!(server.join().unwrap(), Err(AcceptError::Rejected)));
+}
+
+#[test]
+fn a_subprotocol_is_selected() {
+    let (uri, server) = serve(|stream| {
+        accept(stream, |request| request.select(&["v2"]).ok_or(Reject::status(400))).map(|_| ())
+    });
+    let connect = Connect::from_uri(&uri).unwrap().protocols(&["v1", "v2"]);
+    let protocol = connect_with(connect, Settings::new(), |open| open.protocol().map(str::to_owned));
+    assert_eq!(protocol.unwrap().1.as_deref(), Some("v2"));
+    server.join().unwrap().unwrap();
+}
+
+#[test]
+fn what_fails_before_a_connection_says_which_side() {
+    let kind = |result: Result<_, OpenError<io::Error>>| result.map(|_| ()).unwrap_err().to_string();
+    assert!(kind(connect("http://localhost/")).starts_with("the request is invalid"));
+    assert!(kind(connect("wss://localhost/")).starts_with("the URI's scheme"));
+    assert!(kind(connect("ws://127.0.0.1:1/")).starts_with("the server cannot be reached"));
+    let (uri, _server) = serve(|mut stream| stream.write_all(b"SSH-2.0\r\n\r\n"));
+    assert!(kind(connect(&uri)).starts_with("the server failed"));
+
+    let (uri, server) = serve(|stream| accept(stream, |request| Ok(request.accept())).map(|_| ()));
+    let address = uri.trim_start_matches("ws://").trim_end_matches("/chat");
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(b"POST / HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
+    let error = server.join().unwrap().unwrap_err();
+    assert!(
+        matches!(error, AcceptError::Client(Error::Request(RequestError::MethodNotAllowed))),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_wait_ends_in_time_and_loses_nothing() {
+    let (mut socket, mut peer) = pair(Settings::new());
+    assert_eq!(socket.next_timeout(Duration::ZERO).unwrap_err(), Timeout);
+    peer.write_all(b"\x81\x85\0\0\0\0He").unwrap();
+    assert_eq!(socket.next_timeout(Duration::from_millis(20)).unwrap_err(), Timeout);
+    peer.write_all(b"llo\x81").unwrap();
+    match socket.next_timeout(Duration::from_secs(60)) {
+        Ok(Some((Event::Message(Message::Text("Hello")), reply))) => reply.send("back").unwrap(),
+        other => panic!("{other:?}"),
+    }
+    socket.flush();
+    let mut back = [0; 6];
+    peer.read_exact(&mut back).unwrap();
+    assert_eq!(&back, b"\x81\x04back");
+}
+
+#[test]
+fn the_timeouts_of_the_protocol_are_kept() {
+    let config = Config::new().idle_ping(Some(Duration::from_millis(30)));
+    let config = config.pong_timeout(Some(Duration::from_millis(30)));
+    let settings = Settings::new().config(config).linger(Duration::from_millis(30));
+    let (mut socket, mut peer) = pair(settings);
+    match socket.next() {
+        Some((Event::Error(Error::PongTimeout), _)) => {}
+        other => panic!("{other:?}"),
+    }
+    while socket.next().is_some() {}
+    drop(socket);
+    let mut sent = vec![];
+    peer.read_to_end(&mut sent).unwrap();
+    assert!(sent.starts_with(b"\x89\0"), "{sent:?}");
+
+    let config = Config::new().handshake_timeout(Some(Duration::from_millis(30)));
+    let settings = settings.config(config);
+    let (uri, server) = serve(move |stream| accept_on(stream, Ok, settings, |request| Ok(request.accept())));
+    let _stream = TcpStream::connect(uri.trim_start_matches("ws://").trim_end_matches("/chat")).unwrap();
+    let error = server.join().unwrap().map(|_| ()).unwrap_err();
+    assert!(matches!(error, AcceptError::Client(Error::HandshakeTimeout)), "{error:?}");
+}
+
+#[test]
+fn a_peer_that_does_not_read_is_dropped_and_holds_up_nobody() {
+    let settings = Settings::new().write_timeout(Some(Duration::from_millis(200)));
+    let (mut stalled, mut silent) = pair(settings);
+    let stalled = thread::spawn(move || {
+        while let Some((event, reply)) = stalled.next() {
+            if let Event::Message(message) = event {
+                reply.send(message).unwrap();
+            }
+        }
+        stalled.get_mut().reply().failure().map(ToString::to_string)
+    });
+    let flood = thread::spawn(move || {
+        let frame = [&b"\x82\xFE\x03\xE8\0\0\0\0"[..], &[1; 1000]].concat();
+        while silent.write_all(&frame).is_ok() {}
+    });
+    messages_of_all_sizes_are_echoed();
+    assert_eq!(stalled.join().unwrap(), Some(Failure::<io::Error>::WriteTimeout.to_string()));
+    flood.join().unwrap();
+}
+
+#[test]
+fn a_reset_ends_the_wait() {
+    let (mut socket, peer) = pair(Settings::new());
+    let server = thread::spawn(move || {
+        let mut events = vec![];
+        while let Some((event, _)) = socket.next() {
+            events.push(format!("{event:?}"));
+        }
+        (events, socket.failure().map(|failure| matches!(failure, Failure::Read(_))))
+    });
+    socket2::SockRef::from(&peer).set_linger(Some(Duration::ZERO)).unwrap();
+    drop(peer);
+    let (events, is_read) = server.join().unwrap();
+    assert_eq!(events.len(), 2);
+    assert!(events[0].contains("EndOfStream"), "{events:?}");
+    assert_eq!(is_read, Some(true));
+}
+
+/// Both sides send much before they read: neither waits for ever.
+#[test]
+fn it_reads_while_it_writes() {
+    let (uri, server) = serve(|stream| {
+        let mut socket = accept(stream, |request| Ok(request.accept())).unwrap();
+        exchange(&mut socket)
+    });
+    let mut socket = connect(&uri).unwrap();
+    exchange(&mut socket);
+    server.join().unwrap();
+}
+
+fn exchange<R: sansocket_io::sansocket::Role>(socket: &mut sansocket_io::blocking::Socket<R>) {
+    let message = vec![7; 1 << 20];
+    for _ in 0..20 {
+        socket.reply().send(&message).unwrap();
+    }
+    socket.reply().close(CloseCode::NORMAL, "").unwrap();
+    let mut received = 0;
+    while let Some((event, _)) = socket.next() {
+        match event {
+            Event::Message(echo) => received += echo.as_bytes().len(),
+            Event::Close(close) => assert!(close.clean),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(received, 20 << 20);
+    assert!(socket.failure().is_none());
+}
+
+#[test]
+fn other_threads_send_while_it_waits() {
+    const THREADS: usize = 4;
+    const COUNT: usize = 200;
+    let (uri, server) = serve(|stream| {
+        let mut socket = accept(stream, |request| Ok(request.accept())).unwrap();
+        let mut received = 0;
+        while let Some((event, _)) = socket.next() {
+            received += usize::from(matches!(event, Event::Message(_)));
+        }
+        received
+    });
+    let mut socket = connect(&uri).unwrap();
+    let sender = socket.reply().sender();
+    let waiting = thread::spawn(move || {
+        let mut end = None;
+        while let Some((event, _)) = socket.next() {
+            if let Event::Close(close) = event {
+                end = Some(close.to_string());
+            }
+        }
+        end
+    });
+    let threads: Vec<_> = (0..THREADS)
+        .map(|number| {
+            let sender = sender.clone();
+            thread::spawn(move || {
+                for count in 0..COUNT {
+                    sender.send_blocking(vec![number as u8; 10 * count]).unwrap();
+                }
+            })
+        })
+        .collect();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    sender.close(CloseCode::NORMAL, "done").unwrap();
+    assert_eq!(waiting.join().unwrap().as_deref(), Some("1000 (clean)"));
+    assert_eq!(server.join().unwrap(), THREADS * COUNT);
+    assert!(sender.is_closed());
+}
+
+/// Two clients are served, the third waits; all are told that the server goes away.
+#[test]
+fn a_server_limits_its_connections_and_stops_in_order() {
+    let server = Server::bind("127.0.0.1:0").unwrap().max_connections(2);
+    let stop = server.stop_handle();
+    let uri = format!("ws://{}/", server.local_addr().unwrap());
+    let running = thread::spawn(move || {
+        server.run(|mut socket, _| {
+            // The client that was too late is gone.
+            if socket.accept(|request| Ok(request.accept())).is_ok() {
+                echo(socket);
+            }
+        });
+    });
+    let mut clients = [connect(&uri).unwrap(), connect(&uri).unwrap()];
+    let third = Connect::from_uri(&uri).unwrap();
+    let settings = Settings::new().config(Config::new().handshake_timeout(Some(Duration::from_millis(100))));
+    let error = connect_with(third, settings, |_| ()).map(|_| ()).unwrap_err();
+    assert!(matches!(error, OpenError::Server(Error::HandshakeTimeout)), "{error}");
+    let [first, second] = &mut clients;
+    first.reply().close(CloseCode::NORMAL, "").unwrap();
+    while first.next().is_some() {}
+    let mut third = connect(&uri).unwrap();
+    stop.stop();
+    for client in [&mut third, second] {
+        match client.next() {
+            Some((Event::Close(close), _)) => assert_eq!(close.code, CloseCode::GOING_AWAY),
+            other => panic!("{other:?}"),
+        }
+        assert!(client.next().is_none());
+    }
+    running.join().unwrap();
+    assert!(connect(&uri).is_err());
+}
+
+#[test]
+fn a_server_aborts_those_that_stay() {
+    let server = Server::bind("127.0.0.1:0").unwrap().grace(Duration::from_millis(50));
+    let stop = server.stop_handle();
+    let address = server.local_addr().unwrap();
+    let (ended, wait_for_end) = std::sync::mpsc::channel();
+    let running = thread::spawn(move || {
+        server.run(move |mut socket, _| {
+            socket.accept(|request| Ok(request.accept())).unwrap();
+            while socket.next().is_some() {}
+            ended.send(matches!(socket.failure(), Some(Failure::Aborted))).unwrap();
+        });
+    });
+    let mut stays = TcpStream::connect(address).unwrap();
+    stays
+        .write_all(
+            b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+        )
+        .unwrap();
+    stays.read_exact(&mut [0; 12]).unwrap();
+    stop.stop();
+    running.join().unwrap();
+    assert!(wait_for_end.recv().unwrap());
+}
