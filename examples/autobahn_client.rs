@@ -78,6 +78,7 @@ fn echo<R: ClientRole>(
     deflate: Deflate,
 ) -> Result<Option<String>> {
     let mut stream = TcpStream::connect((connect.host(), connect.port()))?;
+    stream.set_nodelay(true)?;
     let (mut buffer, mut inbox, mut outbox) = (vec![0; 64 << 10], Inbox::new(), Vec::new());
     let (mut encoder, mut text) = (Encoder::default(), None);
     ws.connect(connect, &mut outbox)?;
