@@ -67,8 +67,8 @@ function connect(greet) {
   talks += 1;
   log.begin(now());
   log.add({ at: now(), end: "browser", call: "new WebSocket(url)" });
-  const compress = $("#compress").checked ? "" : "&compress=no";
-  const ws = (socket = new WebSocket(url(`/talk?session=${session}${compress}`)));
+  const option = $("#compress:enabled:not(:checked)") ? "&compress=no" : "";
+  const ws = (socket = new WebSocket(url(`/talk?session=${session}${option}`)));
   ws.binaryType = "arraybuffer";
   const event = (name, fields = {}) => {
     log.add({ at: now(), end: "browser", event: name, ...fields });
