@@ -172,7 +172,7 @@ watch.onmessage = ({ data }) => {
     session = entry.session;
     $("#compress").disabled = !entry.deflate;
     $("#compress").checked = entry.deflate;
-    if (!entry.deflate) $("#compress-says").textContent = "No compression: that takes cargo run --features deflate";
+    if (!entry.deflate) $("#compress-says").textContent = "Compression needs cargo run --features deflate";
     askClock();
   } else if (entry.clock !== undefined) {
     compareClocks(entry.clock);
