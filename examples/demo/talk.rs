@@ -164,12 +164,11 @@ impl Log {
     fn of_wire(&self) -> Sink {
         let log = Self { session: Arc::clone(&self.session), number: self.number, state: None };
         let (mut incoming, mut outgoing) = (Cutter::default(), Cutter::default());
-        Box::new(move |direction, bytes| {
+        Box::new(move |at, direction, bytes| {
             let (cutter, way) = match direction {
                 Direction::In => (&mut incoming, "in"),
                 Direction::Out => (&mut outgoing, "out"),
             };
-            let at = now();
             cutter.cut(bytes, |found| match found {
                 Found::Head(head) => {
                     let head = json::string(&String::from_utf8_lossy(head));
