@@ -20,6 +20,76 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! | for | |
+//! |---|---|
+//! | a client | [`connect`], [`connect_with`]; with the feature `rustls` `connect_tls` |
+//! | a server | [`Server`]: a limit on connections, an orderly end |
+//! | an accepted stream | [`accept`], [`accept_on`] |
+//! | the upgraded stream of hyper or axum | [`open`] |
+//! | a request whose answer takes time | [`server`], and [`Event::Request`](crate::Event::Request) |
+//! | a tunnel through a proxy, a Unix socket, … | [`connect_on`], [`accept_on`] |
+//! | compression | `deflate_server`, `deflate_client` with the feature `deflate` |
+//!
+//! # Other things at the same time
+//!
+//! [`Socket::next`] can be a branch of `select!`:
+//!
+//! ```no_run
+//! # use sansocket_io::{Event, tokio::ServerSocket};
+//! # async fn serve(mut socket: ServerSocket) -> Result<(), Box<dyn std::error::Error>> {
+//! let mut ticks = tokio::time::interval(std::time::Duration::from_secs(1));
+//! loop {
+//!     tokio::select! {
+//!         _ = ticks.tick() => socket.reply().send("tick")?,
+//!         next = socket.next() => match next {
+//!             Some((Event::Message(message), reply)) => reply.send(message)?,
+//!             Some(_) => {}
+//!             None => return Ok(()),
+//!         }
+//!     }
+//! }
+//! # }
+//! ```
+//!
+//! Other tasks send through a [`Sender`](crate::Sender). Its clones can be kept in a map of peers:
+//!
+//! ```no_run
+//! # async fn serve(mut socket: sansocket_io::tokio::ServerSocket) {
+//! let sender = socket.reply().sender();
+//! tokio::spawn(async move {
+//!     while sender.send("news").await.is_ok() {
+//!         tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+//!     }
+//! });
+//! while socket.next().await.is_some() {}
+//! # }
+//! ```
+//!
+//! # Behind hyper and axum
+//!
+//! [`check_request`](sansocket::handshake::check_request) checks the headers of a request, and gives
+//! the complete response: with status 101, or the refusal. `examples/hyper_server.rs` and
+//! `examples/axum_server.rs` are whole servers.
+//!
+//! # Coming from tokio-tungstenite
+//!
+//! | tokio-tungstenite | here |
+//! |---|---|
+//! | `connect_async(uri)` | [`connect`]`(uri)`, `connect_tls(uri, config)` |
+//! | `client_async(request, stream)` | [`connect_on`] |
+//! | `accept_async(stream)` | [`accept`]`(stream, \|request\| Ok(request.accept()))` |
+//! | `accept_hdr_async(stream, callback)` | [`accept`] or [`accept_on`] with a closure that sees the request |
+//! | `WebSocketStream::from_raw_socket` | [`open`] |
+//! | `ws.next().await` | [`Socket::next`], which lends the message; or `stream::Messages`, a `Stream` and a `Sink` of owned ones |
+//! | `ws.send(message).await` | [`Reply::send`], which does not wait; [`Reply::flush`] waits |
+//! | `ws.split()` | a [`Sender`](crate::Sender), which can be cloned; the task of `next` answers Pings whatever the sender does |
+//! | `Message::Ping(_)`, answered by the next write or read | answered by `next`, always |
+//! | `Message::Close(_)` as an item, then `None` or an error | [`Event::Close`](crate::Event::Close), then `None` |
+//! | `Error::ConnectionClosed`, `AlreadyClosed` | none: `next` returns `None`; what is sent to a closed connection is discarded, and a `Sender` returns it |
+//! | `WebSocketConfig::max_message_size` | [`Config::max_message`](sansocket::Config::max_message) |
+//! | `WebSocketConfig::max_write_buffer_size`: an error | [`Settings::max_unsent`](crate::Settings::max_unsent): back-pressure |
+//! | timeouts and keep-alive of your own | built in |
 
 mod clock;
 mod connect;

@@ -37,12 +37,8 @@ where
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let echo = echo(stream);
-        tokio::spawn(async {
-            if let Err(error) = echo.await {
-                eprintln!("{error}");
-            }
-        });
+        // An error closes the connection, which the load reports.
+        tokio::spawn(echo(stream));
     }
 }
 
@@ -128,7 +124,9 @@ async fn fastwebsockets(mut stream: TcpStream) -> Result {
         match frame.opcode {
             OpCode::Close => return Ok(()),
             OpCode::Text | OpCode::Binary => {
-                socket.write_frame(fastwebsockets::Frame::new(true, frame.opcode, None, frame.payload)).await?;
+                socket
+                    .write_frame(fastwebsockets::Frame::new(true, frame.opcode, None, frame.payload))
+                    .await?;
             }
             _ => {}
         }
