@@ -201,8 +201,9 @@ async fn measure(servers: &[&Server], rows: Vec<Row>, rounds: usize, times: &mut
     for row in rows {
         let batch = Batch::new(row.content, row.len, row.in_flight);
         if row.len >= LARGE {
-            for (_, connections) in &mut running {
-                connections.exchange(&batch, WARM_UP).await?;
+            for (server, (_, connections)) in servers.iter().zip(&mut running) {
+                let warmed_up = connections.exchange(&batch, WARM_UP).await;
+                warmed_up.map_err(|error| format!("{}, {row}: {error}", server.name))?;
             }
         }
         let laps = laps(&mut running[0].1, &batch).await?;
