@@ -1,6 +1,6 @@
 //! The WebSocket that the page shows: echoes messages, follows orders, and logs everything.
 
-use crate::deflate::{Deflate, Encoder};
+use crate::compression::{Compression, Encoder};
 use crate::session::{Session, now};
 use crate::tap::{Cutter, Direction, Found, Inflated, Sink, Wire};
 use crate::{Connection, Result, decline_deflate, json};
@@ -63,7 +63,7 @@ pub async fn talk(
                 let Some((event, reply)) = next else { break };
                 match &event {
                     Event::Open(open) => {
-                        encoder = Deflate::default().encoder(open, true);
+                        encoder = Compression::default().encoder(open, true);
                         log.event("open", if encoder.compresses() { "with compression" } else { "" });
                     }
                     Event::Message(message) => log.message(*message),
