@@ -1,9 +1,9 @@
 // A peer that compresses: Boost.Beast as client and as server.
 //
-// deflate_beast client URL [WINDOW TAKEOVER]
-// deflate_beast server [WINDOW TAKEOVER]
+// deflate_cpp beast client URL [WINDOW TAKEOVER]
+// deflate_cpp beast server [WINDOW TAKEOVER]
 //
-// As deflate.go.
+// As deflate.py.
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/beast/core.hpp>
 #include <boost/beast/websocket.hpp>
@@ -42,7 +42,7 @@ Message message(int number) {
     if (number == 509) {
         for (int entry = 0; entry < 10'000; entry++) text += std::to_string(choose() % 100'000) + ", ";
     } else if (number % 10 == 8) {
-        for (int part = 0; part < number % 40; part++) text += "grün, 値段, 😀 ";
+        for (int part = 0; part < number % 400; part++) text += "grün, 値段, 😀 ";
     } else if (number % 10 != 9) {
         auto temperature = std::to_string(std::sin(number) * 40);
         text = "{\"sensor\": " + std::to_string(number % 20) + ", \"temperature\": " + temperature;
@@ -129,9 +129,9 @@ void server(char** arguments) {
 
 int main(int count, char** arguments) {
     try {
-        std::string role = count > 1 ? arguments[1] : "";
-        if (role == "client") client(arguments[2], arguments + 3);
-        if (role == "server") server(arguments + 2);
+        std::string role = count > 2 ? arguments[2] : "";
+        if (role == "client") client(arguments[3], arguments + 4);
+        if (role == "server") server(arguments + 3);
     } catch (std::exception const& error) {
         std::cerr << error.what() << std::endl;
         return 1;

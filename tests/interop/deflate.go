@@ -3,7 +3,7 @@
 // deflate_go gorilla|nhooyr client URL [TAKEOVER]
 // deflate_go gorilla|nhooyr server [TAKEOVER]
 //
-// As deflate.py, with Pings. (gorilla never has context takeover.)
+// As deflate.py, without windows. gorilla never has context takeover.
 package main
 
 import (
@@ -38,7 +38,7 @@ func message(number int) (int, []byte) {
 	case number%10 == 7:
 		return binary, random(number % 300)
 	case number%10 == 8:
-		return text, []byte(strings.Repeat("grün, 値段, 😀 ", number%40))
+		return text, []byte(strings.Repeat("grün, 値段, 😀 ", number%400))
 	case number%10 == 9:
 		return text, nil
 	}

@@ -1,10 +1,12 @@
 """Peers that compress: PyPI `websockets` and `aiohttp`, each as client and as server.
 
 deflate.py websockets|aiohttp client URL [WINDOW TAKEOVER]
-deflate.py websockets|aiohttp server
+deflate.py websockets|aiohttp server [WINDOW TAKEOVER]
 
-A client sends messages, and checks their echoes. A server prints its URL, and does the same with each
-client. Both print how many messages were exchanged with compression.
+A client sends messages, and Pings between them, and checks the echoes and Pongs. A server prints its
+address, and does the same with each client. Both print how many messages were exchanged, and how many
+bytes they have in each direction. Window and context takeover are the same in both directions; aiohttp's
+server has neither option, and its client only the window.
 """
 
 import asyncio
@@ -19,12 +21,14 @@ def messages():
     choose = random.Random(1)
     for number in range(MESSAGES):
         kind = number % 10
-        if kind == 7:
+        if number == 507:
+            yield choose.randbytes(70_000)
+        elif kind == 7:
             yield bytes(choose.randrange(256) for _ in range(choose.randrange(300)))
         elif kind == 8:
-            yield "grün, 値段, 😀 " * choose.randrange(40)
+            yield "grün, 値段, 😀 " * choose.randrange(400)
         elif number == 509:
-            yield json.dumps(list(range(20_000)))
+            yield json.dumps(list(range(10_000)))
         elif kind == 9:
             yield ""
         else:
@@ -35,35 +39,49 @@ async def websockets_client(url, window=None, takeover=None):
     from websockets.asyncio.client import connect
     from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory
 
-    options = {"compression": "deflate"}
-    if window:
-        own = {"server_max_window_bits": int(window), "client_max_window_bits": int(window)}
-        none = takeover == "no"
-        factory = ClientPerMessageDeflateFactory(none, none, **own)
-        options = {"compression": None, "extensions": [factory]}
+    options = websockets_options(ClientPerMessageDeflateFactory, window, takeover)
     async with connect(url, max_size=None, **options) as ws:
-        return await exchange(ws.send, ws.recv, str(ws.protocol.extensions))
+        return await exchange(*websockets_calls(ws))
 
 
-async def exchange(send, receive, extensions):
+def websockets_options(factory, window, takeover):
+    if not window:
+        return {}
+    none = takeover == "no"
+    return {"compression": None, "extensions": [factory(none, none, int(window), int(window))]}
+
+
+def websockets_calls(ws):
+    return ws.send, ws.recv, ws.ping, str(ws.protocol.extensions)
+
+
+async def exchange(send, receive, ping, extensions):
     assert "deflate" in extensions.lower(), extensions
-    for message in messages():
+    pongs, total = [], 0
+    for number, message in enumerate(messages()):
+        if number % 16 == 0:
+            pongs.append(await ping())
         await send(message)
         echo = await receive()
         assert echo == message, (echo[:80], message[:80])
-    print(f"{MESSAGES} messages", flush=True)
+        total += len(message.encode() if isinstance(message, str) else message)
+    for pong in filter(None, pongs):
+        await pong
+    print(f"{MESSAGES} messages, {total} bytes", flush=True)
 
 
-async def websockets_server():
+async def websockets_server(window=None, takeover=None):
     from websockets.asyncio.server import serve
+    from websockets.extensions.permessage_deflate import ServerPerMessageDeflateFactory
 
     async def handler(ws):
         if "getCaseCount" in ws.request.path:
             await ws.send("1")
         elif "runCase" in ws.request.path:
-            await exchange(ws.send, ws.recv, str(ws.protocol.extensions))
+            await exchange(*websockets_calls(ws))
 
-    async with serve(handler, "127.0.0.1", 0, max_size=None) as server:
+    options = websockets_options(ServerPerMessageDeflateFactory, window, takeover)
+    async with serve(handler, "127.0.0.1", 0, max_size=None, **options) as server:
         print(f"listening on {server.sockets[0].getsockname()[0]}:{server.sockets[0].getsockname()[1]}", flush=True)
         await asyncio.Future()
 
@@ -79,7 +97,7 @@ def aiohttp_calls(ws):
         assert message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY), message
         return message.data
 
-    return send, receive
+    return send, receive, ws.ping, "deflate" if ws.compress else ""
 
 
 async def aiohttp_client(url, window="15", takeover=None):
@@ -87,7 +105,7 @@ async def aiohttp_client(url, window="15", takeover=None):
 
     async with aiohttp.ClientSession() as session:
         async with session.ws_connect(url, compress=int(window), max_msg_size=0) as ws:
-            await exchange(*aiohttp_calls(ws), "deflate" if ws.compress else "")
+            await exchange(*aiohttp_calls(ws))
 
 
 async def aiohttp_server():
@@ -99,7 +117,7 @@ async def aiohttp_server():
         if "getCaseCount" in request.path:
             await ws.send_str("1")
         elif "runCase" in request.path:
-            await exchange(*aiohttp_calls(ws), "deflate" if ws.compress else "")
+            await exchange(*aiohttp_calls(ws))
         await ws.close()
         return ws
 

@@ -3,7 +3,7 @@
 //! deflate_rust sockudo-ws|yawc client URL [WINDOW TAKEOVER]
 //! deflate_rust sockudo-ws|yawc server [WINDOW TAKEOVER]
 //!
-//! As deflate.go. Empty messages are not compressed: with context takeover, sockudo-ws sends them as
+//! As deflate.py. Empty messages are not compressed: with context takeover, sockudo-ws sends them as
 //! compressed frames without a payload, which is not valid (RFC 7692 section 7.2.3.6), and yawc
 //! loops forever.
 
@@ -73,7 +73,7 @@ fn message(number: usize, state: &mut u32) -> Message {
         _ if number == 507 => return Message::Binary(noise(70_000, state)),
         _ if number == 509 => format!("{:?}", (0..15_000).collect::<Vec<_>>()),
         7 => return Message::Binary(noise(number % 300, state)),
-        8 => "grün, 値段, 😀 ".repeat(number % 40),
+        8 => "grün, 値段, 😀 ".repeat(number % 400),
         9 => String::new(),
         sensor => {
             let temperature = (number as f64).sin() * 40.0;
