@@ -84,7 +84,7 @@ fn signal(process: &Process, name: &str) {
 
 /// Calls `test` with every case at the same time: most of it waits.
 fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for case in cases {
             scope.spawn(|| test(case));
         }
@@ -208,7 +208,7 @@ fn text_of_the_server_cannot_drive_the_terminal_or_forge_a_line() {
     let request = format!("{REQUEST}\r\n");
     exchange(&address, &[request.as_bytes(), b"\x88\x85\0\0\0\0\x03\xE8a\nb"].concat(), |_| false);
     while !server.output.log().contains("closed: 1000 a") {
-        std::thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
     }
     assert!(!server.output.log().lines().any(|line| line.starts_with('b')), "{}", server.output.log());
 }
@@ -337,7 +337,7 @@ fn a_connection_over_the_limit_is_refused_with_503() {
         assert!(clients[0].exit().success());
         // The server may take a moment to count it.
         let again = (0..100).any(|_| {
-            std::thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(20));
             client(&address, path, &[]).output.next().unwrap() == "open"
         });
         assert!(again, "{name}");
@@ -383,7 +383,7 @@ fn a_client_that_writes_20_mb_before_it_reads_gets_its_echo() {
         stream.write_all(&[&b"\x82\xFF"[..], &(LEN as u64).to_be_bytes(), &[0; 4]].concat()).unwrap();
         let message: Vec<u8> = (0..LEN).map(|at| (at % 251) as u8).collect();
         stream.write_all(&message).unwrap();
-        std::thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(100));
         let mut echo = vec![0; LEN];
         let mut received = 0;
         while received < LEN {
@@ -427,11 +427,11 @@ fn a_peer_that_reads_a_little_at_a_time_is_dropped_and_a_steady_one_is_served() 
             received += len;
             let _ = slow.read(&mut [0]);
             let due = Duration::from_secs_f64(received as f64 / 2_000_000.0);
-            std::thread::sleep(due.saturating_sub(start.elapsed()));
+            thread::sleep(due.saturating_sub(start.elapsed()));
         }
         while !server.output.log().contains("too slowly") {
             let _ = slow.read(&mut [0]);
-            std::thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(20));
             assert!(start.elapsed() < Duration::from_secs(15), "{name}: the slow reader was not dropped");
         }
     });
