@@ -18,7 +18,6 @@ use std::time::{Duration, Instant};
 use std::{
     net::Shutdown,
     sync::atomic::{AtomicUsize, Ordering::Relaxed},
-    thread,
 };
 
 const REQUEST: &str = "GET /socket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
