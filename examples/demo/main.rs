@@ -49,7 +49,7 @@ const USAGE: &str = "\
 usage: demo [ADDR] [--host NAME]... [--connections N]
 
 Serves a page that shows both ends of a WebSocket. ADDR is an address and a port. Without it, the port is
-8080, or any if that one is in use, on 127.0.0.1.
+8080, or any if that one is in use, on 127.0.0.1. Built with the feature `deflate`, it compresses messages.
 
   --host NAME      a host name of this server, beside its address and localhost
   --connections N  the maximum number of connections (default: 512)
