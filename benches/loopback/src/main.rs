@@ -115,7 +115,10 @@ fn main() -> Result {
             }
             Long("rounds") => options.rounds = parser.value()?.parse()?,
             Long("core") => options.core = parser.value()?.parse()?,
-            Long("help") => return Ok(println!("{HELP}")),
+            Long("help") => {
+                println!("{HELP}");
+                return Ok(());
+            }
             _ => return Err(argument.unexpected().into()),
         }
     }
