@@ -60,20 +60,11 @@ impl<'o> Bits<'o> {
         if let Some(to) = self.out.get_mut(self.len..).and_then(|out| out.first_chunk_mut()) {
             *to = bytes;
         } else {
-            self.flush_at_end(bytes);
+            write_at_end(self.out.get_mut(self.len..).unwrap_or_default(), bytes);
         }
         self.len += self.held as usize / 8;
         self.hold >>= self.held & !7;
         self.held &= 7;
-    }
-
-    /// Writes bytes of those that are held, as far as they fit.
-    #[cold]
-    fn flush_at_end(&mut self, bytes: [u8; BYTES]) {
-        let end = self.out.get_mut(self.len..).unwrap_or_default();
-        for (to, byte) in end.iter_mut().zip(bytes) {
-            *to = byte;
-        }
     }
 
     /// The bits that stored blocks of at most [`MAX_STORED`] bytes of data would append.
@@ -109,6 +100,14 @@ impl<'o> Bits<'o> {
         for part in data.chunks(MAX_STORED) {
             self.stored(part);
         }
+    }
+}
+
+/// Writes bytes as far as they fit.
+#[cold]
+fn write_at_end(end: &mut [u8], bytes: [u8; BYTES]) {
+    for (to, byte) in end.iter_mut().zip(bytes) {
+        *to = byte;
     }
 }
 

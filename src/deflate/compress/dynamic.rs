@@ -56,7 +56,8 @@ where
         }
         let tokens = &mut *self.tokens;
         self.compressor.compress_with(data, out, |compressor, bits| {
-            let mut blocks = Blocks { bits, tokens, len: 0, rest: data, covered: 0, literals: 0 };
+            let counts = Counts::NONE;
+            let mut blocks = Blocks { bits, tokens, len: 0, rest: data, covered: 0, literals: 0, counts };
             compressor.search(data, window_bits, &mut blocks);
             blocks.end_block();
         })
@@ -117,6 +118,8 @@ struct Blocks<'a, 'o> {
     covered: usize,
     /// The literals after the last token.
     literals: u32,
+    /// The symbols of all these.
+    counts: Counts,
 }
 
 impl Blocks<'_, '_> {
@@ -135,7 +138,9 @@ impl Blocks<'_, '_> {
     fn end_block(&mut self) {
         let Some((block, rest)) = self.rest.split_at_checked(self.covered) else { return };
         if !block.is_empty() {
-            write(self.bits, block, self.tokens.get(..self.len).unwrap_or_default());
+            count(&mut self.counts.literals, END);
+            write(self.bits, block, self.tokens.get(..self.len).unwrap_or_default(), &self.counts);
+            self.counts = Counts::NONE;
         }
         self.rest = rest;
         self.len = 0;
@@ -147,13 +152,17 @@ impl Blocks<'_, '_> {
 impl Sink for Blocks<'_, '_> {
     const FAR: usize = 4096;
 
-    fn literals(&mut self, _: &[u8], n: usize) {
-        let mut n = n;
-        while n > 0 {
-            let now = n.min((Token::LITERALS - self.literals) as usize);
-            n -= now;
-            self.covered += now;
-            self.literals += now as u32;
+    fn literals(&mut self, data: &[u8], n: usize) {
+        let mut rest = data.get(..n).unwrap_or_default();
+        while !rest.is_empty() {
+            let now = rest.len().min((Token::LITERALS - self.literals) as usize);
+            let (part, later) = rest.split_at_checked(now).unwrap_or_default();
+            for byte in part {
+                count(&mut self.counts.literals, usize::from(*byte));
+            }
+            rest = later;
+            self.covered += part.len();
+            self.literals += part.len() as u32;
             if self.literals == Token::LITERALS {
                 self.push(Token::new(Token::LITERALS, 3, 1));
             }
@@ -161,6 +170,8 @@ impl Sink for Blocks<'_, '_> {
     }
 
     fn copy(&mut self, len: usize, distance: usize) {
+        count(&mut self.counts.literals, END + 1 + length_symbol(len).0 as usize);
+        count(&mut self.counts.distances, distance_symbol(distance).0 as usize);
         self.covered += len;
         self.push(Token::new(self.literals, len, distance));
     }
@@ -200,21 +211,6 @@ struct Counts {
 fn count(counts: &mut [u16], symbol: usize) {
     if let Some(count) = counts.get_mut(symbol) {
         *count = count.wrapping_add(1);
-    }
-}
-
-impl Sink for Counts {
-    const FAR: usize = Blocks::FAR;
-
-    fn literals(&mut self, data: &[u8], n: usize) {
-        for byte in data.get(..n).unwrap_or_default() {
-            count(&mut self.literals, usize::from(*byte));
-        }
-    }
-
-    fn copy(&mut self, len: usize, distance: usize) {
-        count(&mut self.literals, END + 1 + length_symbol(len).0 as usize);
-        count(&mut self.distances, distance_symbol(distance).0 as usize);
     }
 }
 
@@ -483,6 +479,8 @@ const fn extra_bits_of_repeat(symbol: u16) -> u32 {
 }
 
 impl Counts {
+    const NONE: Self = Self { literals: [0; LITERALS], distances: [0; DISTANCES] };
+
     /// The extra bits of all lengths and distances.
     fn extra_bits(&self) -> u32 {
         // From the ninth length on, four have the same number, but the last one has none; from the
@@ -505,17 +503,14 @@ impl Counts {
 }
 
 /// Writes a block, which is not empty, in the shortest form.
-fn write(bits: &mut Bits<'_>, block: &[u8], tokens: &[u32]) {
-    let mut counts = Counts { literals: [0; LITERALS], distances: [0; DISTANCES] };
-    replay(block, tokens, &mut counts);
-    count(&mut counts.literals, END);
+fn write(bits: &mut Bits<'_>, block: &[u8], tokens: &[u32], counts: &Counts) {
     let extra = counts.extra_bits();
     let stored = bits.stored_bits(block.len());
     let fixed = BLOCK_HEADER_BITS + counts.fixed_bits() + extra;
     if fixed < SHORT && fixed <= stored {
         return write_fixed(bits, block, tokens);
     }
-    let codes = Codes::new(&counts);
+    let codes = Codes::new(counts);
     let dynamic = codes.header_bits() + codes.literals.total + codes.distances.total + extra;
     if stored < fixed.min(dynamic) {
         bits.stored_blocks(block);
@@ -619,22 +614,18 @@ impl Sink for CodedBlock<'_, '_> {
         }
     }
 
+    #[inline(always)]
     fn copy(&mut self, len: usize, distance: usize) {
         const ALL_BITS: u32 = 2 * MAX_BITS as u32 + 5 + 13;
         let (symbol, extra_bits, extra) = length_symbol(len);
         let (code, code_bits) = self.codes.literals.get(END + 1 + symbol as usize);
-        self.bits.put(code, code_bits);
-        self.bits.put(extra as Word, extra_bits);
+        self.bits.put(code | (extra as Word) << code_bits, code_bits + extra_bits);
         if ALL_BITS > ROOM {
             self.bits.flush();
         }
         let (symbol, extra_bits, extra) = distance_symbol(distance);
         let (code, code_bits) = self.codes.distances.get(symbol as usize);
-        self.bits.put(code, code_bits);
-        if ALL_BITS > ROOM {
-            self.bits.flush();
-        }
-        self.bits.put(extra as Word, extra_bits);
+        self.bits.put(code | (extra as Word) << code_bits, code_bits + extra_bits);
         self.bits.flush();
     }
 }
