@@ -3,11 +3,11 @@
 
 #[path = "common/mod.rs"]
 mod common;
-#[path = "common/deflate.rs"]
-mod deflate;
+#[path = "common/compression.rs"]
+mod compression;
 
 use common::{Parsed, Result};
-use deflate::{Deflate, Encoder};
+use compression::{Compression, Encoder};
 use sansocket::{ClientRole, Config, Connect, Delivery, Event, Inbox, Message, WebSocket};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -25,57 +25,61 @@ struct Options {
     url: String,
     agent: String,
     delivery: Delivery,
-    deflate: Deflate,
+    compression: Compression,
 }
 
 fn main() -> ExitCode {
-    common::start(&[USAGE, deflate::USAGE].concat(), parse, run)
+    common::start(&[USAGE, compression::USAGE].concat(), parse, run)
 }
 
 fn parse(args: &mut lexopt::Parser) -> Parsed<Options> {
     use lexopt::prelude::*;
     let (mut url, mut agent, mut delivery) = (None, None, Delivery::Whole);
-    let mut deflate = Deflate::default();
+    let mut compression = Compression::default();
     while let Some(arg) = args.next()? {
         match arg {
             Short('h') | Long("help") => return Ok(None),
             Long("pieces") => delivery = Delivery::Pieces,
-            Long(name) if Deflate::has_option(name) => deflate.take(name.to_owned(), args)?,
+            Long(name) if Compression::has_option(name) => compression.take(name.to_owned(), args)?,
             Value(value) if url.is_none() => url = Some(value.string()?),
             Value(value) if agent.is_none() => agent = Some(value.string()?),
             _ => return Err(arg.unexpected()),
         }
     }
     let (url, agent) = (url.ok_or("URL is missing")?, agent.ok_or("AGENT is missing")?);
-    Ok(Some(Options { url, agent, delivery, deflate }))
+    Ok(Some(Options { url, agent, delivery, compression }))
 }
 
-fn run(Options { url, agent, delivery, deflate }: Options) -> Result<ExitCode> {
-    let cases = talk(&format!("{url}/getCaseCount"), Delivery::Whole, deflate)?;
+fn run(Options { url, agent, delivery, compression }: Options) -> Result<ExitCode> {
+    let cases = talk(&format!("{url}/getCaseCount"), Delivery::Whole, compression)?;
     let cases: u32 = cases.ok_or("the suite did not report the number of cases")?.parse()?;
     for case in 1..=cases {
-        talk(&format!("{url}/runCase?case={case}&agent={agent}"), delivery, deflate)?;
+        talk(&format!("{url}/runCase?case={case}&agent={agent}"), delivery, compression)?;
     }
     let update = format!("{url}/updateReports?agent={agent}&shutdownOnComplete=true");
-    talk(&update, Delivery::Whole, deflate)?;
+    talk(&update, Delivery::Whole, compression)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs one connection and echoes every message. Returns the last short text message.
-fn talk(uri: &str, delivery: Delivery, deflate: Deflate) -> Result<Option<String>> {
+fn talk(uri: &str, delivery: Delivery, compression: Compression) -> Result<Option<String>> {
     let connect = Connect::from_uri(uri).map_err(|error| lexopt::Error::from(format!("{uri}: {error}")))?;
     let config = Config::new().delivery(delivery);
     #[cfg(feature = "deflate")]
-    if let Some(settings) = deflate.settings() {
-        return echo(WebSocket::deflate_client(config, rand::rng(), settings, Vec::new()), connect, deflate);
+    if let Some(settings) = compression.settings() {
+        return echo(
+            WebSocket::deflate_client(config, rand::rng(), settings, Vec::new()),
+            connect,
+            compression,
+        );
     }
-    echo(WebSocket::client(config, rand::rng()), connect, deflate)
+    echo(WebSocket::client(config, rand::rng()), connect, compression)
 }
 
 fn echo<R: ClientRole>(
     mut ws: WebSocket<R>,
     connect: Connect<'_>,
-    deflate: Deflate,
+    compression: Compression,
 ) -> Result<Option<String>> {
     let mut stream = TcpStream::connect((connect.host(), connect.port()))?;
     stream.set_nodelay(true)?;
@@ -93,7 +97,7 @@ fn echo<R: ClientRole>(
         outbox.clear();
         while let Some(event) = ws.receive(&mut input, &mut inbox) {
             match event {
-                Event::Open(open) => encoder = deflate.encoder(&open, false),
+                Event::Open(open) => encoder = compression.encoder(&open, false),
                 Event::Message(message) => {
                     if let Message::Text(short) = message
                         && short.len() < 20

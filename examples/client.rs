@@ -6,13 +6,13 @@
 
 #[path = "common/mod.rs"]
 mod common;
-#[path = "common/deflate.rs"]
-mod deflate;
+#[path = "common/compression.rs"]
+mod compression;
 #[path = "common/pace.rs"]
 mod pace;
 
 use common::{Parsed, Result, printable};
-use deflate::{Deflate, Encoder};
+use compression::{Compression, Encoder};
 use pace::{Pace, WRITE_TIMEOUT};
 use sansocket::{
     ClientRole, CloseCode, Config, Connect, ConnectError, ControlPayload, Event, Fragment, Inbox, Message,
@@ -56,21 +56,21 @@ const TURN: Duration = Duration::from_millis(500);
 const STOP: Duration = Duration::from_secs(5);
 
 fn main() -> ExitCode {
-    common::start(&[USAGE, deflate::USAGE].concat(), Options::parse, run)
+    common::start(&[USAGE, compression::USAGE].concat(), Options::parse, run)
 }
 
 struct Options {
     url: String,
     protocols: Vec<String>,
     headers: Vec<(String, String)>,
-    deflate: Deflate,
+    compression: Compression,
 }
 
 impl Options {
     fn parse(args: &mut lexopt::Parser) -> Parsed<Self> {
         use lexopt::prelude::*;
         let (mut url, mut protocols, mut headers) = (None, vec![], vec![]);
-        let mut deflate = Deflate::default();
+        let mut compression = Compression::default();
         while let Some(arg) = args.next()? {
             match arg {
                 Short('h') | Long("help") => return Ok(None),
@@ -81,16 +81,16 @@ impl Options {
                         header.split_once(':').ok_or_else(|| format!("--header {header}: not 'N: V'"))?;
                     headers.push((name.to_owned(), value.trim().to_owned()));
                 }
-                Long(name) if Deflate::has_option(name) => deflate.take(name.to_owned(), args)?,
+                Long(name) if Compression::has_option(name) => compression.take(name.to_owned(), args)?,
                 Value(value) if url.is_none() => url = Some(value.string()?),
                 _ => return Err(arg.unexpected()),
             }
         }
-        Ok(Some(Self { url: url.ok_or("URL is missing")?, protocols, headers, deflate }))
+        Ok(Some(Self { url: url.ok_or("URL is missing")?, protocols, headers, compression }))
     }
 }
 
-fn run(Options { url, protocols, headers, deflate }: Options) -> Result<ExitCode> {
+fn run(Options { url, protocols, headers, compression }: Options) -> Result<ExitCode> {
     let offered: Vec<&str> = protocols.iter().map(String::as_str).collect();
     let added: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (&**name, &**value)).collect();
     let bad_argument = |error| {
@@ -107,25 +107,25 @@ fn run(Options { url, protocols, headers, deflate }: Options) -> Result<ExitCode
     }
     let config = Config::new().max_frame(LARGE).max_message(LARGE);
     #[cfg(feature = "deflate")]
-    if let Some(settings) = deflate.settings() {
+    if let Some(settings) = compression.settings() {
         let ws = WebSocket::deflate_client(config, rand::rng(), settings, Vec::new());
-        return converse(ws, connect, deflate, bad_argument);
+        return converse(ws, connect, compression, bad_argument);
     }
-    converse(WebSocket::client(config, rand::rng()), connect, deflate, bad_argument)
+    converse(WebSocket::client(config, rand::rng()), connect, compression, bad_argument)
 }
 
 /// Runs the connection, with compression or without.
 fn converse<R: ClientRole>(
     mut ws: WebSocket<R>,
     connect: Connect<'_>,
-    deflate: Deflate,
+    compression: Compression,
     bad_argument: impl Fn(ConnectError) -> lexopt::Error,
 ) -> Result<ExitCode> {
     let mut outbox = Vec::new();
     ws.connect(connect, &mut outbox).map_err(bad_argument)?;
     let stream = TcpStream::connect((connect.host(), connect.port()))
         .map_err(|error| format!("{}: {error}", connect.authority()))?;
-    let good = Terminal::start(stream, ws, outbox, deflate)?.talk()?;
+    let good = Terminal::start(stream, ws, outbox, compression)?.talk()?;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -150,7 +150,7 @@ static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
 struct Terminal<R: ClientRole> {
     ws: WebSocket<R>,
-    deflate: Deflate,
+    compression: Compression,
     encoder: Encoder,
     stream: TcpStream,
     started: Instant,
@@ -174,7 +174,7 @@ struct Terminal<R: ClientRole> {
 }
 
 impl<R: ClientRole> Terminal<R> {
-    fn start(stream: TcpStream, ws: WebSocket<R>, outbox: Vec<u8>, deflate: Deflate) -> Result<Self> {
+    fn start(stream: TcpStream, ws: WebSocket<R>, outbox: Vec<u8>, compression: Compression) -> Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_write_timeout(Some(TURN))?;
         // Bounded, so that TCP slows down a server that sends faster than we print.
@@ -197,7 +197,7 @@ impl<R: ClientRole> Terminal<R> {
         })?;
         Ok(Self {
             ws,
-            deflate,
+            compression,
             encoder: Encoder::default(),
             stream,
             started: Instant::now(),
@@ -227,7 +227,7 @@ impl<R: ClientRole> Terminal<R> {
                 match event {
                     Event::Open(opened) => {
                         open = true;
-                        self.encoder = self.deflate.encoder(&opened, false);
+                        self.encoder = self.compression.encoder(&opened, false);
                     }
                     Event::Close(close) => {
                         let codes = [CloseCode::NORMAL, CloseCode::GOING_AWAY, CloseCode::NO_STATUS];

@@ -4,12 +4,12 @@
 mod blocking;
 #[path = "common/mod.rs"]
 mod common;
-#[path = "common/deflate.rs"]
-mod deflate;
+#[path = "common/compression.rs"]
+mod compression;
 
 use blocking::{Socket, WRITE_TIMEOUT, linger, listen};
 use common::{Parsed, Result, is_trusted, printable};
-use deflate::{Deflate, Encoder};
+use compression::{Compression, Encoder};
 use sansocket::{
     Accept, Buffer, CloseCode, Config, Delivery, Event, FixedInbox, Inbox, Message, Reject, Request, Role,
     ServerRole, State, WebSocket,
@@ -48,7 +48,7 @@ const OUTBOX: usize = SMALL + 4 + 16 + 127;
 const LARGE: usize = 64 << 20;
 
 fn main() -> ExitCode {
-    common::start(&[USAGE, deflate::USAGE].concat(), Options::parse, |options| {
+    common::start(&[USAGE, compression::USAGE].concat(), Options::parse, |options| {
         let (address, connections) = (options.address.clone(), options.connections);
         let options = Arc::new(options);
         listen(&address, connections, move |stream| serve(stream, &options))?;
@@ -58,7 +58,7 @@ fn main() -> ExitCode {
 
 fn serve(stream: &TcpStream, options: &Options) -> Result<()> {
     #[cfg(feature = "deflate")]
-    if let Some(settings) = options.deflate.settings() {
+    if let Some(settings) = options.compression.settings() {
         buffers(stream, options, WebSocket::deflate_server(options.config(), settings, Vec::new()))?;
         return linger(stream);
     }
@@ -121,7 +121,7 @@ fn converse<R: ServerRole, I: Buffer + Default, O: Buffer + Default>(
                 Event::Error(error) => eprintln!("{peer}: {error}"),
                 Event::Close(close) => eprintln!("{peer}: closed: {}", printable(&close.to_string())),
                 Event::BadRequest(request) => eprintln!("{peer}: refused: {request}"),
-                Event::Open(open) => encoder = options.deflate.encoder(&open, true),
+                Event::Open(open) => encoder = options.compression.encoder(&open, true),
                 Event::Refused(_) | Event::Message(_) => {}
                 Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
             }
@@ -223,7 +223,7 @@ struct Options {
     bye: Option<String>,
     read: Option<usize>,
     patience: Option<Duration>,
-    deflate: Deflate,
+    compression: Compression,
 }
 
 impl Options {
@@ -232,7 +232,7 @@ impl Options {
         let (mut address, mut connections, mut fixed, mut pieces) = (None, 1000, false, false);
         let (mut protocols, mut origins, mut hosts) = (vec![], vec![], vec![]);
         let (mut bye, mut read, mut patience) = (None, None, None);
-        let mut deflate = Deflate::default();
+        let mut compression = Compression::default();
         while let Some(arg) = args.next()? {
             match arg {
                 Short('h') | Long("help") => return Ok(None),
@@ -252,7 +252,7 @@ impl Options {
                 Long("read") => read = Some(args.value()?.parse::<NonZeroUsize>()?.get()),
                 Long("patience") => patience = Some(args.value()?.parse::<NonZeroU32>()?.get()),
                 Long("connections") => connections = args.value()?.parse()?,
-                Long(name) if Deflate::has_option(name) => deflate.take(name.to_owned(), args)?,
+                Long(name) if Compression::has_option(name) => compression.take(name.to_owned(), args)?,
                 Value(value) if address.is_none() => address = Some(value.string()?),
                 _ => return Err(arg.unexpected()),
             }
@@ -268,7 +268,7 @@ impl Options {
             bye,
             read,
             patience: patience.map(|seconds| Duration::from_secs(seconds.into())),
-            deflate,
+            compression,
         }))
     }
 

@@ -5,15 +5,15 @@
 
 #[path = "common/mod.rs"]
 mod common;
-#[path = "common/deflate.rs"]
-mod deflate;
+#[path = "common/compression.rs"]
+mod compression;
 #[path = "wrapper/listen.rs"]
 mod listen;
 #[path = "wrapper/mod.rs"]
 mod wrapper;
 
 use common::{Parsed, Result, printable};
-use deflate::{Deflate, Encoder};
+use compression::{Compression, Encoder};
 use listen::listen;
 use sansocket::{Config, Event, Reject, SendError, ServerRole, State, WebSocket};
 use std::num::NonZeroU32;
@@ -43,13 +43,13 @@ struct Options {
 #[derive(Clone, Copy)]
 struct Serving {
     patience: Option<Duration>,
-    deflate: Deflate,
+    compression: Compression,
 }
 
 fn parse(args: &mut lexopt::Parser) -> Parsed<Options> {
     use lexopt::prelude::*;
     let (mut address, mut patience, mut connections) = (None, None, 1000);
-    let mut deflate = Deflate::default();
+    let mut compression = Compression::default();
     while let Some(arg) = args.next()? {
         match arg {
             Short('h') | Long("help") => return Ok(None),
@@ -57,17 +57,17 @@ fn parse(args: &mut lexopt::Parser) -> Parsed<Options> {
                 patience = Some(Duration::from_secs(args.value()?.parse::<NonZeroU32>()?.get().into()));
             }
             Long("connections") => connections = args.value()?.parse()?,
-            Long(name) if Deflate::has_option(name) => deflate.take(name.to_owned(), args)?,
+            Long(name) if Compression::has_option(name) => compression.take(name.to_owned(), args)?,
             Value(value) if address.is_none() => address = Some(value.string()?),
             _ => return Err(arg.unexpected()),
         }
     }
     let address = address.ok_or("ADDR is missing")?;
-    Ok(Some(Options { address, connections, serving: Serving { patience, deflate } }))
+    Ok(Some(Options { address, connections, serving: Serving { patience, compression } }))
 }
 
 fn main() -> ExitCode {
-    common::start(&[USAGE, deflate::USAGE].concat(), parse, |options| {
+    common::start(&[USAGE, compression::USAGE].concat(), parse, |options| {
         let Options { address, connections, serving } = options;
         Runtime::new()?.block_on(async {
             let listener =
@@ -89,7 +89,7 @@ async fn serve(stream: TcpStream, serving: Serving, stop: watch::Receiver<bool>)
             .closing_timeout(patience);
     }
     #[cfg(feature = "deflate")]
-    if let Some(settings) = serving.deflate.settings() {
+    if let Some(settings) = serving.compression.settings() {
         let ws = WebSocket::deflate_server(config, settings, Vec::new());
         return converse(stream, ws, serving, stop).await;
     }
@@ -130,7 +130,7 @@ async fn converse<R: ServerRole>(
             Event::Error(error) => eprintln!("{peer}: {error}"),
             Event::Close(close) => eprintln!("{peer}: closed: {}", printable(&close.to_string())),
             Event::BadRequest(request) => eprintln!("{peer}: refused: {request}"),
-            Event::Open(open) => encoder = serving.deflate.encoder(&open, true),
+            Event::Open(open) => encoder = serving.compression.encoder(&open, true),
             Event::Refused(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
         }
     }

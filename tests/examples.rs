@@ -12,7 +12,13 @@ use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::thread;
 use std::time::{Duration, Instant};
+#[cfg(feature = "deflate")]
+use std::{
+    net::Shutdown,
+    sync::atomic::{AtomicUsize, Ordering::Relaxed},
+};
 
 const REQUEST: &str = "GET /socket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
@@ -77,7 +83,7 @@ fn signal(process: &Process, name: &str) {
 
 /// Calls `test` with every case at the same time: most of it waits.
 fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync) {
-    std::thread::scope(|scope| {
+    thread::scope(|scope| {
         for case in cases {
             scope.spawn(|| test(case));
         }
@@ -151,6 +157,19 @@ fn every_example_prints_its_usage_and_names_a_bad_argument() {
     ] {
         fails(name, args, 2, wanted);
     }
+    let wrong: &[(&[&str], &str)] = match cfg!(feature = "deflate") {
+        true => &[
+            (&["--window", "8"], "9 to 15"),
+            (&["--window", "x"], "9 to 15"),
+            (&["--level", "best"], "codes"),
+        ],
+        false => &[(&["--deflate"], "--features deflate"), (&["--window", "9"], "--features deflate")],
+    };
+    for (args, wanted) in wrong {
+        for name in ["client", "echo_server", "tokio_echo", "autobahn_client"] {
+            fails(name, args, 2, wanted);
+        }
+    }
 }
 
 #[test]
@@ -188,7 +207,7 @@ fn text_of_the_server_cannot_drive_the_terminal_or_forge_a_line() {
     let request = format!("{REQUEST}\r\n");
     exchange(&address, &[request.as_bytes(), b"\x88\x85\0\0\0\0\x03\xE8a\nb"].concat(), |_| false);
     while !server.output.log().contains("closed: 1000 a") {
-        std::thread::sleep(Duration::from_millis(10));
+        thread::sleep(Duration::from_millis(10));
     }
     assert!(!server.output.log().lines().any(|line| line.starts_with('b')), "{}", server.output.log());
 }
@@ -269,8 +288,11 @@ fn a_signal_closes_the_client_with_1001() {
         client.output.expect("close: 1001 (clean)");
         assert!(client.exit().success());
     }
-    let log = server.output.log();
-    assert_eq!(log.matches("closed: 1001 (clean)").count(), 2, "{log}");
+    let start = Instant::now();
+    while server.output.log().matches("closed: 1001 (clean)").count() < 2 {
+        assert!(start.elapsed() < Duration::from_secs(20), "{}", server.output.log());
+        thread::sleep(Duration::from_millis(10));
+    }
 
     // A server that does not answer the request, and one that does not answer the Close frame.
     for answers in [false, true] {
@@ -314,7 +336,7 @@ fn a_connection_over_the_limit_is_refused_with_503() {
         assert!(clients[0].exit().success());
         // The server may take a moment to count it.
         let again = (0..100).any(|_| {
-            std::thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(20));
             client(&address, path, &[]).output.next().unwrap() == "open"
         });
         assert!(again, "{name}");
@@ -360,7 +382,7 @@ fn a_client_that_writes_20_mb_before_it_reads_gets_its_echo() {
         stream.write_all(&[&b"\x82\xFF"[..], &(LEN as u64).to_be_bytes(), &[0; 4]].concat()).unwrap();
         let message: Vec<u8> = (0..LEN).map(|at| (at % 251) as u8).collect();
         stream.write_all(&message).unwrap();
-        std::thread::sleep(Duration::from_millis(100));
+        thread::sleep(Duration::from_millis(100));
         let mut echo = vec![0; LEN];
         let mut received = 0;
         while received < LEN {
@@ -404,11 +426,11 @@ fn a_peer_that_reads_a_little_at_a_time_is_dropped_and_a_steady_one_is_served() 
             received += len;
             let _ = slow.read(&mut [0]);
             let due = Duration::from_secs_f64(received as f64 / 2_000_000.0);
-            std::thread::sleep(due.saturating_sub(start.elapsed()));
+            thread::sleep(due.saturating_sub(start.elapsed()));
         }
         while !server.output.log().contains("too slowly") {
             let _ = slow.read(&mut [0]);
-            std::thread::sleep(Duration::from_millis(20));
+            thread::sleep(Duration::from_millis(20));
             assert!(start.elapsed() < Duration::from_secs(15), "{name}: the slow reader was not dropped");
         }
     });
@@ -663,7 +685,7 @@ fn the_demo_reports_server_events_to_the_page_and_follows_its_commands() {
     watch.output.expect("open");
     let hello = watch.output.next().unwrap();
     let session =
-        hello.strip_prefix("text: {\"session\":\"").and_then(|rest| rest.strip_suffix("\"}")).unwrap();
+        hello.strip_prefix("text: {\"session\":\"").and_then(|rest| rest.split('"').next()).unwrap();
     let talk = client(&address, &format!("/talk?session={session}"), &[]);
     talk.output.expect("open");
     talk.send("hi");
@@ -695,5 +717,140 @@ fn the_demo_reports_server_events_to_the_page_and_follows_its_commands() {
 fn the_examples_without_sockets_succeed() {
     for name in ["smoltcp_loopback", "broadcast"] {
         assert!(start(name, &[]).exit().success(), "{name}");
+    }
+}
+
+/// Forwards connections to `address`, and counts the bytes to it and from it.
+#[cfg(feature = "deflate")]
+fn counter(address: String) -> (String, &'static [AtomicUsize; 2]) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let counted: &[AtomicUsize; 2] = Box::leak(Box::default());
+    let own = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for near in listener.incoming() {
+            let (near, far) = (near.unwrap(), TcpStream::connect(&address).unwrap());
+            let ways = [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)];
+            for ((mut from, mut to), count) in ways.into_iter().zip(counted) {
+                thread::spawn(move || {
+                    let mut buffer = [0; 4096];
+                    while let Ok(len @ 1..) = from.read(&mut buffer) {
+                        count.fetch_add(len, Relaxed);
+                        to.write_all(&buffer[..len]).unwrap();
+                    }
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+            }
+        }
+    });
+    (own, counted)
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn the_client_and_the_servers_compress() {
+    const AGREED: &str = "open extensions=permessage-deflate";
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("examples-compressible");
+    fs::write(&path, [b'x'; 200_000]).unwrap();
+    let cases: &[(&str, &[&str], &[&str], &str)] = &[
+        ("echo_server", &["--deflate"], &["--deflate"], AGREED),
+        ("tokio_echo", &["--deflate"], &["--deflate", "--level", "codes"], AGREED),
+        ("echo_server", &["--deflate", "--pieces"], &["--window", "9"], "; server_max_window_bits=9"),
+        ("tokio_echo", &["--window", "10"], &["--level", "better"], "; client_max_window_bits=10"),
+        ("echo_server", &["--fixed", "--deflate"], &["--no-takeover"], "; client_no_context_takeover"),
+        ("tokio_echo", &["--no-takeover"], &["--deflate"], "; server_no_context_takeover"),
+    ];
+    at_once(cases, |(name, of_server, of_client, agreed)| {
+        let (_server, address) = serve(name, of_server);
+        let (address, counted) = counter(address);
+        let mut client = client(&address, "/", of_client);
+        let open = client.output.next().unwrap();
+        assert!(
+            open.starts_with(AGREED) && open.contains(agreed),
+            "{name} {of_server:?} {of_client:?}: {open}"
+        );
+        let text = "grün, 値段, 😀 ".repeat(150);
+        for _ in 0..30 {
+            client.send(&*text);
+            client.output.expect(&format!("text: {text}"));
+        }
+        client.send("");
+        client.output.expect("text: ");
+        client.send("/binary 00ff00ff00ff00ff");
+        client.output.expect("binary: 00ff00ff00ff00ff");
+        client.send("/fragments one two three");
+        client.output.expect("text: onetwothree");
+        client.send("/ping a");
+        client.output.expect("pong: a");
+        // Larger than a message may be with --fixed.
+        if !of_server.contains(&"--fixed") {
+            client.send(format!("/file {}", path.display()));
+            client.output.expect(&format!("binary: {}", "78".repeat(200_000)));
+        }
+        client.end_input();
+        client.output.expect("close: 1000 (clean)");
+        assert!(client.exit().success());
+        for count in counted {
+            let bytes = count.load(Relaxed);
+            assert!(bytes < 20_000, "{name} {of_server:?} {of_client:?}: {bytes} bytes one way");
+        }
+    });
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn an_endpoint_without_compression_gets_none() {
+    for (server, flags, of_client) in [
+        ("echo_server", &["--deflate"][..], &[][..]),
+        ("tokio_echo", &[], &["--deflate"]),
+        ("page_and_socket", &[], &["--deflate"]),
+    ] {
+        let (_server, address) = serve(server, flags);
+        let path = if server == "page_and_socket" { "/socket" } else { "/" };
+        let mut client = client(&address, path, of_client);
+        client.output.expect("open");
+        client.send("plain");
+        client.output.expect("text: plain");
+        client.end_input();
+        client.output.expect("close: 1000 (clean)");
+        assert!(client.exit().success());
+    }
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn a_broadcast_is_compressed_for_those_who_have_agreed() {
+    let (code, output, _) = run("broadcast", &["--deflate"]);
+    assert_eq!(code, Some(0));
+    assert!(output.contains("\n500 a frame of ") && output.contains(" bytes, compressed once\n"), "{output}");
+}
+
+#[cfg(feature = "deflate")]
+#[test]
+fn the_demo_reports_what_compressed_frames_stand_for() {
+    let (_server, address) = serve("demo", &[]);
+    let watch = client(&address, "/watch", &["--deflate"]);
+    watch.output.expect("open");
+    let hello = watch.output.next().unwrap();
+    let session =
+        hello.strip_prefix("text: {\"session\":\"").and_then(|rest| rest.split('"').next()).unwrap();
+    for (option, opened) in [("", "open extensions=permessage-deflate"), ("&compress=no", "open")] {
+        let mut talk = client(&address, &format!("/talk?session={session}{option}"), &["--deflate"]);
+        talk.output.expect(opened);
+        if option.is_empty() {
+            // The first part is compressed by itself, the second refers to it.
+            talk.send("/fragments twice,twice,twice,twice, twice,twice,twice,twice,");
+            talk.output.expect("text: twice,twice,twice,twice,twice,twice,twice,twice,");
+            for report in [
+                "\"inflated\":{\"data\":\"74776963652c7477",
+                "\"inflated\":{\"data\":\"74776963652c7477",
+                "\"event\":\"message\",\"kind\":\"text\",\"length\":48",
+                "\"wire\":\"out\",\"header\":\"c1",
+            ] {
+                while !watch.output.next().unwrap().contains(report) {}
+            }
+        }
+        talk.end_input();
+        talk.output.expect("close: 1000 (clean)");
+        assert!(talk.exit().success());
     }
 }

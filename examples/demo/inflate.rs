@@ -17,7 +17,8 @@ pub struct Inflate {
     /// The first inflated bytes of the frame under way, and the number of all.
     data: Vec<u8>,
     length: u64,
-    /// The data is invalid, or the message is over the limit. The machine finds that too, and closes.
+    /// The data is invalid, or the message is over the limit. The machine finds that too, and
+    /// closes.
     failed: bool,
 }
 

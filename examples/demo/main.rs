@@ -10,8 +10,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
-#[path = "../common/deflate.rs"]
-mod deflate;
+#[path = "../common/compression.rs"]
+mod compression;
 #[cfg(feature = "deflate")]
 mod inflate;
 mod json;
@@ -49,7 +49,7 @@ const USAGE: &str = "\
 usage: demo [ADDR] [--host NAME]... [--connections N]
 
 Serves a page that shows both ends of a WebSocket. ADDR is an address and a port. Without it, the port is
-8080, or any if that one is in use, on 127.0.0.1.
+8080, or any if that one is in use, on 127.0.0.1. Built with the feature `deflate`, it compresses messages.
 
   --host NAME      a host name of this server, beside its address and localhost
   --connections N  the maximum number of connections (default: 512)
@@ -125,9 +125,10 @@ fn machine() -> WebSocket<Role> {
 }
 
 /// Accepts the request without compression, even if that is offered.
-fn decline_deflate(_connection: &mut Connection) {
+#[cfg_attr(not(feature = "deflate"), expect(unused_variables))]
+fn decline_deflate(connection: &mut Connection) {
     #[cfg(feature = "deflate")]
-    _connection.reply().ws.decline_deflate();
+    connection.reply().ws.decline_deflate();
 }
 
 /// What a request asks for. It borrows nothing, so it can be kept until the answer is ready.

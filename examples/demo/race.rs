@@ -109,7 +109,7 @@ impl Run {
     pub fn count(self: &Arc<Self>, transport: Transport) -> Sink {
         let run = Arc::clone(self);
         run.counters[transport as usize].requests.fetch_add(1, Relaxed);
-        Box::new(move |direction, bytes| {
+        Box::new(move |_, direction, bytes| {
             let counter = &run.counters[transport as usize];
             let total = if direction == Direction::In { &counter.received } else { &counter.sent };
             total.fetch_add(bytes.len() as u64, Relaxed);

@@ -1,6 +1,6 @@
 //! The WebSocket that the page shows: echoes messages, follows orders, and logs everything.
 
-use crate::deflate::{Deflate, Encoder};
+use crate::compression::{Compression, Encoder};
 use crate::session::{Session, now};
 use crate::tap::{Cutter, Direction, Found, Inflated, Sink, Wire};
 use crate::{Connection, Result, decline_deflate, json};
@@ -63,7 +63,7 @@ pub async fn talk(
                 let Some((event, reply)) = next else { break };
                 match &event {
                     Event::Open(open) => {
-                        encoder = Deflate::default().encoder(open, true);
+                        encoder = Compression::default().encoder(open, true);
                         log.event("open", if encoder.compresses() { "with compression" } else { "" });
                     }
                     Event::Message(message) => log.message(*message),
@@ -164,12 +164,11 @@ impl Log {
     fn of_wire(&self) -> Sink {
         let log = Self { session: Arc::clone(&self.session), number: self.number, state: None };
         let (mut incoming, mut outgoing) = (Cutter::default(), Cutter::default());
-        Box::new(move |direction, bytes| {
+        Box::new(move |at, direction, bytes| {
             let (cutter, way) = match direction {
                 Direction::In => (&mut incoming, "in"),
                 Direction::Out => (&mut outgoing, "out"),
             };
-            let at = now();
             cutter.cut(bytes, |found| match found {
                 Found::Head(head) => {
                     let head = json::string(&String::from_utf8_lossy(head));

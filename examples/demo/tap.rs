@@ -2,6 +2,7 @@
 //! parser that cuts these bytes into heads and frames.
 
 use crate::inflate::Inflate;
+use crate::session::now;
 use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,7 +18,8 @@ pub enum Direction {
     Out,
 }
 
-pub type Sink = Box<dyn FnMut(Direction, &[u8]) + Send>;
+/// Takes the time at which bytes were read, or given to the socket, and the bytes.
+pub type Sink = Box<dyn FnMut(u64, Direction, &[u8]) + Send>;
 
 /// A socket whose bytes are copied to a sink.
 pub struct Tap {
@@ -66,7 +68,7 @@ impl Wire {
 
     fn claim(&self, mut sink: Sink, both: bool) {
         let mut claim = self.lock();
-        sink(Direction::In, &claim.held);
+        sink(now(), Direction::In, &claim.held);
         *claim = Claim { sink: Some(sink), both, held: Vec::new() };
     }
 
@@ -86,7 +88,7 @@ impl AsyncRead for Tap {
         let read = &buffer.filled()[before..];
         let mut claim = self.wire.lock();
         match &mut *claim {
-            Claim { sink: Some(sink), both: true, .. } => sink(Direction::In, read),
+            Claim { sink: Some(sink), both: true, .. } => sink(now(), Direction::In, read),
             Claim { held, .. } => held.extend_from_slice(&read[..read.len().min(MAX_HELD - held.len())]),
         }
         Poll::Ready(Ok(()))
@@ -95,9 +97,11 @@ impl AsyncRead for Tap {
 
 impl AsyncWrite for Tap {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        // The browser may have the bytes before the call returns.
+        let at = now();
         let written = ready!(Pin::new(&mut self.stream).poll_write(cx, bytes))?;
         if let Some(sink) = &mut self.wire.lock().sink {
-            sink(Direction::Out, &bytes[..written]);
+            sink(at, Direction::Out, &bytes[..written]);
         }
         Poll::Ready(Ok(written))
     }

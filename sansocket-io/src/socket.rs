@@ -177,11 +177,11 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
     /// the frame is delivered from there, without a copy.
     fn waits_for_frame(&mut self) -> bool {
         let Self { input, inbox, reply, .. } = self;
+        if input.is_empty() || reply.ws.is_closed() {
+            return false;
+        }
         let missing = reply.ws.missing(input.unread(), inbox);
-        missing > 0
-            && !reply.ws.is_closed()
-            && !input.is_empty()
-            && input.make_room(missing, reply.settings.max_read_buffer)
+        missing > 0 && input.make_room(missing, reply.settings.max_read_buffer)
     }
 
     /// Writes and reads. `true`: there may be an event now.

@@ -1,12 +1,12 @@
 //! The server of the tokio module: its limit, its end, other streams; and what it serves.
 
 use sansocket_io::tokio::{Server, ServerSocket, connect, connect_on};
-use sansocket_io::{CloseCode, Connect, Event, Message, OpenError, Settings};
+use sansocket_io::{Connect, Event, Message, Settings};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -104,9 +104,10 @@ async fn a_handler_that_panics_frees_its_place() {
 #[cfg(feature = "deflate")]
 #[tokio::test]
 async fn broadcasts_are_compressed_for_those_who_agreed() {
-    use sansocket_io::Broadcast;
     use sansocket_io::sansocket::deflate::{Compressor, Settings as Deflate};
     use sansocket_io::tokio::{connect_tcp, deflate_client, deflate_server};
+    use sansocket_io::{Broadcast, CloseCode};
+    use tokio::io::AsyncWriteExt;
 
     let server = Server::bind("127.0.0.1:0").await.unwrap();
     let uri = format!("ws://{}/", server.local_addr().unwrap());
@@ -161,6 +162,7 @@ mod tls {
     use sansocket_io::tokio::tokio_rustls::rustls::pki_types::PrivateKeyDer;
     use sansocket_io::tokio::tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
     use sansocket_io::tokio::{connect_tls, server};
+    use sansocket_io::{CloseCode, OpenError};
 
     fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();

@@ -1,18 +1,18 @@
-// Tests the page of the demo in a real browser.
+// Tests the page of the demo in Chromium, without compression.
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { startBrowser, startCounter, startDemo } from "./common.mjs";
+import { bytes as bytesOn, checkLayout, eventually, lines as linesOn, startChromium, startCounter, startServer } from "./common.mjs";
 
 let demo, counter, context, page, origin;
 const requested = [];
 const errors = [];
 
 before(async () => {
-  demo = await startDemo();
+  demo = await startServer(process.env.DEMO);
   counter = await startCounter(demo.port);
   origin = `http://127.0.0.1:${counter.port}`;
-  context = await startBrowser({ viewport: { width: 1280, height: 900 }, colorScheme: "light" });
+  context = await startChromium({ viewport: { width: 1280, height: 900 }, colorScheme: "light" });
   context.on("request", (request) => requested.push(request.url()));
   page = await open();
 });
@@ -20,7 +20,7 @@ before(async () => {
 after(async () => {
   await context?.close();
   counter?.server.close();
-  demo?.demo.kill();
+  demo?.server.kill();
 });
 
 async function open(at = origin) {
@@ -32,31 +32,17 @@ async function open(at = origin) {
   return page;
 }
 
-/** The lines of one end in the log since `clear`: events, calls or frames. */
-const lines = (end, on = page) =>
-  on.$$eval(`#log [data-end=${end}] .what:not(.rule)`, (nodes) =>
-    nodes.map((node) => [...node.childNodes].map((part) => part.textContent).join(" ").replace(/\s+/g, " ").trim()));
+/** The lines of one end in the log since `clear`. */
+const lines = (end, on = page) => linesOn(on, end);
 const clear = () => page.click("#clear");
 const until = (end, line, on = page) =>
   on.waitForFunction(
     ([end, line]) => [...document.querySelectorAll(`#log [data-end=${end}] .what`)].some((node) =>
       [...node.childNodes].map((part) => part.textContent).join(" ").includes(line)),
     [end, line]);
-/** Repeats a check until it passes: the reports of the server arrive a little later. */
-async function eventually(check) {
-  for (const end = Date.now() + 10_000; ; ) {
-    try {
-      return await check();
-    } catch (error) {
-      if (Date.now() > end) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  }
-}
 const logs = (end, expected, on = page) => eventually(async () => assert.deepEqual(await lines(end, on), expected));
 const state = (end, on = page) => on.locator(`#${end}-state [aria-current]`).innerText();
-const bytes = async (card, group) =>
-  (await page.locator(`${card} .bytes .${group} .byte`).allInnerTexts()).map((hex) => parseInt(hex, 16));
+const bytes = (card, group) => bytesOn(page, card, group);
 
 /** Whether the newest line of the log is in the window, without scrolling the page. */
 const newestInView = () => page.evaluate(() => {
@@ -265,9 +251,9 @@ test("sizes are shown with all digits, or in whole MiB", async () => {
 });
 
 test("after the server is gone, both panels say so", async () => {
-  const second = await startDemo();
+  const second = await startServer(process.env.DEMO);
   const other = await open(`http://localhost:${second.port}`);
-  second.demo.kill("SIGKILL");
+  second.server.kill("SIGKILL");
   await other.waitForSelector("#gone:not([hidden])");
   assert.deepEqual(await other.locator(".end .what").allInnerTexts(), ["The server is gone.", "The server is gone."]);
   await eventually(async () => assert.equal(await state("browser", other), "closed"));
@@ -291,20 +277,9 @@ test("nothing was loaded from other origins, and there were no errors", () => {
   assert.deepEqual(errors, []);
 });
 
-test("screenshots are taken, the page is not wider than the window, and nothing is cut", async () => {
-  for (const scheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme: scheme });
-    for (const width of [1280, 768, 390]) {
-      await page.setViewportSize({ width, height: 900 });
-      await page.waitForTimeout(100);
-      const wider = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-      assert.ok(wider <= 0, `${width}: ${wider} pixels too wide`);
-      // Wide windows show the beginning of a frame's bytes in the log.
-      const cut = await page.evaluate((bytes) => [...document.querySelectorAll(`.log .what, .log .kind, ${bytes} .table-box, th, td, .end *, .frame *`)]
-        .filter((node) => node.offsetParent && node.scrollWidth > node.clientWidth + 1 && getComputedStyle(node).display !== "inline" && !node.matches("input"))
-        .map((node) => `${node.className}: ${node.textContent.slice(0, 60)}`), width < 720 ? ".log .hex, .log .hex i," : "");
-      assert.deepEqual(cut, [], `${width}: cut`);
-      await page.screenshot({ path: `target/browser/${scheme}-${width}.png`, fullPage: true });
-    }
-  }
+test("without the feature, the page says how to get compression", async () => {
+  assert.ok(await page.locator("#compress").isDisabled());
+  assert.match(await page.locator("#compress-says").innerText(), /--features deflate/);
 });
+
+test("screenshots are taken, the page is not wider than the window, and nothing is cut", () => checkLayout(page, ""));

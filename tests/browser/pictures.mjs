@@ -1,10 +1,10 @@
 // Takes the pictures in the README: pictures.mjs DIRECTORY
 
-import { startBrowser, startDemo } from "./common.mjs";
+import { startChromium, startServer } from "./common.mjs";
 
-const { demo, port } = await startDemo();
+const { server, port } = await startServer(process.env.DEMO);
 for (const colorScheme of ["light", "dark"]) {
-  const context = await startBrowser({ viewport: { width: 1160, height: 900 }, colorScheme, deviceScaleFactor: 1.5 });
+  const context = await startChromium({ viewport: { width: 1160, height: 900 }, colorScheme, deviceScaleFactor: 1.5 });
   const page = context.pages()[0];
   await page.goto(`http://127.0.0.1:${port}/`);
   await page.waitForSelector("#log [data-end=browser][data-event=message]");
@@ -13,4 +13,4 @@ for (const colorScheme of ["light", "dark"]) {
   await page.screenshot({ path: `${process.argv[2]}/${colorScheme}.png`, clip: { x: 0, y: 0, width: 1160, height }, fullPage: true });
   await context.close();
 }
-demo.kill();
+server.kill();

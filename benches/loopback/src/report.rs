@@ -61,7 +61,10 @@ fn write_times(text: &mut String, servers: &[&Server], times: &[Times]) -> Resul
     let flusher = servers.iter().position(|server| server.name == FLUSHER);
     let ours = (0..servers.len()).find(|&i| is_ours(i));
     if let (Some(flusher), Some(ours)) = (flusher, ours) {
-        writeln!(text, "\nsansocket-io beside a server that flushes each message ({FLUSHER}):\n\n| | ratio |\n|---|---|")?;
+        writeln!(
+            text,
+            "\nsansocket-io beside a server that flushes each message ({FLUSHER}):\n\n| | ratio |\n|---|---|"
+        )?;
         for Times { row, of_servers } in times {
             if let (Some(ours), Some(flusher)) = (of_servers[ours], of_servers[flusher]) {
                 writeln!(text, "| {row} | {:.2} |", ours / flusher)?;

@@ -11,7 +11,10 @@ use std::{
 /// What the load compares.
 pub const SERVERS: [Server; 9] = [
     Server { name: "sansocket-io", about: "tokio; replies are sent while the message is borrowed" },
-    Server { name: "tungstenite", about: "a thread for each connection; writes are collected until it reads again" },
+    Server {
+        name: "tungstenite",
+        about: "a thread for each connection; writes are collected until it reads again",
+    },
     Server { name: "tokio-tungstenite", about: "`feed`, and `flush` once no message is ready" },
     Server { name: "fastwebsockets", about: "`FragmentCollector`; it writes each frame separately" },
     Server { name: "tokio-websockets", about: "`feed`, and `flush` once no message is ready" },

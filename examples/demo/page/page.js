@@ -67,8 +67,8 @@ function connect(greet) {
   talks += 1;
   log.begin(now());
   log.add({ at: now(), end: "browser", call: "new WebSocket(url)" });
-  const compress = $("#compress").checked ? "" : "&compress=no";
-  const ws = (socket = new WebSocket(url(`/talk?session=${session}${compress}`)));
+  const option = $("#compress:enabled:not(:checked)") ? "&compress=no" : "";
+  const ws = (socket = new WebSocket(url(`/talk?session=${session}${option}`)));
   ws.binaryType = "arraybuffer";
   const event = (name, fields = {}) => {
     log.add({ at: now(), end: "browser", event: name, ...fields });
@@ -172,7 +172,7 @@ watch.onmessage = ({ data }) => {
     session = entry.session;
     $("#compress").disabled = !entry.deflate;
     $("#compress").checked = entry.deflate;
-    if (!entry.deflate) $("#compress-says").textContent = "No compression: that takes cargo run --features deflate";
+    if (!entry.deflate) $("#compress-says").textContent = "Compression needs cargo run --features deflate";
     askClock();
   } else if (entry.clock !== undefined) {
     compareClocks(entry.clock);

@@ -34,22 +34,22 @@ fn message(number: usize) -> Vec<u8> {
 async fn send_and_check(pipe: Pipe, time: &Time, count: usize) {
     let mut socket = open_client(pipe, time);
     let (mut sent, mut back) = (0, 0);
-    loop {
+    for turn in 0u32.. {
         while sent < count && socket.reply().unsent() < 10_000 {
             socket.reply().send(&message(sent)).unwrap();
             sent += 1;
         }
-        match socket.next().await {
-            Some((Event::Message(echo), reply)) => {
+        match cancelled_after(1 + turn.wrapping_mul(2_246_822_519) % 5, socket.next()).await {
+            Some(Some((Event::Message(echo), reply))) => {
                 assert_eq!(echo.as_bytes(), message(back), "message {back}");
                 back += 1;
                 if back == count {
                     reply.close(CloseCode::NORMAL, "").unwrap();
                 }
             }
-            Some((Event::Error(error), _)) => panic!("{error}"),
-            Some(_) => {}
-            None => break,
+            Some(Some((Event::Error(error), _))) => panic!("{error}"),
+            Some(None) => break,
+            Some(_) | None => {}
         }
     }
     assert_eq!(back, count);

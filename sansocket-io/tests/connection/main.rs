@@ -9,13 +9,13 @@ mod streams;
 mod world;
 
 use sansocket_io::sansocket::{Client, Established, Server, WebSocket};
-use sansocket_io::{Heap, Settings, Socket, Transport};
+use sansocket_io::{Heap, Pooled, Settings, Socket, Transport};
 use std::io;
 use world::{Pipe, Time};
 
-/// A connection of each side over pipes.
+/// A connection of each side over pipes, and of each kind of memory on the heap.
 pub type ServerEnd<T> = Socket<Server, T, Time, Heap>;
-pub type ClientEnd = Socket<Established<Client<rand::rngs::StdRng>>, Pipe, Time, Heap>;
+pub type ClientEnd = Socket<Established<Client<rand::rngs::StdRng>>, Pipe, Time, Pooled>;
 
 pub fn server<T: Transport<Error = io::Error>>(io: T, time: &Time, settings: Settings) -> ServerEnd<T> {
     let ws = WebSocket::server(settings_config(settings));
@@ -30,7 +30,7 @@ pub fn open_server<T: Transport<Error = io::Error>>(io: T, time: &Time, settings
 
 pub fn open_client(io: Pipe, time: &Time) -> ClientEnd {
     let ws = WebSocket::<Established<Client<rand::rngs::StdRng>>>::open(Default::default(), rand::make_rng());
-    Socket::new(io, time.clone(), ws, Heap::default(), Settings::new())
+    Socket::new(io, time.clone(), ws, Pooled::default(), Settings::new())
 }
 
 fn settings_config(_: Settings) -> sansocket_io::Config {

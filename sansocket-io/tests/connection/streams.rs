@@ -5,7 +5,7 @@ use crate::{open_client, open_server, over_each_stream};
 use futures_util::{SinkExt, StreamExt};
 use sansocket_io::sansocket::Role;
 use sansocket_io::stream::{Messages, StreamError};
-use sansocket_io::{CloseCode, Failure, Heap, OwnedMessage, Settings, Transport};
+use sansocket_io::{CloseCode, Failure, Memory, OwnedMessage, Settings, Transport};
 use std::io;
 use std::time::Duration;
 
@@ -61,7 +61,9 @@ fn two_tasks_use_the_halves<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T
     }
 }
 
-async fn send_and_receive<R: Role, T: Transport<Error = io::Error>>(messages: Messages<R, T, Time, Heap>) {
+async fn send_and_receive<R: Role, T: Transport<Error = io::Error>, M: Memory>(
+    messages: Messages<R, T, Time, M>,
+) {
     let (mut sink, mut stream) = messages.split();
     let send = async {
         for number in 0..100 {

@@ -4,7 +4,8 @@ use super::FLUSHER;
 use crate::load::RESPONSE;
 use fastwebsockets::{FragmentCollector, OpCode, Role};
 use futures::{Sink, SinkExt, Stream, StreamExt, future::poll_fn};
-use std::{fmt::Display, io, pin::Pin, task::Poll};
+use sansocket_io::{Config, Settings};
+use std::{fmt::Display, io, pin::Pin, task::Poll, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -37,17 +38,17 @@ where
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let echo = echo(stream);
-        tokio::spawn(async {
-            if let Err(error) = echo.await {
-                eprintln!("{error}");
-            }
-        });
+        // An error closes the connection, which the load reports.
+        tokio::spawn(echo(stream));
     }
 }
 
 async fn sansocket_io(stream: TcpStream) -> Result {
-    let mut socket = sansocket_io::tokio::accept(stream, |request| Ok(request.accept())).await?;
+    sansocket_io::tokio::tune(&stream)?;
+    // The load answers no Ping, and a server may wait for its turn for longer than the default.
+    let config = Config::new().idle_ping(Some(Duration::from_secs(600)));
+    let settings = Settings::new().config(config);
+    let mut socket = sansocket_io::tokio::accept_on(stream, settings, |request| Ok(request.accept())).await?;
     while let Some((event, reply)) = socket.next().await {
         match event {
             sansocket_io::Event::Message(message) => reply.send(message)?,
@@ -128,7 +129,9 @@ async fn fastwebsockets(mut stream: TcpStream) -> Result {
         match frame.opcode {
             OpCode::Close => return Ok(()),
             OpCode::Text | OpCode::Binary => {
-                socket.write_frame(fastwebsockets::Frame::new(true, frame.opcode, None, frame.payload)).await?;
+                socket
+                    .write_frame(fastwebsockets::Frame::new(true, frame.opcode, None, frame.payload))
+                    .await?;
             }
             _ => {}
         }

@@ -9,30 +9,30 @@ use sansocket::{Buffer, Fragment, Message, Open, Role, SendError, WebSocket};
 
 /// The usage of the options.
 pub const USAGE: &str = "
-With the feature `deflate`, messages can be compressed (permessage-deflate):
+Compression (permessage-deflate, needs the feature `deflate`): each of these options switches it on.
 
   --deflate      compress messages, if the peer agrees
-  --no-takeover  compress each message by itself, in both directions; implies --deflate
-  --window BITS  use windows of at most 2^BITS bytes, 9 to 15 (default: 15); implies --deflate
-  --level L      compress with this effort: fast (default), better or codes; implies --deflate
+  --no-takeover  compress each message by itself, in both directions
+  --window BITS  use windows of at most 2^BITS bytes, 9 to 15 (default: 15)
+  --level L      fast (default), better or codes: less speed, shorter messages
 ";
 
 /// The values of the options.
 #[derive(Clone, Copy)]
-pub struct Deflate {
+pub struct Compression {
     enabled: bool,
     takeover: bool,
     window_bits: u8,
     level: Level,
 }
 
-impl Default for Deflate {
+impl Default for Compression {
     fn default() -> Self {
         Self { enabled: false, takeover: true, window_bits: 15, level: Level::Fast }
     }
 }
 
-impl Deflate {
+impl Compression {
     /// Whether `name` is one of the options.
     pub fn has_option(name: &str) -> bool {
         ["deflate", "no-takeover", "window", "level"].contains(&name)
@@ -66,11 +66,12 @@ impl Deflate {
     }
 
     /// The encoder of a connection that has opened.
-    pub fn encoder(&self, _open: &Open<'_>, _is_server: bool) -> Encoder {
+    #[cfg_attr(not(feature = "deflate"), expect(unused_variables))]
+    pub fn encoder(&self, open: &Open<'_>, is_server: bool) -> Encoder {
         Encoder {
             #[cfg(feature = "deflate")]
-            compressor: _open.deflate().map(|parameters| {
-                let (takeover, window_bits) = match _is_server {
+            compressor: open.deflate().map(|parameters| {
+                let (takeover, window_bits) = match is_server {
                     true => (parameters.server_takeover, parameters.server_window_bits),
                     false => (parameters.client_takeover, parameters.client_window_bits),
                 };
