@@ -39,6 +39,7 @@ fn errors() {
         ProtocolError::FrameTooBig,
         ProtocolError::MessageTooBig,
         ProtocolError::TooManyEmptyFragments,
+        ProtocolError::InvalidDeflate,
         ProtocolError::InvalidUtf8,
         ProtocolError::TruncatedCloseCode,
         ProtocolError::InvalidCloseCode,
@@ -96,6 +97,8 @@ fn errors() {
         SendError::PayloadExceeded,
         SendError::TooLong,
         SendError::InvalidCode,
+        SendError::OtherCompressor,
+        SendError::NotAgreed,
     ] {
         show(error);
     }
