@@ -4,7 +4,7 @@
 //! header can be injected into a response.
 #![no_main]
 
-use sansocket::handshake::HeaderName as Name;
+use sansocket::handshake::{HeaderName as Name, ResponseHead};
 use sansocket::{
     Accept, AnswerError, BadRequest, Config, Event, HeadError, Reject, Request, RequestError, Server,
     WebSocket, handshake,
@@ -145,8 +145,11 @@ fn answer(
         let protocol = PREFERRED.into_iter().find(|protocol| offered.contains(protocol));
         let accept = request.select(&PREFERRED);
         assert_eq!(accept.is_some(), protocol.is_some());
+        let same = request.accept().select(request.headers(), &PREFERRED);
+        assert_eq!(same.is_some(), protocol.is_some());
         let accept = accept.unwrap_or(request.accept());
         ws.accept(accept, outbox).unwrap();
+        check_response(&same.unwrap_or(request.accept()).response(), outbox);
         return accepted(accept, protocol, false);
     } else if input.flags & 3 != 2 {
         let accept = request.accept();
@@ -164,7 +167,10 @@ fn answer(
     let reject = Reject::status(status).body(if body { input.answer } else { b"" }).headers(&headers);
     assert!(!format!("{reject:?}").is_empty(), "Debug does not panic");
     match ws.reject(reject, outbox) {
-        Ok(()) => Answer::Rejected { status, header: true, body },
+        Ok(()) => {
+            check_response(&reject.response(), outbox);
+            Answer::Rejected { status, header: true, body }
+        }
         Err(error) => {
             assert!(outbox.is_empty());
             match error {
@@ -301,6 +307,17 @@ fn check_error(error: RequestError, input: &Input<'_>) {
         _ => true,
     };
     assert!(there, "{error:?} in {head:?}");
+}
+
+/// The head for software that writes the response itself is what the machine has sent.
+fn check_response(response: &ResponseHead<'_>, sent: &[u8]) {
+    assert!(!format!("{response:?}").is_empty(), "Debug does not panic");
+    let (head, _) = Head::read(sent);
+    assert!(head.first.contains(&response.status().to_string()));
+    for (name, value) in response.headers() {
+        let value = value.trim_matches([' ', '\t']).as_bytes();
+        assert!(head.values(&name.to_ascii_lowercase()).iter().any(|sent| *sent == value), "{name}");
+    }
 }
 
 /// Checks the response with status 101 (section 4.2.2); returns the bytes after it.
