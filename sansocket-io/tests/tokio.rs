@@ -1,9 +1,12 @@
 //! Connections over TCP on this machine, with tokio.
 
 use sansocket_io::sansocket::{Error, RequestError};
-use sansocket_io::tokio::{ServerSocket, accept, connect, connect_with};
-use sansocket_io::{AcceptError, CloseCode, Connect, Event, Message, OpenError, Reject, Settings};
+use sansocket_io::tokio::{ServerSocket, TokioClock, accept, connect, connect_with};
+use sansocket_io::{AcceptError, Clock, CloseCode, Connect, Event, Message, OpenError, Reject, Settings};
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -140,4 +143,18 @@ async fn the_futures_move_between_threads() {
     }
     while socket.next().await.is_some() {}
     server.await.unwrap();
+}
+
+/// A task that has used up its budget gets no timer of tokio: its clock must not take it as set.
+#[tokio::test(start_paused = true)]
+async fn the_clock_wakes_a_task_that_had_no_budget_left() {
+    let mut clock = TokioClock::new();
+    let mut is_first = true;
+    let alarm = poll_fn(|cx| {
+        while std::mem::take(&mut is_first) {
+            while pin!(tokio::task::consume_budget()).poll(cx).is_ready() {}
+        }
+        clock.poll_until(cx, Duration::from_secs(1))
+    });
+    tokio::time::timeout(Duration::from_secs(60), alarm).await.unwrap();
 }

@@ -1,8 +1,9 @@
 //! [`Clock`] with one timer of tokio for each connection, which is moved lazily.
 
 use crate::Clock;
+use ::tokio::task::unconstrained;
 use ::tokio::time::{Instant, Sleep, sleep_until};
-use core::pin::Pin;
+use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use std::boxed::Box;
@@ -48,7 +49,8 @@ impl Clock for TokioClock {
         } else if waker.will_wake(cx.waker()) && !sleep.is_elapsed() {
             return Poll::Pending;
         }
-        while sleep.as_mut().poll(cx).is_ready() {
+        // The timer of a task that has used up its budget would not be registered, and not wake it.
+        while pin!(unconstrained(sleep.as_mut())).poll(cx).is_ready() {
             if Instant::now() >= at {
                 return Poll::Ready(());
             }
