@@ -94,11 +94,11 @@ impl<O: Buffer + Release> Output<O> {
         self.unsent_at_event = Some(self.unsent().len());
     }
 
-    /// The event is not borrowed any more.
-    pub(crate) fn end_replies(&mut self) {
-        if let Some(before) = self.unsent_at_event.take() {
-            self.replies = self.replies.saturating_add(self.unsent().len().saturating_sub(before));
-        }
+    /// The event is not borrowed any more. `false`: none was.
+    pub(crate) fn end_replies(&mut self) -> bool {
+        let Some(before) = self.unsent_at_event.take() else { return false };
+        self.replies = self.replies.saturating_add(self.unsent().len().saturating_sub(before));
+        true
     }
 
     /// Whether more than `limit` bytes of replies are unsent, or an outbox of fixed size is more

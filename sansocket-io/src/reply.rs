@@ -219,10 +219,14 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
 
     /// Appends the machine's pending output. `false`: an outbox of fixed size is full.
     pub(crate) fn transmit(&mut self) -> bool {
+        let in_event = self.output.end_replies();
         self.output.begin_replies();
         let done = self.ws.transmit(&mut self.output.outbox).is_ok()
             || self.output.compact() && self.ws.transmit(&mut self.output.outbox).is_ok();
         self.output.end_replies();
+        if in_event {
+            self.output.begin_replies();
+        }
         self.output.is_full = !done;
         done
     }

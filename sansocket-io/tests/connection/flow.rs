@@ -14,6 +14,7 @@ over_each_stream! {
     a_peer_that_does_not_read_ends_in_time
     a_peer_that_takes_a_byte_now_and_then_ends_in_time
     unsent_bytes_are_bounded
+    replies_before_a_cancelled_flush_are_bounded
     frames_behind_an_unanswered_request_are_kept
     a_connection_of_fixed_memory_echoes
     a_stalled_peer_does_not_hold_up_a_lively_one
@@ -160,6 +161,33 @@ fn unsent_bytes_are_bounded<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T
     let (most, ended) = time.run(join(serve, flood));
     assert!(most <= 20_000 + 10 * 1004 && most > 20_000, "{most}");
     assert!(ended < 35 * SECOND, "{ended:?}");
+}
+
+fn replies_before_a_cancelled_flush_are_bounded<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
+    let time = Time::default();
+    let (ours, mut theirs) = pipe(4096, 4096);
+    let serve = async {
+        let mut most = 0;
+        let mut socket = open_server(wrap(ours), &time, Settings::new().max_unsent(20_000));
+        while let Some((event, reply)) = socket.next().await {
+            if let Event::Message(message) = event {
+                reply.send(message).unwrap();
+                let _ = cancelled_after(1, reply.flush()).await;
+                reply.send(message).unwrap();
+                most = most.max(reply.unsent());
+            }
+        }
+        most
+    };
+    // It reads nothing, and sends as much as the server takes.
+    let flood = async {
+        let frame = [&b"\x82\xFE\x03\xE8\0\0\0\0"[..], &[1; 1000]].concat();
+        while theirs.try_write_all(&frame).await.is_ok() {
+            time.sleep(SECOND / 100).await;
+        }
+    };
+    let (most, ()) = time.run(join(serve, flood));
+    assert!(most <= 20_000 + 2 * 1004 && most > 20_000, "{most}");
 }
 
 fn frames_behind_an_unanswered_request_are_kept<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
