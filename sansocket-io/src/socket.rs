@@ -266,21 +266,24 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
         shut = shut || reply.io.poll_shutdown(cx).is_ready();
         reply.stream = Stream::Lingering { until, shut };
         self.input.clear();
-        let ended = shut && self.poll_end_of_stream(cx).is_ready();
+        let ended = shut && self.poll_end_of_stream(cx, until).is_ready();
         let clock = &mut self.reply.clock;
         if !ended && clock.now() < until && clock.poll_until(cx, until).is_pending() {
+            self.input.park();
             return Poll::Pending;
         }
         self.reply.stream = Stream::Ended;
         Poll::Ready(())
     }
 
-    /// Reads and discards until the end of the stream, or an error.
-    fn poll_end_of_stream(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    /// Reads and discards until the end of the stream, an error, or this time: a peer may send
+    /// without end.
+    fn poll_end_of_stream(&mut self, cx: &mut Context<'_>, until: Duration) -> Poll<()> {
         loop {
             let room = self.input.room(SMALL);
             match core::task::ready!(self.reply.io.poll_read(cx, room)) {
                 Ok(0) | Err(_) => return Poll::Ready(()),
+                Ok(_) if until <= self.reply.clock.now() => return Poll::Ready(()),
                 Ok(_) => {}
             }
         }

@@ -5,6 +5,7 @@ use crate::{ServerEnd, open_server, over_each_stream, server};
 use sansocket_io::sansocket::Error;
 use sansocket_io::{CloseCode, Event, Failure, Settings, Transport};
 use std::io::{self, ErrorKind};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 over_each_stream! {
@@ -222,4 +223,34 @@ fn a_peer_that_answers_no_close_frame_ends_in_time<T: Transport<Error = io::Erro
     assert_eq!(events, ["message", "close 1006"]);
     assert!(failure.is_none() && ended < 20 * SECOND, "{failure:?} {ended:?}");
     assert_eq!(sent, b"\x88\x02\x03\xE8");
+}
+
+/// A stream that always has bytes: time passes while they are read.
+struct Flood(Time);
+
+impl Transport for Flood {
+    type Error = io::Error;
+    fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.0.pass(SECOND / 100);
+        buffer.fill(0);
+        Poll::Ready(Ok(buffer.len()))
+    }
+    fn poll_write(&mut self, _: &mut Context<'_>, first: &[u8], _: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(first.len()))
+    }
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_peer_that_sends_for_ever_after_the_close_is_dropped_in_time() {
+    let time = Time::default();
+    // Unmasked frames fail the connection.
+    let mut socket = open_server(Flood(time.clone()), &time, Settings::new());
+    time.run(async { while socket.next().await.is_some() {} });
+    assert!(time.now() < 3 * SECOND, "{:?}", time.now());
 }
