@@ -18,6 +18,7 @@ over_each_stream! {
     a_stream_that_nobody_ends_is_dropped_in_time
     a_client_without_a_request_ends_in_time
     a_peer_that_answers_no_close_frame_ends_in_time
+    a_peer_that_sends_pings_and_no_close_frame_ends_in_time
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -223,6 +224,29 @@ fn a_peer_that_answers_no_close_frame_ends_in_time<T: Transport<Error = io::Erro
     assert_eq!(events, ["message", "close 1006"]);
     assert!(failure.is_none() && ended < 20 * SECOND, "{failure:?} {ended:?}");
     assert_eq!(sent, b"\x88\x02\x03\xE8");
+}
+
+/// The Pongs always leave a backlog, which the peer reads steadily.
+fn a_peer_that_sends_pings_and_no_close_frame_ends_in_time<T: Transport<Error = io::Error>>(
+    wrap: fn(Pipe) -> T,
+) {
+    let time = Time::default();
+    let (ours, mut theirs) = pipe(4096, 4096);
+    let serve = async {
+        let mut socket = open_server(wrap(ours), &time, Settings::new());
+        socket.reply().close(CloseCode::NORMAL, "").unwrap();
+        while socket.next().await.is_some() {}
+        time.now()
+    };
+    let peer = async {
+        let pings = [&b"\x89\xFD\0\0\0\0"[..], &[1; 125]].concat().repeat(20);
+        while time.now() < 1000 * SECOND && theirs.try_write_all(&pings).await.is_ok() {
+            time.sleep(SECOND).await;
+            theirs.read_exact(1000).await;
+        }
+    };
+    let (ended, ()) = time.run(join(serve, peer));
+    assert!(ended < 60 * SECOND, "{ended:?}");
 }
 
 /// A stream that always has bytes: time passes while they are read.
