@@ -19,7 +19,12 @@ pub type DeflateClientSocket<S = TcpStream> =
 /// [`accept`](Socket::accept) next. Of a TCP stream, set the options before with
 /// [`tune`](super::tune).
 ///
-/// [`Reply::send_deflated`](crate::Reply::send_deflated) sends compressed messages.
+/// [`Reply::send_deflated`](crate::Reply::send_deflated) sends compressed messages, `send` does not
+/// compress. For many connections, [`Broadcast::deflated`](crate::Broadcast::deflated) compresses
+/// once. The compressor of one connection is
+/// [`Compressor::with_takeover`](deflate::Compressor::with_takeover); the module
+/// [`deflate`](sansocket::deflate) says how large its memory should be.
+/// [`Compressor::shared`](deflate::Compressor::shared) serves any number of connections.
 ///
 /// ```no_run
 /// use sansocket_io::sansocket::deflate::{Compressor, Settings as Deflate};

@@ -69,8 +69,13 @@
 //! # Behind hyper and axum
 //!
 //! [`check_request`](sansocket::handshake::check_request) checks the headers of a request, and gives
-//! the complete response: with status 101, or the refusal. `examples/hyper_server.rs` and
-//! `examples/axum_server.rs` are whole servers.
+//! the complete response: with status 101, or the refusal. It does not see the method: refuse others
+//! than GET. [`Accept::select`](sansocket::Accept::select) selects a subprotocol.
+//! `examples/hyper_server.rs` and `examples/axum_server.rs` are whole servers.
+//!
+//! For compression, `sansocket::deflate::check_request` and `WebSocket::open_deflate` take the place
+//! of `check_request` and [`open`]; [`Socket::new`] makes the connection of [`Tokio`],
+//! [`TokioClock`], the machine and [`Pooled`].
 //!
 //! # Coming from tokio-tungstenite
 //!

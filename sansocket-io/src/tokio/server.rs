@@ -71,7 +71,8 @@ impl Server {
         self.listener.local_addr()
     }
 
-    /// Sets the limits of each connection.
+    /// Sets the limits of each connection. Those of [`run_with`](Self::run_with) have the settings
+    /// that `prepare` gives them.
     #[must_use]
     pub fn settings(self, settings: Settings) -> Self {
         Self { settings, ..self }
@@ -104,8 +105,8 @@ impl Server {
     }
 
     /// As [`run`](Self::run), over another stream, or with another machine: `prepare` makes the
-    /// connection from the TCP stream. It has [`Settings::connect_timeout`], for the TLS handshake
-    /// for example.
+    /// connection from the TCP stream, with settings of its own. It has the
+    /// [`Settings::connect_timeout`] of the server, for the TLS handshake for example.
     ///
     /// ```no_run
     /// # #[cfg(feature = "deflate")]
