@@ -50,6 +50,7 @@ impl<'o> Bits<'o> {
     /// Appends the lowest `n` bits of `bits`, whose other bits are zero. At most [`ROOM`] bits can
     /// be put after a [`flush`](Self::flush).
     pub(super) const fn put(&mut self, bits: Word, n: u32) {
+        debug_assert!(self.held + n <= Word::BITS);
         self.hold |= bits << self.held;
         self.held += n;
     }

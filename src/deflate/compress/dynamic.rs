@@ -625,7 +625,62 @@ impl Sink for CodedBlock<'_, '_> {
         }
         let (symbol, extra_bits, extra) = distance_symbol(distance);
         let (code, code_bits) = self.codes.distances.get(symbol as usize);
-        self.bits.put(code | (extra as Word) << code_bits, code_bits + extra_bits);
+        self.bits.put(code, code_bits);
+        // Both together are too many for a word of 32 bits.
+        if ALL_BITS > ROOM {
+            self.bits.flush();
+        }
+        self.bits.put(extra as Word, extra_bits);
         self.bits.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::vec::Vec;
+
+    /// The numbers of Fibonacci make the longest codes: these symbols, and the first the longest.
+    fn rare<const N: usize>(symbols: impl Iterator<Item = usize>) -> [u16; N] {
+        let (mut counts, mut next) = ([0; N], (1, 1));
+        for symbol in symbols {
+            counts[symbol] = next.0;
+            next = (next.1, next.0 + next.1);
+        }
+        counts
+    }
+
+    #[test]
+    fn the_longest_codes_and_extra_bits_are_written_whole() {
+        let (len, distance) = (257, 32_768);
+        let (of_len, of_distance) = (length_symbol(len), distance_symbol(distance));
+        let last = END + 1 + of_len.0 as usize;
+        let codes = Codes::new(&Counts {
+            literals: rare((0..=last).rev().take(16)),
+            distances: rare((0..DISTANCES).rev().take(16)),
+        });
+        let (length_code, distance_code) =
+            (codes.literals.get(last), codes.distances.get(of_distance.0 as usize));
+        assert_eq!((length_code.1, of_len.1, distance_code.1, of_distance.1), (15, 5, 15, 13));
+        for held in 0..8 {
+            let mut out = [0; 32];
+            let mut bits = Bits::new(&mut out);
+            bits.put(0, held);
+            CodedBlock { bits: &mut bits, codes: &codes }.copy(len, distance);
+            bits.finish().unwrap();
+            let parts = [
+                (0, held),
+                (length_code.0, 15),
+                (of_len.2 as Word, 5),
+                (distance_code.0, 15),
+                (of_distance.2 as Word, 13),
+            ];
+            let expected: Vec<bool> = parts
+                .iter()
+                .flat_map(|(value, len)| (0..*len).map(move |bit| value >> bit & 1 != 0))
+                .collect();
+            let written = (0..expected.len()).map(|at| out[at / 8] >> (at % 8) & 1 != 0);
+            assert!(written.eq(expected), "after {held} bits");
+        }
     }
 }
