@@ -48,7 +48,6 @@ impl Timer {
     }
 
     /// The timeout of the phase. Without a Pong timeout, silence leads to further Pings.
-    /// The timeout of the phase.
     pub(crate) const fn timeout(&self, config: &Config) -> Millis {
         match self.phase {
             Phase::Off => Millis::NEVER,

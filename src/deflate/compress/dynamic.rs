@@ -614,6 +614,7 @@ impl Sink for CodedBlock<'_, '_> {
         }
     }
 
+    // For speed: benches/README.md, "Compression".
     #[inline(always)]
     fn copy(&mut self, len: usize, distance: usize) {
         const ALL_BITS: u32 = 2 * MAX_BITS as u32 + 5 + 13;
