@@ -1,10 +1,11 @@
-//! What the runtimes share: the options of TCP streams, and the client's host and random numbers.
+//! What the runtimes share: the options of TCP streams, the end of TLS streams, and the client's host
+//! and random numbers.
 
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use sansocket::Connect;
 use socket2::SockRef;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::string::String;
 
 /// How many bytes the kernel takes that are not sent yet. By default it takes megabytes, and says
@@ -29,6 +30,16 @@ fn limit_unsent(socket: &socket2::Socket) -> io::Result<()> {
 fn limit_unsent(_: &socket2::Socket) -> io::Result<()> {
     let _ = NOT_SENT;
     Ok(())
+}
+
+/// The end of a TLS stream without `close_notify` is an end of the stream. Frames have lengths, and a
+/// connection that ends without a Close frame is reported as such, so nothing can be cut off
+/// unnoticed.
+pub(crate) fn end_of_stream(read: io::Result<usize>) -> io::Result<usize> {
+    match read {
+        Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(0),
+        read => read,
+    }
 }
 
 /// The host of the request as name resolution takes it: with the zone of an IPv6 address.

@@ -1,10 +1,11 @@
 //! [`Transport`] for the streams of `std::io`, and a TCP stream that a thread can wait for.
 
 use super::wait::{Signals, Wait};
-use crate::{Transport, tcp};
+use crate::Transport;
+use crate::tcp::{self, end_of_stream};
 use core::fmt;
 use core::sync::atomic::Ordering::Relaxed;
-use core::task::{Context, Poll, ready};
+use core::task::{Context, Poll};
 use socket2::SockRef;
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
@@ -28,12 +29,7 @@ impl<S: Stream> Transport for Blocking<S> {
     type Error = io::Error;
 
     fn poll_read(&mut self, _: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        match ready!(poll(|| self.0.read(buffer))) {
-            // TLS without `close_notify`. Frames have lengths, and a connection that ends without a
-            // Close frame is reported as such, so nothing can be cut off unnoticed.
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Poll::Ready(Ok(0)),
-            read => Poll::Ready(read),
-        }
+        poll(|| self.0.read(buffer)).map(end_of_stream)
     }
 
     fn poll_write(&mut self, _: &mut Context<'_>, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {

@@ -1,10 +1,11 @@
 //! [`Transport`] for the streams of futures-io.
 
 use crate::Transport;
+use crate::tcp::end_of_stream;
 use ::futures_io::{AsyncRead, AsyncWrite};
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, IoSlice};
 
 /// A stream of futures-io: TCP or a Unix socket of smol or async-std, TLS, …
 #[derive(Debug)]
@@ -14,12 +15,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for FuturesIo<S> {
     type Error = io::Error;
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_read(cx, buffer).map(|read| match read {
-            // TLS without `close_notify`. Frames have lengths, and a connection that ends without a
-            // Close frame is reported as such, so nothing can be cut off unnoticed.
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(0),
-            read => read,
-        })
+        Pin::new(&mut self.0).poll_read(cx, buffer).map(end_of_stream)
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {

@@ -5,7 +5,7 @@ use crate::{Pooled, Settings, Socket, tcp};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::net::TcpStream;
 use ::tokio::time::timeout;
-use sansocket::{Accept, Connect, Open, Reject, Request, Server, WebSocket};
+use sansocket::{Accept, Connect, Open, Reject, Request, Role, Server, WebSocket};
 use std::io;
 
 /// Connects to a `ws://` URI with the default [`Settings`].
@@ -58,7 +58,7 @@ pub async fn connect_on<S: AsyncRead + AsyncWrite + Unpin, O>(
     on_open: impl FnOnce(&Open<'_>) -> O,
 ) -> Result<(ClientSocket<S>, O), OpenError> {
     let ws = WebSocket::client(settings.config, tcp::rng().map_err(OpenError::Unreachable)?);
-    let mut socket = Socket::new(Tokio(stream), TokioClock::new(), ws, Pooled::default(), settings);
+    let mut socket = new(stream, ws, settings);
     let opened = socket.connect(connect, on_open).await?;
     Ok((socket, opened))
 }
@@ -134,14 +134,20 @@ pub async fn accept_on<'a, S: AsyncRead + AsyncWrite + Unpin>(
 /// A server's connection before the client's request: [`Event::Request`](crate::Event::Request) is
 /// its first event. For an answer that takes time.
 pub fn server<S: AsyncRead + AsyncWrite + Unpin>(stream: S, settings: Settings) -> ServerSocket<S> {
-    let ws = WebSocket::server(settings.config);
-    Socket::new(Tokio(stream), TokioClock::new(), ws, Pooled::default(), settings)
+    new(stream, WebSocket::server(settings.config), settings)
 }
 
 /// A server's connection whose opening handshake other software has done: the upgraded stream of
 /// hyper or axum, for example.
 pub fn open<S: AsyncRead + AsyncWrite + Unpin>(stream: S, settings: Settings) -> ServerSocket<S> {
-    let ws = WebSocket::<Server>::open(settings.config);
+    new(stream, WebSocket::<Server>::open(settings.config), settings)
+}
+
+pub(super) fn new<R: Role, S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    ws: WebSocket<R>,
+    settings: Settings,
+) -> Socket<R, Tokio<S>, TokioClock, Pooled> {
     Socket::new(Tokio(stream), TokioClock::new(), ws, Pooled::default(), settings)
 }
 

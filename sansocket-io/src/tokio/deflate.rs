@@ -1,5 +1,6 @@
 //! Connections whose messages can be compressed (RFC 7692).
 
+use super::connect::new;
 use super::{OpenError, Tokio, TokioClock};
 use crate::{Pooled, Settings, Socket, tcp};
 use ::tokio::io::{AsyncRead, AsyncWrite};
@@ -46,8 +47,7 @@ pub fn deflate_server<S: AsyncRead + AsyncWrite + Unpin>(
     settings: Settings,
     deflate: deflate::Settings,
 ) -> DeflateServerSocket<S> {
-    let ws = WebSocket::deflate_server(settings.config, deflate, Vec::new());
-    Socket::new(Tokio(stream), TokioClock::new(), ws, Pooled::default(), settings)
+    new(stream, WebSocket::deflate_server(settings.config, deflate, Vec::new()), settings)
 }
 
 /// A client's connection that offers compression, before its request: call
@@ -61,6 +61,5 @@ pub fn deflate_client<S: AsyncRead + AsyncWrite + Unpin>(
     deflate: deflate::Settings,
 ) -> Result<DeflateClientSocket<S>, OpenError> {
     let rng = tcp::rng().map_err(OpenError::Unreachable)?;
-    let ws = WebSocket::deflate_client(settings.config, rng, deflate, Vec::new());
-    Ok(Socket::new(Tokio(stream), TokioClock::new(), ws, Pooled::default(), settings))
+    Ok(new(stream, WebSocket::deflate_client(settings.config, rng, deflate, Vec::new()), settings))
 }

@@ -1,10 +1,11 @@
 //! [`Transport`] for tokio's streams.
 
 use crate::Transport;
+use crate::tcp::end_of_stream;
 use ::tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use core::pin::Pin;
 use core::task::{Context, Poll};
-use std::io::{self, ErrorKind, IoSlice};
+use std::io::{self, IoSlice};
 
 /// A stream of tokio: TCP, TLS, a Unix socket, a pipe in memory, …
 #[derive(Debug)]
@@ -15,13 +16,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Transport for Tokio<S> {
 
     fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
         let mut buffer = ReadBuf::new(buffer);
-        Pin::new(&mut self.0).poll_read(cx, &mut buffer).map(|read| match read {
-            Ok(()) => Ok(buffer.filled().len()),
-            // TLS without `close_notify`. Frames have lengths, and a connection that ends without a
-            // Close frame is reported as such, so nothing can be cut off unnoticed.
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => Ok(0),
-            Err(error) => Err(error),
-        })
+        let read = Pin::new(&mut self.0).poll_read(cx, &mut buffer);
+        read.map(|read| end_of_stream(read.map(|()| buffer.filled().len())))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {
