@@ -1,5 +1,7 @@
 //! Connections over TCP on this machine, with tokio.
 
+mod exchange;
+
 use sansocket_io::sansocket::{Error, RequestError};
 use sansocket_io::tokio::{ServerSocket, TokioClock, accept, connect, connect_with};
 use sansocket_io::{AcceptError, Clock, CloseCode, Connect, Event, Message, OpenError, Reject, Settings};
@@ -33,27 +35,7 @@ async fn echo(mut socket: ServerSocket) {
 async fn messages_of_all_sizes_are_echoed() {
     let (uri, server) =
         serve(async |stream| echo(accept(stream, |request| Ok(request.accept())).await.unwrap()).await).await;
-    let mut socket = connect(&uri).await.unwrap();
-    let messages: Vec<Vec<u8>> =
-        [0, 1, 125, 126, 4096, 65_535, 65_536, 1 << 20, 3 << 20, 5].map(|len| vec![9; len]).into();
-    for message in &messages {
-        socket.reply().send(message).unwrap();
-    }
-    let mut back = 0;
-    while let Some((event, reply)) = socket.next().await {
-        match event {
-            Event::Message(message) => {
-                assert!(message.as_bytes() == messages[back]);
-                back += 1;
-                if back == messages.len() {
-                    reply.close(CloseCode::NORMAL, "bye").unwrap();
-                }
-            }
-            Event::Close(close) => assert_eq!(close.to_string(), "1000 (clean)"),
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!(back, messages.len());
+    exchange::messages_of_all_sizes(connect(&uri).await.unwrap()).await;
     server.await.unwrap();
 }
 

@@ -48,6 +48,14 @@ async fn events<T: Transport<Error = io::Error>>(
     (events, socket.into_transport().1)
 }
 
+/// A server that closes at once. Returns when the connection has ended.
+async fn close<T: Transport<Error = io::Error>>(io: T, time: &Time) -> Duration {
+    let mut socket = open_server(io, time, Settings::new());
+    socket.reply().close(CloseCode::NORMAL, "").unwrap();
+    while socket.next().await.is_some() {}
+    time.now()
+}
+
 fn a_silent_peer_is_pinged_and_ends_in_time<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
     let time = Time::default();
     let (ours, mut theirs) = pipe(4096, 4096);
@@ -178,12 +186,7 @@ fn a_close_frame_is_not_lost_behind_unread_input<T: Transport<Error = io::Error>
 fn a_stream_that_nobody_ends_is_dropped_in_time<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
     let time = Time::default();
     let (ours, mut theirs) = pipe(4096, 4096);
-    let serve = async {
-        let mut socket = open_server(wrap(ours), &time, Settings::new());
-        socket.reply().close(CloseCode::NORMAL, "").unwrap();
-        while socket.next().await.is_some() {}
-        time.now()
-    };
+    let serve = close(wrap(ours), &time);
     let peer = async {
         theirs.write_all(b"\x88\x80\0\0\0\0").await;
         time.sleep(10 * SECOND).await;
@@ -232,12 +235,7 @@ fn a_peer_that_sends_pings_and_no_close_frame_ends_in_time<T: Transport<Error = 
 ) {
     let time = Time::default();
     let (ours, mut theirs) = pipe(4096, 4096);
-    let serve = async {
-        let mut socket = open_server(wrap(ours), &time, Settings::new());
-        socket.reply().close(CloseCode::NORMAL, "").unwrap();
-        while socket.next().await.is_some() {}
-        time.now()
-    };
+    let serve = close(wrap(ours), &time);
     let peer = async {
         let pings = [&b"\x89\xFD\0\0\0\0"[..], &[1; 125]].concat().repeat(20);
         while time.now() < 1000 * SECOND && theirs.try_write_all(&pings).await.is_ok() {

@@ -133,6 +133,15 @@ fn ends_with_write_timeout<T: Transport<Error = io::Error>>(
     assert!(ended >= 30 * SECOND && ended < 35 * SECOND, "{ended:?}");
 }
 
+/// A peer that reads nothing, and sends as much as the server takes. Returns when the server ended.
+async fn flood(pipe: &mut Pipe, time: &Time) -> Duration {
+    let frame = [&b"\x82\xFE\x03\xE8\0\0\0\0"[..], &[1; 1000]].concat();
+    while pipe.try_write_all(&frame).await.is_ok() {
+        time.sleep(SECOND / 100).await;
+    }
+    time.now()
+}
+
 fn unsent_bytes_are_bounded<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
     let time = Time::default();
     let (ours, mut theirs) = pipe(4096, 4096);
@@ -150,15 +159,7 @@ fn unsent_bytes_are_bounded<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T
         }
         most
     };
-    // It reads nothing, and sends as much as the server takes.
-    let flood = async {
-        let frame = [&b"\x82\xFE\x03\xE8\0\0\0\0"[..], &[1; 1000]].concat();
-        while theirs.try_write_all(&frame).await.is_ok() {
-            time.sleep(SECOND / 100).await;
-        }
-        time.now()
-    };
-    let (most, ended) = time.run(join(serve, flood));
+    let (most, ended) = time.run(join(serve, flood(&mut theirs, &time)));
     assert!(most <= 20_000 + 10 * 1004 && most > 20_000, "{most}");
     assert!(ended < 35 * SECOND, "{ended:?}");
 }
@@ -179,14 +180,7 @@ fn replies_before_a_cancelled_flush_are_bounded<T: Transport<Error = io::Error>>
         }
         most
     };
-    // It reads nothing, and sends as much as the server takes.
-    let flood = async {
-        let frame = [&b"\x82\xFE\x03\xE8\0\0\0\0"[..], &[1; 1000]].concat();
-        while theirs.try_write_all(&frame).await.is_ok() {
-            time.sleep(SECOND / 100).await;
-        }
-    };
-    let (most, ()) = time.run(join(serve, flood));
+    let (most, _) = time.run(join(serve, flood(&mut theirs, &time)));
     assert!(most <= 20_000 + 2 * 1004 && most > 20_000, "{most}");
 }
 

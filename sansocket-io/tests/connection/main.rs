@@ -9,7 +9,7 @@ mod streams;
 mod world;
 
 use sansocket_io::sansocket::{Client, Established, Server, WebSocket};
-use sansocket_io::{Heap, Pooled, Settings, Socket, Transport};
+use sansocket_io::{Config, Heap, Pooled, Settings, Socket, Transport};
 use std::io;
 use world::{Pipe, Time};
 
@@ -18,23 +18,19 @@ pub type ServerEnd<T> = Socket<Server, T, Time, Heap>;
 pub type ClientEnd = Socket<Established<Client<rand::rngs::StdRng>>, Pipe, Time, Pooled>;
 
 pub fn server<T: Transport<Error = io::Error>>(io: T, time: &Time, settings: Settings) -> ServerEnd<T> {
-    let ws = WebSocket::server(settings_config(settings));
+    let ws = WebSocket::server(Config::new());
     Socket::new(io, time.clone(), ws, Heap::default(), settings)
 }
 
 /// A server whose handshake is done.
 pub fn open_server<T: Transport<Error = io::Error>>(io: T, time: &Time, settings: Settings) -> ServerEnd<T> {
-    let ws = WebSocket::<Server>::open(settings_config(settings));
+    let ws = WebSocket::<Server>::open(Config::new());
     Socket::new(io, time.clone(), ws, Heap::default(), settings)
 }
 
 pub fn open_client(io: Pipe, time: &Time) -> ClientEnd {
     let ws = WebSocket::<Established<Client<rand::rngs::StdRng>>>::open(Default::default(), rand::make_rng());
     Socket::new(io, time.clone(), ws, Pooled::default(), Settings::new())
-}
-
-fn settings_config(_: Settings) -> sansocket_io::Config {
-    sansocket_io::Config::new()
 }
 
 /// Runs each test over each kind of stream.
