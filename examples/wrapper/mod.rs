@@ -5,7 +5,7 @@
 //! is dropped, and its result is stored before the next await. A dropped [`Connection::next`]
 //! therefore loses no byte and no event.
 
-#[path = "../common/pace.rs"]
+#[path = "../../sansocket-io/examples/common/pace.rs"]
 mod pace;
 
 use pace::{Pace, WRITE_TIMEOUT, too_slow};

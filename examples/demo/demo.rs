@@ -8,9 +8,9 @@
 //! page's commands to the server; and in `race` the one that is compared with polling and long
 //! polling. `tap` records the bytes of each socket.
 
-#[path = "../common/mod.rs"]
+#[path = "../../sansocket-io/examples/common/mod.rs"]
 mod common;
-#[path = "../common/compression.rs"]
+#[path = "../../sansocket-io/examples/common/compression.rs"]
 mod compression;
 #[cfg(feature = "deflate")]
 mod inflate;

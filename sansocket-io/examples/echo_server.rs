@@ -70,7 +70,7 @@ fn serve(stream: &TcpStream, options: &Options) -> Result<()> {
 fn buffers<R: ServerRole>(stream: &TcpStream, options: &Options, ws: WebSocket<R>) -> Result<()> {
     let most = |buffer: usize| buffer.min(options.read.unwrap_or(buffer));
     if options.fixed {
-        let outbox = heapless::Vec::<u8, OUTBOX>::new();
+        let outbox = sansocket::heapless::Vec::<u8, OUTBOX>::new();
         converse(stream, options, ws, &mut [0; SMALL][..most(SMALL)], FixedInbox::<SMALL>::new(), outbox)
     } else {
         converse(stream, options, ws, &mut vec![0; most(64 << 10)], Inbox::new(), Vec::new())

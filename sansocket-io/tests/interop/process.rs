@@ -168,8 +168,16 @@ fn build_examples() -> PathBuf {
     };
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--examples", "--profile", profile]);
+    cargo.args([
+        "-p",
+        "sansocket-io",
+        "-p",
+        "sansocket-demo",
+        "--features",
+        "sansocket-io/blocking,sansocket-io/tokio",
+    ]);
     if cfg!(feature = "deflate") {
-        cargo.args(["--features", "deflate"]);
+        cargo.args(["--features", "sansocket-io/deflate,sansocket-demo/deflate"]);
     }
     cargo.arg("--target-dir").arg(target_dir);
     cargo.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));

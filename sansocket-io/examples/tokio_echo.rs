@@ -7,9 +7,9 @@
 mod common;
 #[path = "common/compression.rs"]
 mod compression;
-#[path = "wrapper/listen.rs"]
+#[path = "../../examples/wrapper/listen.rs"]
 mod listen;
-#[path = "wrapper/mod.rs"]
+#[path = "../../examples/wrapper/mod.rs"]
 mod wrapper;
 
 use common::{Parsed, Result, printable};
