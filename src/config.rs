@@ -229,6 +229,7 @@ impl Config {
     /// fault, and anew while a backlog moves that
     /// [`output_sent`](crate::WebSocket::output_sent) reports: our Close frame waits behind it. (A
     /// peer that takes a byte now and then can make that last: limit the rate of a write yourself.)
+    /// Pongs behind the Close frame do not count.
     ///
     /// A program that never calls [`handle_timeout`](crate::WebSocket::handle_timeout) has no such
     /// limit.

@@ -8,7 +8,7 @@ use crate::Config;
 use crate::config::Millis;
 use core::time::Duration;
 
-// `note_input` is on the fast path: in this order, it writes phase and length in one store.
+// `note_input` is on the fast path: in this order, it writes phase and count in one store.
 #[derive(Clone, Copy, Debug)]
 #[repr(C)]
 pub(crate) struct Timer {
@@ -16,9 +16,11 @@ pub(crate) struct Timer {
     /// next `handle_timeout`. `Some(None)`: never, because it would be after [`Duration::MAX`].
     deadline: Option<Option<Duration>>,
     phase: Phase,
-    /// The length of the last input that waited for the rest of its frame; 0 since input was
-    /// received.
-    waiting: u32,
+    /// While the connection is open: the length of the last input that waited for the rest of its
+    /// frame; 0 since input was received. While it is closing: how many unsent bytes may be our
+    /// Close frame or ahead of it; at most `u32::MAX`, which is also the value before the first
+    /// report.
+    count: u32,
 }
 
 /// What the timer limits. From `Idle` on, the connection is open.
@@ -44,7 +46,7 @@ pub(crate) enum Phase {
 
 impl Timer {
     pub(crate) const fn armed(phase: Phase) -> Self {
-        Self { deadline: None, phase, waiting: 0 }
+        Self { deadline: None, phase, count: if matches!(phase, Phase::Closing) { u32::MAX } else { 0 } }
     }
 
     /// The timeout of the phase. Without a Pong timeout, silence leads to further Pings.
@@ -109,23 +111,36 @@ impl Timer {
     /// one than before, bytes have arrived. (Lengths that differ by 4 GiB count as equal.)
     pub(crate) fn note_waiting(&mut self, len: usize) {
         let len = len as u32;
-        if self.phase >= Phase::Idle && self.waiting != len {
-            *self = Self { waiting: len, ..Self::armed(Phase::Idle) };
+        if self.phase >= Phase::Idle && self.count != len {
+            *self = Self { count: len, ..Self::armed(Phase::Idle) };
         }
     }
 
-    /// Notes that the transport has taken output, `all` of it or not.
+    /// Notes that the transport has taken `sent` bytes, and `left` are still unsent.
     ///
     /// Once the kernel's buffer is full, a backlog moves only while the peer acknowledges bytes:
     /// the peer is alive, and a Ping behind the backlog could not be answered yet. The end of
     /// the output says less: a kernel takes small writes long after the peer is gone. But until
     /// the Ping is taken, its Pong cannot be late, and until a client's request is taken, nor
     /// can the response.
-    pub(crate) fn note_output(&mut self, all: bool) {
-        match self.phase {
+    ///
+    /// Behind our Close frame only Pongs follow. A peer that sends Pings, and always leaves a Pong
+    /// unread, must not hold a closing connection for ever: so only what was unsent at the first
+    /// report counts.
+    pub(crate) fn note_output(&mut self, sent: u64, left: u64) {
+        let is_all = match self.phase {
             Phase::Off => return,
-            Phase::Closing | Phase::Idle | Phase::PingSent if all => return,
-            Phase::PingQueued if all => self.phase = Phase::PingSent,
+            Phase::Closing => {
+                let until_close = left.min(u64::from(self.count).saturating_sub(sent));
+                // It is at most the `u32` that it was.
+                self.count = until_close as u32;
+                until_close == 0
+            }
+            _ => left == 0,
+        };
+        match self.phase {
+            Phase::Closing | Phase::Idle | Phase::PingSent if is_all => return,
+            Phase::PingQueued if is_all => self.phase = Phase::PingSent,
             _ => {}
         }
         self.restart();

@@ -822,13 +822,13 @@ impl<R: Role> WebSocket<R> {
     /// | no idle Ping is due | the peer is alive: [`idle_ping`](Config::idle_ping) starts anew | no change |
     /// | it waits for [`transmit`](Self::transmit), or in the outbox | [`pong_timeout`](Config::pong_timeout) starts anew | it starts anew |
     /// | it is sent | `pong_timeout` starts anew | no change |
-    /// | the connection is closing | [`closing_timeout`](Config::closing_timeout) starts anew | no change |
+    /// | the connection is closing | [`closing_timeout`](Config::closing_timeout) starts anew, for what was unsent at the first report | no change |
     ///
     /// Once the transport's buffer is full, what is left moves only while the peer acknowledges
     /// bytes. A peer that takes a byte now and then is alive: limit the rate of a write yourself.
-    /// The last bytes are no sign of
-    /// life, because a kernel takes small writes long after the peer is gone. A report with no byte
-    /// sent changes nothing.
+    /// The last bytes are no sign of life, because a kernel takes small writes long after the peer
+    /// is gone. Nor are Pongs behind our Close frame, which a peer can ask for without end. A
+    /// report with no byte sent changes nothing.
     ///
     /// ```
     /// # use core::time::Duration;
@@ -847,7 +847,7 @@ impl<R: Role> WebSocket<R> {
 
     fn note_output(&mut self, sent: u64, left: u64) {
         if sent > 0 {
-            self.timer.note_output(left == 0);
+            self.timer.note_output(sent, left);
         }
     }
 

@@ -533,14 +533,38 @@ fn without_a_pong_timeout_a_ping_is_repeated_in_each_phase() {
 fn a_closing_timeout_starts_anew_while_a_backlog_moves() {
     fn check<R: sansocket::Role>(mut peer: Peer<R>) {
         peer.ws.handle_timeout(seconds(100));
-        // Pongs alone, which a peer can ask for, do not count.
-        peer.ws.output_sent(1, 0);
-        assert_eq!(peer.ws.poll_timeout(), Some(seconds(105)));
         peer.ws.output_sent(1, 1);
         assert_eq!(peer.ws.poll_timeout(), Some(Duration::ZERO));
         peer.ws.handle_timeout(seconds(103));
         assert_eq!(peer.ws.poll_timeout(), Some(seconds(108)));
+        // The end is no sign of life.
+        peer.ws.output_sent(1, 0);
+        assert_eq!(peer.ws.poll_timeout(), Some(seconds(108)));
         assert!(!is_closed(&peer));
+        peer.ws.handle_timeout(seconds(108));
+        assert!(is_closed(&peer));
+    }
+    let (servers, clients) = closing(config());
+    servers.into_iter().for_each(check);
+    clients.into_iter().for_each(check);
+}
+
+#[test]
+fn pongs_behind_our_close_frame_do_not_prolong_the_closing_handshake() {
+    fn check<R: sansocket::Role>(mut peer: Peer<R>) {
+        let restarts = |peer: &mut Peer<R>, now: u64, sent: usize, left: usize| {
+            peer.ws.handle_timeout(seconds(now));
+            peer.ws.output_sent(sent, left);
+            peer.ws.poll_timeout() == Some(Duration::ZERO)
+        };
+        // 10 bytes are left, the last of them the Close frame. Then Pongs are appended as fast as
+        // bytes are written.
+        assert!(restarts(&mut peer, 100, 5, 10));
+        assert!(restarts(&mut peer, 101, 4, 12));
+        assert!(restarts(&mut peer, 102, 5, 13));
+        assert!(!restarts(&mut peer, 103, 1, 14), "the Close frame is written");
+        assert!(!restarts(&mut peer, 104, 14, 14));
+        assert!(!restarts(&mut peer, 106, 1, 1 << 20));
         peer.ws.handle_timeout(seconds(108));
         assert!(is_closed(&peer));
     }

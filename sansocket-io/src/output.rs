@@ -22,9 +22,6 @@ pub(crate) struct Output<O> {
     replies: usize,
     /// How many bytes were unsent when the event was returned that is borrowed now.
     unsent_at_event: Option<usize>,
-    /// How many bytes were unsent at the first write of a closing connection, less those that were
-    /// written since: at 0, our Close frame is written.
-    pub(crate) until_close: Option<usize>,
     /// An outbox of fixed size had no capacity for the machine's output, and nothing was written
     /// since.
     pub(crate) is_full: bool,
@@ -39,7 +36,6 @@ impl<O: Buffer + Release> Output<O> {
             pace: Pace::default(),
             replies: 0,
             unsent_at_event: None,
-            until_close: None,
             is_full: false,
         }
     }

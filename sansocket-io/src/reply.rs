@@ -199,7 +199,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
         }
         let (taken, error) = (direct.taken, direct.error);
         if taken > 0 {
-            self.note_written(taken);
+            self.ws.output_sent(taken, self.output.unsent().len());
         }
         if let Some(error) = error {
             self.fail(Failure::Write(error));
@@ -262,7 +262,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
                 Ok(count) => {
                     self.output.advance(count);
                     self.output.unflushed = T::BUFFERS;
-                    self.note_written(count);
+                    self.ws.output_sent(count, self.output.unsent().len());
                 }
                 Err(error) => self.fail(Failure::Write(error)),
             }
@@ -275,20 +275,6 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
             }
         }
         Poll::Ready(())
-    }
-
-    /// Tells the machine's timer: a peer that takes bytes is alive, although it cannot answer a
-    /// Ping behind them.
-    ///
-    /// Once our Close frame is written, only Pongs follow. They are no sign of life: a peer that
-    /// sends Pings, and always leaves a Pong unread, would hold a closing connection for ever.
-    fn note_written(&mut self, count: usize) {
-        let mut left = self.output.unsent().len();
-        if self.ws.state() == State::Closing {
-            left = self.output.until_close.map_or(left, |until| until.saturating_sub(count));
-            self.output.until_close = Some(left);
-        }
-        self.ws.output_sent(count, left);
     }
 
     /// Writing has failed: drops the output, and reads what the peer has sent before.
