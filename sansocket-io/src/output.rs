@@ -44,9 +44,14 @@ impl<O: Buffer + Release> Output<O> {
         self.outbox.bytes().get(self.written..).unwrap_or_default()
     }
 
+    /// The length of [`unsent`](Self::unsent).
+    pub(crate) fn unsent_len(&self) -> usize {
+        self.outbox.bytes().len().saturating_sub(self.written)
+    }
+
     /// All bytes are written and flushed.
     pub(crate) fn is_done(&self) -> bool {
-        !self.unflushed && self.unsent().is_empty()
+        !self.unflushed && self.unsent_len() == 0
     }
 
     /// The first `count` unsent bytes are written. The outbox drops written bytes once they are as
@@ -55,7 +60,7 @@ impl<O: Buffer + Release> Output<O> {
         self.pace.taken(count);
         self.is_full = false;
         self.written = self.written.saturating_add(count);
-        let unsent = self.unsent().len();
+        let unsent = self.unsent_len();
         self.replies = self.replies.min(unsent);
         if unsent == 0 {
             self.outbox.clear();
@@ -67,7 +72,7 @@ impl<O: Buffer + Release> Output<O> {
 
     /// Drops the written bytes. `false`: there are none.
     pub(crate) fn compact(&mut self) -> bool {
-        let unsent = self.unsent().len();
+        let unsent = self.unsent_len();
         let bytes = self.outbox.bytes_mut();
         if self.written == 0 || bytes.is_empty() {
             return false;
@@ -91,14 +96,22 @@ impl<O: Buffer + Release> Output<O> {
 
     /// An event is returned: what is appended from now on is a reply.
     pub(crate) fn begin_replies(&mut self) {
-        self.unsent_at_event = Some(self.unsent().len());
+        self.unsent_at_event = Some(self.unsent_len());
     }
 
-    /// The event is not borrowed any more. `false`: none was.
-    pub(crate) fn end_replies(&mut self) -> bool {
-        let Some(before) = self.unsent_at_event.take() else { return false };
-        self.replies = self.replies.saturating_add(self.unsent().len().saturating_sub(before));
-        true
+    /// The event is not borrowed any more.
+    pub(crate) fn end_replies(&mut self) {
+        if let Some(before) = self.unsent_at_event.take() {
+            self.add_replies(before);
+        }
+    }
+
+    /// What was appended since `before` bytes were unsent are replies. (While an event is borrowed,
+    /// that is counted at its end.)
+    pub(crate) fn add_replies(&mut self, before: usize) {
+        if self.unsent_at_event.is_none() {
+            self.replies = self.replies.saturating_add(self.unsent_len().saturating_sub(before));
+        }
     }
 
     /// Whether more than `limit` bytes of replies are unsent, or an outbox of fixed size is more
@@ -108,7 +121,7 @@ impl<O: Buffer + Release> Output<O> {
     /// Messages that are no replies do not count. If they did, two programs that have sent much to
     /// each other would both stop reading, and wait for ever.
     pub(crate) fn is_over(&self, limit: usize) -> bool {
-        self.is_full || self.replies > limit || self.unsent().len() > self.outbox.max_len() / 2
+        self.is_full || self.replies > limit || self.unsent_len() > self.outbox.max_len() / 2
     }
 
     pub(crate) fn release(&mut self) {
@@ -118,7 +131,7 @@ impl<O: Buffer + Release> Output<O> {
     }
 
     pub(crate) fn is_large(&self) -> bool {
-        self.unsent().len() > SMALL
+        self.unsent_len() > SMALL
     }
 }
 

@@ -144,7 +144,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
     #[must_use]
     #[doc(alias = "bufferedAmount")]
     pub fn unsent(&self) -> usize {
-        self.output.unsent().len()
+        self.output.unsent_len()
     }
 
     /// Why the transport ended early, if it did.
@@ -199,7 +199,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
         }
         let (taken, error) = (direct.taken, direct.error);
         if taken > 0 {
-            self.ws.output_sent(taken, self.output.unsent().len());
+            self.ws.output_sent(taken, self.output.unsent_len());
         }
         if let Some(error) = error {
             self.fail(Failure::Write(error));
@@ -219,14 +219,10 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
 
     /// Appends the machine's pending output. `false`: an outbox of fixed size is full.
     pub(crate) fn transmit(&mut self) -> bool {
-        let in_event = self.output.end_replies();
-        self.output.begin_replies();
+        let before = self.output.unsent_len();
         let done = self.ws.transmit(&mut self.output.outbox).is_ok()
             || self.output.compact() && self.ws.transmit(&mut self.output.outbox).is_ok();
-        self.output.end_replies();
-        if in_event {
-            self.output.begin_replies();
-        }
+        self.output.add_replies(before);
         self.output.is_full = !done;
         done
     }
@@ -262,7 +258,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
                 Ok(count) => {
                     self.output.advance(count);
                     self.output.unflushed = T::BUFFERS;
-                    self.ws.output_sent(count, self.output.unsent().len());
+                    self.ws.output_sent(count, self.output.unsent_len());
                 }
                 Err(error) => self.fail(Failure::Write(error)),
             }
@@ -318,7 +314,7 @@ impl<R: Role, T: Transport, C, M: Memory> fmt::Debug for Reply<R, T, C, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reply")
             .field("websocket", &self.ws)
-            .field("unsent", &self.output.unsent().len())
+            .field("unsent", &self.output.unsent_len())
             .field("stream", &self.stream)
             .finish_non_exhaustive()
     }

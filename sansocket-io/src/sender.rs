@@ -405,7 +405,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
     }
 
     fn takes(&self) -> Takes {
-        let is_over = self.output.is_full || self.output.unsent().len() > self.settings.max_unsent;
+        let is_over = self.output.is_full || self.output.unsent_len() > self.settings.max_unsent;
         match self.ws.state() {
             State::Connecting => Takes::AnyEnd,
             _ if is_over || !self.ws.can_send() => Takes::Abort,

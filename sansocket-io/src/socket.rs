@@ -186,11 +186,14 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
 
     /// Writes and reads. `true`: there may be an event now.
     fn poll_io(&mut self, cx: &mut Context<'_>) -> bool {
-        let before = (self.reply.is_blocked(), self.reply.stream);
+        let (was_blocked, stream) = (self.reply.is_blocked(), self.reply.stream);
         self.tidy.was_needed |= self.reply.output.is_large();
         let _ = self.reply.poll_output(cx);
-        let has_read = !before.0 && self.poll_input(cx);
-        has_read || before != (self.reply.is_blocked(), self.reply.stream) || self.reply.is_done()
+        // Unblocked, a round looks at what was read before it reads more.
+        !was_blocked && self.poll_input(cx)
+            || was_blocked && !self.reply.is_blocked()
+            || self.reply.stream != stream
+            || self.reply.is_done()
     }
 
     /// Reads, unless there is unread input for which there is no need to read on. `true`: bytes,

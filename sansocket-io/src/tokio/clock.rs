@@ -16,8 +16,16 @@ use std::boxed::Box;
 #[derive(Debug)]
 pub struct TokioClock {
     start: Instant,
-    /// The timer, and the task that it wakes.
-    alarm: Option<(Pin<Box<Sleep>>, Waker)>,
+    alarm: Option<Alarm>,
+}
+
+#[derive(Debug)]
+struct Alarm {
+    sleep: Pin<Box<Sleep>>,
+    /// When it goes off.
+    at: Duration,
+    /// Of the task that it wakes.
+    waker: Waker,
 }
 
 impl TokioClock {
@@ -40,23 +48,38 @@ impl Clock for TokioClock {
     }
 
     fn poll_until(&mut self, cx: &mut Context<'_>, at: Duration) -> Poll<()> {
-        // A time that the clock cannot express never comes.
-        let Some(at) = self.start.checked_add(at) else { return Poll::Pending };
-        let (sleep, waker) =
-            self.alarm.get_or_insert_with(|| (Box::pin(sleep_until(at)), Waker::noop().clone()));
-        if sleep.deadline() > at {
-            sleep.as_mut().reset(at);
-        } else if waker.will_wake(cx.waker()) && !sleep.is_elapsed() {
+        if let Some(alarm) = &self.alarm
+            && alarm.at <= at
+            && alarm.waker.will_wake(cx.waker())
+            && !alarm.sleep.is_elapsed()
+        {
             return Poll::Pending;
         }
+        // A time that the clock cannot express never comes.
+        let Some(deadline) = self.start.checked_add(at) else { return Poll::Pending };
+        let alarm = self.alarm.get_or_insert_with(|| Alarm {
+            sleep: Box::pin(sleep_until(deadline)),
+            at,
+            waker: Waker::noop().clone(),
+        });
+        if alarm.at > at {
+            alarm.set(at, deadline);
+        }
         // The timer of a task that has used up its budget would not be registered, and not wake it.
-        while pin!(unconstrained(sleep.as_mut())).poll(cx).is_ready() {
-            if Instant::now() >= at {
+        while pin!(unconstrained(alarm.sleep.as_mut())).poll(cx).is_ready() {
+            if Instant::now() >= deadline {
                 return Poll::Ready(());
             }
-            sleep.as_mut().reset(at);
+            alarm.set(at, deadline);
         }
-        waker.clone_from(cx.waker());
+        alarm.waker.clone_from(cx.waker());
         Poll::Pending
+    }
+}
+
+impl Alarm {
+    fn set(&mut self, at: Duration, deadline: Instant) {
+        self.sleep.as_mut().reset(deadline);
+        self.at = at;
     }
 }
