@@ -8,10 +8,12 @@ use socket2::SockRef;
 use std::io::{self, ErrorKind};
 use std::string::String;
 
-/// How many bytes the kernel takes that are not sent yet. By default it takes megabytes, and says
-/// "writable" only after a third of its buffer has drained: a Ping would queue behind them, and a
-/// slow reader would look like one that does not read.
-const NOT_SENT: u32 = 16 << 10;
+/// How many bytes the kernel takes that are not sent yet; it takes more once half of them are gone.
+/// By default it takes megabytes: a Ping would queue behind them, and a slow reader would look like
+/// one that does not read. So a peer has to read 64 KiB within the write timeout, 2.2 KB/s by
+/// default. With less than this, a large message to a fast peer takes more system calls: at 1 MiB
+/// and pipelined 7 with this limit, 14 with 16 KiB, and 2 without any.
+const NOT_SENT: u32 = 128 << 10;
 
 /// Sets `TCP_NODELAY`, and `TCP_NOTSENT_LOWAT` where the platform has it.
 pub(crate) fn tune(socket: &SockRef<'_>) -> io::Result<()> {

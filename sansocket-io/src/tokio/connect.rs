@@ -152,7 +152,7 @@ pub(super) fn new<R: Role, S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Sets the options that a WebSocket wants of a TCP stream: `TCP_NODELAY`, and `TCP_NOTSENT_LOWAT`
-/// where the platform has it. The functions that take or make a [`TcpStream`] call it.
+/// of 128 KiB where the platform has it. The functions that take or make a [`TcpStream`] call it.
 ///
 /// # Errors
 /// The stream's error.
