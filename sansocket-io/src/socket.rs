@@ -14,6 +14,7 @@ use crate::settings::Settings;
 use crate::transport::{Clock, Transport};
 use core::fmt;
 use core::future::poll_fn;
+use core::ops::{Deref, DerefMut};
 use core::task::{Context, Poll};
 use core::time::Duration;
 use sansocket::{Buffer, Error, Event, Message, Ready, Role, State, WebSocket};
@@ -32,7 +33,37 @@ pub struct Socket<R: Role, T: Transport, C, M: Memory> {
     input: Input<M::Input>,
     inbox: M::Inbox,
     tidy: Tidy,
-    reply: Reply<R, T, C, M>,
+    reply: Kept<Reply<R, T, C, M>>,
+}
+
+/// A value that is on the heap where there is one. A future has room for each place that a socket
+/// passes through on its way to the loop, and most of a socket is its [`Reply`].
+struct Kept<T>(#[cfg(feature = "std")] std::boxed::Box<T>, #[cfg(not(feature = "std"))] T);
+
+impl<T> Kept<T> {
+    fn new(value: T) -> Self {
+        Self(value.into())
+    }
+
+    fn into_inner(self) -> T {
+        #[cfg(feature = "std")]
+        return *self.0;
+        #[cfg(not(feature = "std"))]
+        self.0
+    }
+}
+
+impl<T> Deref for Kept<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Kept<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
 }
 
 /// An event, and what to reply with; `None` after the end of the connection.
@@ -59,7 +90,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
             input: Input::new(input),
             inbox,
             tidy: Tidy::default(),
-            reply: Reply {
+            reply: Kept::new(Reply {
                 ws,
                 io,
                 clock,
@@ -69,7 +100,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
                 failure: None,
                 #[cfg(feature = "std")]
                 queued: Default::default(),
-            },
+            }),
         }
     }
 
@@ -134,7 +165,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
             _ => {}
         }
         self.reply.output.begin_replies();
-        Some((event, &mut self.reply))
+        Some((event, &mut *self.reply))
     }
 
     /// What to send with when no event is at hand: messages that are no reply, or the answer to a
@@ -145,19 +176,20 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
     }
 
     /// The transport.
-    pub const fn transport(&self) -> &T {
+    pub fn transport(&self) -> &T {
         &self.reply.io
     }
 
     /// Why the transport ended early, if it did.
     #[must_use]
-    pub const fn failure(&self) -> Option<&Failure<T::Error>> {
+    pub fn failure(&self) -> Option<&Failure<T::Error>> {
         self.reply.failure()
     }
 
     /// The transport, and why it ended early, if it did. Unread and unsent bytes are lost.
     pub fn into_transport(self) -> (T, Option<Failure<T::Error>>) {
-        (self.reply.io, self.reply.failure)
+        let Reply { io, failure, .. } = self.reply.into_inner();
+        (io, failure)
     }
 
     /// The next event in the bytes that were read. `None` with unread bytes left: too much is
@@ -359,7 +391,7 @@ impl<R: Role, T: Transport, C, M: Memory> fmt::Debug for Socket<R, T, C, M> {
         f.debug_struct("Socket")
             .field("unread", &self.input.len())
             .field("inbox", &self.inbox.bytes().len())
-            .field("reply", &self.reply)
+            .field("reply", &*self.reply)
             .finish()
     }
 }

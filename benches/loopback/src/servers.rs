@@ -10,7 +10,7 @@ use std::{
 
 /// What the load compares.
 pub const SERVERS: [Server; 9] = [
-    Server { name: "sansocket-io", about: "tokio; replies are sent while the message is borrowed" },
+    Server { name: "sansocket-io", about: "`tokio::Server`; replies are sent while the message is borrowed" },
     Server {
         name: "tungstenite",
         about: "a thread for each connection; writes are collected until it reads again",

@@ -63,12 +63,12 @@ impl<R: Role, S: Stream> Socket<R, S> {
 
     /// Why the transport ended early, if it did.
     #[must_use]
-    pub const fn failure(&self) -> Option<&Failure<io::Error>> {
+    pub fn failure(&self) -> Option<&Failure<io::Error>> {
         self.socket.failure()
     }
 
     /// The stream.
-    pub const fn stream(&self) -> &S {
+    pub fn stream(&self) -> &S {
         &self.socket.transport().0
     }
 

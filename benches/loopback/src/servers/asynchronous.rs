@@ -4,7 +4,7 @@ use super::FLUSHER;
 use crate::load::RESPONSE;
 use fastwebsockets::{FragmentCollector, OpCode, Role};
 use futures::{Sink, SinkExt, Stream, StreamExt, future::poll_fn};
-use sansocket_io::{Config, Settings};
+use sansocket_io::{Config, Settings, tokio::Server};
 use std::{fmt::Display, io, pin::Pin, task::Poll, time::Duration};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -19,7 +19,7 @@ pub fn serve(name: &str) -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         println!("{}", listener.local_addr()?.port());
         match name {
-            "sansocket-io" => accept(&listener, sansocket_io).await,
+            "sansocket-io" => sansocket_io(listener).await,
             "tokio-tungstenite" => accept(&listener, tokio_tungstenite).await,
             FLUSHER => accept(&listener, tokio_tungstenite_send).await,
             "fastwebsockets" => accept(&listener, fastwebsockets).await,
@@ -43,19 +43,21 @@ where
     }
 }
 
-async fn sansocket_io(stream: TcpStream) -> Result {
-    sansocket_io::tokio::tune(&stream)?;
+async fn sansocket_io(listener: TcpListener) -> io::Result<()> {
     // The load answers no Ping, and a server may wait for its turn for longer than the default.
     let config = Config::new().idle_ping(Some(Duration::from_secs(600)));
-    let settings = Settings::new().config(config);
-    let mut socket = sansocket_io::tokio::accept_on(stream, settings, |request| Ok(request.accept())).await?;
-    while let Some((event, reply)) = socket.next().await {
-        match event {
-            sansocket_io::Event::Message(message) => reply.send(message)?,
-            sansocket_io::Event::Error(error) => return Err(error.into()),
-            _ => {}
-        }
-    }
+    let server = Server::from(listener).max_connections(10_000).settings(Settings::new().config(config));
+    server
+        .run(std::future::pending::<()>(), |mut socket, _| async move {
+            let accepted = socket.accept(|request| Ok(request.accept())).await;
+            accepted.expect("the load's requests are correct");
+            while let Some((event, reply)) = socket.next().await {
+                if let sansocket_io::Event::Message(message) = event {
+                    reply.send(message).expect("no fragmented message is unfinished");
+                }
+            }
+        })
+        .await;
     Ok(())
 }
 
