@@ -373,11 +373,12 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
 
     /// Appends what the [`Sender`]s of the connection have queued, as far as the outbox takes it.
     pub(crate) fn send_queued(&mut self) {
-        // Taken out, because both are changed.
-        if let Some(queue) = self.queued.0.take() {
-            self.send_from(&queue);
-            self.queued.0 = Some(queue);
+        // Taken out, because both are changed. If the transport panics, this closes the queue.
+        let queued = mem::take(&mut self.queued);
+        if let Some(queue) = &queued.0 {
+            self.send_from(queue);
         }
+        self.queued = queued;
     }
 
     fn send_from(&mut self, queue: &Queue) {

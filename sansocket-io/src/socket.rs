@@ -141,9 +141,11 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
                 return Poll::Ready(Some(ready));
             }
             if self.reply.is_done() {
-                return self.poll_finish(cx).map(|()| None);
-            }
-            if self.poll_io(cx) {
+                match self.poll_finish(cx) {
+                    Poll::Pending if self.reply.poll_queued(cx) => {}
+                    finished => return finished.map(|()| None),
+                }
+            } else if self.poll_io(cx) {
                 self.reply.keep_deadlines();
             } else if !self.poll_time(cx) && !self.reply.poll_queued(cx) {
                 self.input.park();
@@ -258,8 +260,13 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
             return true;
         }
         self.tidy(now);
+        self.poll_alarm(cx).is_ready()
+    }
+
+    /// Sets the alarm for the next deadline. Ready if that has passed.
+    pub(crate) fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = [self.reply.deadline(), self.tidy.at].into_iter().flatten().min();
-        deadline.is_some_and(|at| self.reply.clock.poll_until(cx, at).is_ready())
+        deadline.map_or(Poll::Pending, |at| self.reply.clock.poll_until(cx, at))
     }
 
     /// Gives memory back that was not needed since the last check.

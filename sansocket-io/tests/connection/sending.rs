@@ -7,6 +7,9 @@ use sansocket_io::{
     Broadcast, CloseCode, Event, Failure, Fixed, Message, Sender, Settings, Socket, Transport, TrySendError,
 };
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 over_each_stream! {
@@ -15,6 +18,7 @@ over_each_stream! {
     a_sender_waits_for_a_slow_peer
     a_close_follows_the_queued_messages
     an_abort_ends_the_connection_at_once
+    an_abort_ends_the_wait_for_the_end_of_the_stream
     a_close_before_the_connection_is_open_ends_it
     an_outbox_of_fixed_size_loses_no_message
 }
@@ -169,6 +173,23 @@ fn an_abort_ends_the_connection_at_once<T: Transport<Error = io::Error>>(wrap: f
     }
 }
 
+fn an_abort_ends_the_wait_for_the_end_of_the_stream<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
+    let time = Time::default();
+    let (ours, mut theirs) = pipe(4096, 1000);
+    let mut socket = open_server(wrap(ours), &time, Settings::new());
+    let sender = socket.reply().sender();
+    let serve = async { while socket.next().await.is_some() {} };
+    let abort = async {
+        theirs.write_all(CLOSE).await;
+        time.sleep(SECOND).await;
+        sender.abort();
+    };
+    // The peer's Close frame is there before the connection first waits.
+    time.run(join(abort, serve));
+    assert_eq!(time.now(), SECOND);
+    assert!(matches!(socket.failure(), Some(Failure::Aborted)), "{:?}", socket.failure());
+}
+
 fn a_close_before_the_connection_is_open_ends_it<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
     let time = Time::default();
     let (ours, _theirs) = pipe(4096, 1000);
@@ -229,6 +250,39 @@ fn a_dropped_connection_closes_its_senders() {
     assert!(sender.is_closed());
 }
 
+/// A stream whose writes panic.
+struct Panics;
+
+impl Transport for Panics {
+    type Error = io::Error;
+    fn poll_read(&mut self, _: &mut Context<'_>, _: &mut [u8]) -> Poll<io::Result<usize>> {
+        Poll::Pending
+    }
+    fn poll_write(&mut self, _: &mut Context<'_>, _: &[u8], _: &[u8]) -> Poll<io::Result<usize>> {
+        panic!("the transport panics");
+    }
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[test]
+fn a_transport_that_panics_closes_the_senders() {
+    let time = Time::default();
+    let mut socket = open_server(Panics, &time, Settings::new().max_queued(10));
+    let sender = socket.reply().sender();
+    sender.try_send(vec![1; 5000]).unwrap();
+    let mut waits = pin!(sender.send("waits"));
+    assert!(waits.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let next = AssertUnwindSafe(|| time.run(socket.next()).is_some());
+    assert!(catch_unwind(next).is_err());
+    drop(socket);
+    time.run(waits).unwrap_err();
+}
+
 #[test]
 fn a_thread_waits_for_room() {
     let time = Time::default();
@@ -247,8 +301,7 @@ fn a_thread_waits_for_room() {
         while got < 100 * 15 {
             poll_once(&mut socket).await;
             let mut buffer = [0; 4096];
-            if let std::task::Poll::Ready(Ok(count)) =
-                theirs.read(&mut std::task::Context::from_waker(std::task::Waker::noop()), &mut buffer)
+            if let Poll::Ready(Ok(count)) = theirs.read(&mut Context::from_waker(Waker::noop()), &mut buffer)
             {
                 got += count;
             }
@@ -263,7 +316,7 @@ async fn poll_once(socket: &mut crate::ServerEnd<Pipe>) {
     std::future::poll_fn(|cx| {
         cx.waker().wake_by_ref();
         assert!(socket.poll_ready(cx).is_pending());
-        std::task::Poll::Ready(())
+        Poll::Ready(())
     })
     .await;
 }

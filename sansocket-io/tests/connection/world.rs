@@ -4,7 +4,7 @@
 use sansocket_io::{Clock, Transport};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn};
 use std::io::{self, ErrorKind};
 use std::pin::{Pin, pin};
@@ -13,24 +13,36 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-/// The virtual time since the start.
-#[derive(Clone, Default)]
-pub struct Time(Arc<Mutex<Timeline>>);
+/// The virtual time since the start. Each clone has one alarm.
+#[derive(Default)]
+pub struct Time {
+    line: Arc<Mutex<Timeline>>,
+    id: usize,
+}
 
 #[derive(Default)]
 struct Timeline {
     now: Duration,
-    alarms: Vec<(Duration, Waker)>,
+    alarms: BTreeMap<usize, (Duration, Waker)>,
+    last_id: usize,
+}
+
+impl Clone for Time {
+    fn clone(&self) -> Self {
+        let mut line = self.line.lock().unwrap();
+        line.last_id += 1;
+        Self { line: self.line.clone(), id: line.last_id }
+    }
 }
 
 impl Time {
     pub fn now(&self) -> Duration {
-        self.0.lock().unwrap().now
+        self.line.lock().unwrap().now
     }
 
     /// Lets time pass without an alarm.
     pub fn pass(&self, time: Duration) {
-        let mut line = self.0.lock().unwrap();
+        let mut line = self.line.lock().unwrap();
         line.now += time;
         assert!(line.now < Duration::from_secs(3600), "an hour has passed");
     }
@@ -43,10 +55,10 @@ impl Time {
 
     /// Goes on to the next alarm. `false`: there is none.
     fn advance(&self) -> bool {
-        let mut line = self.0.lock().unwrap();
-        let Some(next) = line.alarms.iter().map(|(at, _)| *at).min() else { return false };
+        let mut line = self.line.lock().unwrap();
+        let Some(next) = line.alarms.values().map(|(at, _)| *at).min() else { return false };
         line.now = line.now.max(next);
-        line.alarms.retain(|(at, waker)| {
+        line.alarms.retain(|_, (at, waker)| {
             if *at <= next {
                 waker.wake_by_ref();
             }
@@ -87,11 +99,11 @@ impl Clock for Time {
         Self::now(self)
     }
     fn poll_until(&mut self, cx: &mut Context<'_>, at: Duration) -> Poll<()> {
-        let mut line = self.0.lock().unwrap();
+        let mut line = self.line.lock().unwrap();
         if line.now >= at {
             return Poll::Ready(());
         }
-        line.alarms.push((at, cx.waker().clone()));
+        line.alarms.insert(self.id, (at, cx.waker().clone()));
         Poll::Pending
     }
 }
@@ -105,12 +117,14 @@ struct Flow {
     /// The reader is gone.
     broken: bool,
     reset: bool,
-    wakers: Vec<Waker>,
+    /// Of each side, the last one that waited.
+    reader: Option<Waker>,
+    writer: Option<Waker>,
 }
 
 impl Flow {
     fn wake(&mut self) {
-        self.wakers.drain(..).for_each(Waker::wake);
+        self.reader.take().into_iter().chain(self.writer.take()).for_each(Waker::wake);
     }
 }
 
@@ -135,7 +149,8 @@ pub fn pipe(piece: usize, capacity: usize) -> (Pipe, Pipe) {
             ended: false,
             broken: false,
             reset: false,
-            wakers: vec![],
+            reader: None,
+            writer: None,
         }))
     };
     let (a, b) = (flow(), flow());
@@ -171,7 +186,7 @@ impl Pipe {
             return Poll::Ready(self.end_error.map_or(Ok(0), |kind| Err(kind.into())));
         }
         if count == 0 {
-            flow.wakers.push(cx.waker().clone());
+            flow.reader = Some(cx.waker().clone());
             return Poll::Pending;
         }
         for (to, from) in buffer.iter_mut().zip(flow.bytes.drain(..count)) {
@@ -192,7 +207,7 @@ impl Pipe {
         }
         let count = bytes.len().min(flow.capacity - flow.bytes.len()).min(self.piece);
         if count == 0 {
-            flow.wakers.push(cx.waker().clone());
+            flow.writer = Some(cx.waker().clone());
             return Poll::Pending;
         }
         flow.bytes.extend(&bytes[..count]);
