@@ -8,7 +8,7 @@ use sansocket::Buffer;
 
 /// A payload of this length is written from where it lies. A shorter one is cheaper to copy than to
 /// write on its own.
-const LARGE: usize = 4 << 10;
+pub(crate) const LARGE: usize = 4 << 10;
 
 pub(crate) struct Output<O> {
     pub(crate) outbox: O,

@@ -18,6 +18,7 @@
 //! small messages that come in quick succession.
 
 use crate::memory::Memory;
+use crate::output::LARGE;
 use crate::transport::{Clock, Transport};
 use crate::{Failure, OwnedMessage, Socket};
 use alloc::sync::Arc;
@@ -28,7 +29,7 @@ use core::task::{Context, Poll, Waker, ready};
 use core::{error, fmt};
 use futures_core::Stream;
 use futures_sink::Sink;
-use sansocket::{Close, CloseCode, Error, Event, Role, SendError, State};
+use sansocket::{Close, CloseCode, Error, Event, Message, Role, SendError, State};
 
 /// The messages of an open connection.
 ///
@@ -92,14 +93,18 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Messages<R, T, C, M> {
     /// Writes until no more than `limit` bytes are unsent.
     fn poll_unsent(&mut self, cx: &Context<'_>, limit: usize) -> Poll<Result<(), StreamError<T::Error>>> {
         self.tasks.sink.register(cx.waker());
-        let reply = self.socket.reply();
-        if reply.unsent() > limit || limit == 0 {
-            let flushed = reply.poll_flush(&mut Context::from_waker(&self.waker));
-            if flushed.is_pending() && (reply.unsent() > limit || limit == 0) {
+        let cx = &mut Context::from_waker(&self.waker);
+        let waits = |unsent| unsent > limit || limit == 0;
+        if waits(self.socket.reply().unsent()) && self.socket.reply().poll_flush(cx).is_pending() {
+            // The alarm is that of the write timeout: the stream may have an earlier deadline.
+            if self.socket.poll_alarm(cx).is_ready() {
+                self.tasks.stream.wake();
+            }
+            if waits(self.socket.reply().unsent()) {
                 return Poll::Pending;
             }
         }
-        if reply.failure().is_none() {
+        if self.socket.failure().is_none() {
             return Poll::Ready(Ok(()));
         }
         // It ends the connection, and yields the failure.
@@ -147,7 +152,13 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Sink<OwnedMessage> for Messages
     }
 
     fn start_send(self: Pin<&mut Self>, message: OwnedMessage) -> Result<(), Self::Error> {
-        self.get_mut().socket.reply().send(&message).map_err(StreamError::Send)
+        let this = self.get_mut();
+        this.socket.reply().send(&message).map_err(StreamError::Send)?;
+        if Message::from(&message).as_bytes().len() >= LARGE {
+            // It was offered to the transport with a waker that does nothing.
+            this.tasks.stream.wake();
+        }
+        Ok(())
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {

@@ -3,7 +3,7 @@
 use crate::world::{Pipe, Time, join, pipe};
 use crate::{open_client, open_server, over_each_stream};
 use futures_util::{SinkExt, StreamExt};
-use sansocket_io::sansocket::Role;
+use sansocket_io::sansocket::{Error, Role};
 use sansocket_io::stream::{Messages, StreamError};
 use sansocket_io::{CloseCode, Failure, Memory, OwnedMessage, Settings, Transport};
 use std::io;
@@ -14,6 +14,8 @@ over_each_stream! {
     two_tasks_use_the_halves
     a_sink_waits_for_the_peer_and_fails_in_time
     a_failure_is_yielded_once
+    a_fed_message_does_not_stop_the_writing_stream
+    a_waiting_sink_does_not_delay_the_timers_of_the_stream
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -119,4 +121,45 @@ fn a_failure_is_yielded_once<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> 
     let (all, ()) = time.run(join(serve, peer));
     assert_eq!(all[0], Ok("Hello".into()));
     assert!(all.len() == 2 && all[1].is_err(), "{all:?}");
+}
+
+/// A large message is offered to the transport with a waker that does nothing.
+fn a_fed_message_does_not_stop_the_writing_stream<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
+    let time = Time::default();
+    let (ours, mut theirs) = pipe(4096, 4096);
+    let (mut sink, mut stream) = Messages::new(open_server(wrap(ours), &time, Settings::new())).split();
+    let send = async {
+        // Each call starts to send the message of the call before.
+        for _ in 0..4 {
+            sink.feed(vec![1; 10_000].into()).await.unwrap();
+            time.sleep(SECOND).await;
+        }
+    };
+    let read = async {
+        time.sleep(5 * SECOND).await;
+        theirs.read_exact(3 * 10_004).await;
+        theirs.end();
+        theirs.read_to_end().await;
+    };
+    let receive = async { while stream.next().await.is_some() {} };
+    time.run(join(receive, join(send, read)));
+    assert!(time.now() < 10 * SECOND, "{:?}", time.now());
+}
+
+fn a_waiting_sink_does_not_delay_the_timers_of_the_stream<T: Transport<Error = io::Error>>(
+    wrap: fn(Pipe) -> T,
+) {
+    let time = Time::default();
+    // It takes the Ping, and no more.
+    let (ours, theirs) = pipe(4096, 2);
+    let (mut sink, mut stream) = Messages::new(open_server(wrap(ours), &time, Settings::new())).split();
+    let send = async {
+        time.sleep(40 * SECOND).await;
+        sink.send("waits until 70 s".into()).await
+    };
+    let receive = async { (stream.next().await.unwrap().unwrap_err(), time.now(), stream.next().await) };
+    let (sent, (error, at, end)) = time.run(join(send, receive));
+    assert!(matches!(error, StreamError::Connection(Error::PongTimeout)), "{error}");
+    assert!(at == 50 * SECOND && end.is_none(), "{at:?} {end:?}");
+    drop((sent, theirs));
 }
