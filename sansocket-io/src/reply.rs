@@ -244,11 +244,18 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
         }
         let polled = self.poll_write(cx);
         if polled.is_pending() {
-            self.output.pace.wait(self.clock.now(), self.settings.write_timeout);
+            self.output.pace.wait(self.clock.now(), self.write_timeout());
         } else {
             self.output.pace.finish();
         }
         polled
+    }
+
+    /// How slowly the peer may read. There is a limit for the last bytes of a closed connection: no
+    /// other timeout ends it.
+    fn write_timeout(&self) -> Option<Duration> {
+        let Settings { write_timeout, linger, .. } = self.settings;
+        write_timeout.or_else(|| self.ws.is_closed().then_some(linger))
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<()> {

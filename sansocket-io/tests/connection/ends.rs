@@ -19,6 +19,7 @@ over_each_stream! {
     a_client_without_a_request_ends_in_time
     a_peer_that_answers_no_close_frame_ends_in_time
     a_peer_that_sends_pings_and_no_close_frame_ends_in_time
+    a_closed_connection_ends_in_time_whatever_the_write_timeout
 }
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -245,6 +246,27 @@ fn a_peer_that_sends_pings_and_no_close_frame_ends_in_time<T: Transport<Error = 
     };
     let (ended, ()) = time.run(join(serve, peer));
     assert!(ended < 60 * SECOND, "{ended:?}");
+}
+
+fn a_closed_connection_ends_in_time_whatever_the_write_timeout<T: Transport<Error = io::Error>>(
+    wrap: fn(Pipe) -> T,
+) {
+    let time = Time::default();
+    let (ours, mut theirs) = pipe(4096, 4096);
+    let serve = async {
+        let mut socket = open_server(wrap(ours), &time, Settings::new().write_timeout(None));
+        socket.reply().send(&[7; 300_000][..]).unwrap();
+        (events(socket).await, time.now())
+    };
+    let peer = async {
+        time.sleep(20 * SECOND).await;
+        theirs.write_all(b"\x88\x80\0\0\0\0").await;
+        time.sleep(1000 * SECOND).await;
+    };
+    let (((events, failure), ended), ()) = time.run(join(serve, peer));
+    assert_eq!(events, ["close 1005"]);
+    assert!(matches!(failure, Some(Failure::WriteTimeout)), "{failure:?}");
+    assert!(ended >= 22 * SECOND && ended <= 24 * SECOND, "{ended:?}");
 }
 
 /// A stream that always has bytes: time passes while they are read.
