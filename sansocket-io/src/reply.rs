@@ -87,6 +87,20 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
         self.append(|ws, direct| ws.send_deflated(message, compressor, &mut direct.output.outbox))
     }
 
+    /// Sends a fragment of a compressed message: see [`WebSocket::send_piece_deflated`].
+    ///
+    /// # Errors
+    /// [`SendError`]. Nothing has changed.
+    #[cfg(feature = "deflate")]
+    pub fn send_piece_deflated<'f>(
+        &mut self,
+        fragment: impl Into<Fragment<'f>>,
+        compressor: &mut dyn sansocket::deflate::Compress,
+    ) -> Result<(), SendError> {
+        let fragment = fragment.into();
+        self.append(|ws, direct| ws.send_piece_deflated(fragment, compressor, &mut direct.output.outbox))
+    }
+
     /// Sends a message that many connections share. A server sends its compressed frame, if it has
     /// one and the client has agreed to that.
     ///

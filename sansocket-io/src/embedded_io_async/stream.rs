@@ -64,9 +64,9 @@ impl<S: Read + Write, F: FnMut(&mut S)> Transport for Embedded<S, F> {
         pin!(self.stream.flush()).poll(cx)
     }
 
-    fn poll_shutdown(&mut self, _: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         (self.close)(&mut self.stream);
-        Poll::Ready(Ok(()))
+        self.poll_flush(cx)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The client: one connection to an echo server, as a sequence of steps.
 
-use crate::limits::{CHUNK, COMPRESSOR, DEFLATE, Inbox, Outbox, OwnCompressor, REPLY, WINDOW, Window};
+use crate::limits::{CHUNK, COMPRESSOR, DEFLATE, OwnCompressor, REPLY, WINDOW, Window};
+use crate::server::{Inbox, Outbox};
 use crate::rng::Rng;
 use core::time::Duration;
 use sansocket::deflate::Deflate;

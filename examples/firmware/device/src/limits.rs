@@ -9,17 +9,13 @@ pub const RING: usize = 4096;
 /// The maximum input of one call of `receive`, and so the maximum piece of a message that is not
 /// compressed.
 pub const CHUNK: usize = 512;
-/// The maximum piece of a compressed message: the inbox.
-const PIECE: usize = 1024;
+/// The maximum piece of a compressed message: the size of the inbox. It also collects the head of the
+/// opening handshake: a browser's request has about 600 bytes.
+pub const PIECE: usize = 1024;
 /// The most that the reply to one event needs: a header of 4 bytes, the 3 bytes of a character that
 /// an earlier piece left unfinished, the largest piece, what compression adds to both if it does not
 /// make them shorter, and a Pong.
 pub const REPLY: usize = 4 + 3 + PIECE + 21 + 127;
-
-/// Collects the head of the opening handshake, and then holds pieces of compressed messages. A
-/// browser's request has about 600 bytes.
-pub type Inbox = heapless::Vec<u8, PIECE>;
-pub type Outbox = heapless::Vec<u8, 1280>;
 
 /// What the peer's compressed messages refer to. Its size limits what is negotiated.
 pub type Window = [u8; 512];

@@ -2,7 +2,7 @@
 
 use crate::api::{Command, Device};
 use crate::limits::{
-    CHUNK, COMPRESSOR, CONFIG, DEFLATE, Inbox, Outbox, OwnCompressor, REPLY, WINDOW, Window,
+    CHUNK, COMPRESSOR, CONFIG, DEFLATE, OwnCompressor, PIECE, REPLY, WINDOW, Window,
 };
 use core::time::Duration;
 use sansocket::deflate::Deflate;
@@ -16,6 +16,8 @@ pub const PORT: u16 = 80;
 /// How long a closed connection waits for the peer to end the TCP connection.
 const LINGER: Duration = Duration::from_secs(2);
 
+pub type Inbox = heapless::Vec<u8, PIECE>;
+pub type Outbox = heapless::Vec<u8, 1280>;
 type Machine = WebSocket<Deflate<Server, Window>>;
 
 /// The state of a connection, besides its TCP socket.

@@ -1,5 +1,5 @@
-//! An echo server over embassy-net, with one async task per connection. There is no heap, and a
-//! message may be larger than all buffers.
+//! An echo server on sansocket-io over embassy-net, with one async task per connection. There is no
+//! heap, and a message may be larger than all buffers.
 #![no_std]
 #![no_main]
 
@@ -14,18 +14,20 @@ use embassy_net::tcp::{Error, TcpSocket};
 use embassy_net::{
     Config as NetworkConfig, Ipv4Address, Ipv4Cidr, Runner, Stack, StackResources, StaticConfigV4,
 };
-use embassy_time::{Instant, with_deadline, with_timeout};
-use limits::{CHUNK, COMPRESSOR, CONFIG, DEFLATE, Inbox, Outbox, OwnCompressor, REPLY, RING, WINDOW, Window};
-use sansocket::deflate::Deflate;
-use sansocket::{Buffer, Event, OutboxFull, Reject, Server, WebSocket};
+use embassy_time::with_timeout;
+use limits::{CHUNK, COMPRESSOR, CONFIG, DEFLATE, PIECE, REPLY, RING, WINDOW};
+use sansocket_io::embedded_io_async::Embedded;
+use sansocket_io::sansocket::WebSocket;
+use sansocket_io::{AcceptError, EmbassyClock, Event, Fixed, Reject, Settings, Socket};
 use semihosting::println;
 use static_cell::StaticCell;
 
 const CONNECTIONS: usize = 8;
-/// How long a closed connection waits for the peer to end the TCP connection.
+/// The limits of the I/O. No event comes before the reply to the last one is written, so the outbox
+/// needs space for one reply only.
+const SETTINGS: Settings = Settings::new().max_unsent(0).write_timeout(Some(Duration::from_secs(4)));
+/// How long the end of a TCP connection may take.
 const LINGER: embassy_time::Duration = embassy_time::Duration::from_secs(2);
-/// A peer that reads nothing for this long is given up.
-const STALL: embassy_time::Duration = embassy_time::Duration::from_secs(4);
 
 #[embassy_executor::main]
 async fn main(spawner: Spawner) {
@@ -59,98 +61,39 @@ async fn network(mut runner: Runner<'static, Lan9118>) -> ! {
 async fn serve(stack: Stack<'static>) -> ! {
     let (mut receive, mut send) = ([0; RING], [0; RING]);
     loop {
-        let mut socket = TcpSocket::new(stack, &mut receive, &mut send);
-        socket.set_nagle_enabled(false);
-        if socket.accept(80).await.is_err() {
+        let mut stream = TcpSocket::new(stack, &mut receive, &mut send);
+        stream.set_nagle_enabled(false);
+        if stream.accept(80).await.is_err() {
             continue;
         }
-        // On an error, the peer is gone.
-        let _ = converse(&mut socket).await;
-        socket.close();
-        // Wait for the peer to end the stream.
-        let rest = async {
-            while socket.read_with(|ring| (ring.len(), ring.len())).await.is_ok_and(|len| len > 0) {}
-            let _ = socket.flush().await;
-        };
-        let _ = with_timeout(LINGER, rest).await;
-        socket.abort();
-        let _ = with_timeout(LINGER, socket.flush()).await;
+        if let Err(error) = echo(&mut stream).await {
+            println!("{error}");
+        }
+        // Resets a connection that the peer has not ended.
+        stream.abort();
+        let _ = with_timeout(LINGER, stream.flush()).await;
     }
 }
 
 /// Runs one connection.
-async fn converse(socket: &mut TcpSocket<'_>) -> Result<(), Error> {
-    let mut ws = WebSocket::deflate_server(CONFIG, DEFLATE, WINDOW);
+async fn echo(stream: &mut TcpSocket<'_>) -> Result<(), AcceptError<Error>> {
+    let io = Embedded::with_close(stream, |stream| stream.close());
+    let ws = WebSocket::deflate_server(CONFIG, DEFLATE, WINDOW);
+    let memory = Fixed::<CHUNK, PIECE, REPLY>::new();
+    let mut socket = Socket::new(io, EmbassyClock, ws, memory, SETTINGS);
     let mut compressor = COMPRESSOR;
-    let mut inbox = Inbox::new();
-    let mut outbox = Outbox::new();
-    while !ws.is_closed() {
-        ws.handle_timeout(Duration::from_millis(Instant::now().as_millis()));
-        let deadline = ws.poll_timeout().map_or(u64::MAX, |deadline| deadline.as_millis() as u64);
-        // Read in place from the receive ring.
-        let receive = socket.read_with(|ring| {
-            let len = ring.len().min(CHUNK);
-            if len == 0 {
-                ws.receive_eof();
-            }
-            let input = ring.get_mut(..len).unwrap_or_default();
-            (take(&mut ws, input, &mut inbox, &mut compressor, &mut outbox), ())
-        });
-        match with_deadline(Instant::from_millis(deadline), receive).await {
-            Ok(received) => received?,
-            Err(_) => ws.handle_timeout(Duration::from_millis(Instant::now().as_millis())),
-        }
-        // Poll for events that need no input, and for pending bytes. Few bytes of a compressed message
-        // can stand for many pieces.
-        loop {
-            take(&mut ws, &mut [], &mut inbox, &mut compressor, &mut outbox);
-            let _: Result<(), OutboxFull> = ws.transmit(&mut outbox);
-            if outbox.is_empty() {
-                break;
-            }
-            with_timeout(STALL, write_all(socket, &outbox)).await.unwrap_or(Err(Error::ConnectionReset))?;
-            outbox.clear();
-        }
-    }
-    Ok(())
-}
-
-/// Handles events while the outbox has room for a reply. Returns the number of bytes consumed.
-fn take(
-    ws: &mut WebSocket<Deflate<Server, Window>>,
-    mut input: &mut [u8],
-    inbox: &mut Inbox,
-    compressor: &mut OwnCompressor,
-    outbox: &mut Outbox,
-) -> usize {
-    let len = input.len();
-    while outbox.remaining() >= REPLY
-        && let Some(event) = ws.receive(&mut input, inbox)
-    {
-        // Ignore errors: they only occur while the connection is closing.
+    socket
+        .accept(|request| if request.target() == "/" { Ok(request.accept()) } else { Err(Reject::status(404)) })
+        .await?;
+    while let Some((event, reply)) = socket.next().await {
         match event {
-            Event::Request(request) if request.target() == "/" => {
-                let _ = ws.accept(request.accept(), outbox);
-            }
-            Event::Request(_) => {
-                let _ = ws.reject(Reject::status(404), outbox);
-            }
             Event::Piece(piece) => {
-                let _ = ws.send_piece_deflated(&piece, compressor, outbox);
+                // Fails only while the connection is closing.
+                let _ = reply.send_piece_deflated(&piece, &mut compressor);
             }
             Event::Error(error) => println!("{error}"),
-            Event::Open(_) | Event::BadRequest(_) | Event::Refused(_) | Event::Message(_) => {}
-            Event::Ping(_) | Event::Pong(_) | Event::Close(_) => {}
+            _ => {}
         }
-        let _: Result<(), OutboxFull> = ws.transmit(outbox);
-    }
-    len - input.len()
-}
-
-async fn write_all(socket: &mut TcpSocket<'_>, mut bytes: &[u8]) -> Result<(), Error> {
-    while !bytes.is_empty() {
-        let written = socket.write(bytes).await?;
-        bytes = bytes.get(written..).unwrap_or_default();
     }
     Ok(())
 }
