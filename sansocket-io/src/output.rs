@@ -65,6 +65,8 @@ impl<O: Buffer + Release> Output<O> {
         if unsent == 0 {
             self.outbox.clear();
             self.written = 0;
+            // A flush may be pending: its time begins with the last byte.
+            self.pace.finish();
         } else if self.written >= unsent {
             self.compact();
         }

@@ -6,6 +6,7 @@ use crate::{open_client, open_server, over_each_stream, server};
 use sansocket_io::sansocket::{Server, WebSocket, frame};
 use sansocket_io::{CloseCode, Event, Failure, Fixed, Message, Settings, Socket, Transport};
 use std::io;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 over_each_stream! {
@@ -114,6 +115,51 @@ fn a_peer_that_takes_a_byte_now_and_then_ends_in_time<T: Transport<Error = io::E
             time.sleep(SECOND / 10).await;
         }
     });
+}
+
+/// A stream whose flush never ends: that of embassy-net lasts until the peer has acknowledged all
+/// bytes, so it is always pending if messages follow faster than acknowledgements.
+struct Unacknowledged(Pipe);
+
+impl Transport for Unacknowledged {
+    type Error = io::Error;
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_read(cx, buffer)
+    }
+    fn poll_write(&mut self, cx: &mut Context<'_>, first: &[u8], second: &[u8]) -> Poll<io::Result<usize>> {
+        self.0.poll_write(cx, first, second)
+    }
+    fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Pending
+    }
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.0.poll_shutdown(cx)
+    }
+}
+
+#[test]
+fn a_peer_that_takes_all_bytes_lives_although_a_flush_is_pending() {
+    let time = Time::default();
+    let (ours, mut theirs) = pipe(4096, 4096);
+    let serve = async {
+        let mut socket = open_server(Unacknowledged(ours), &time, Settings::new());
+        while let Some((event, reply)) = socket.next().await {
+            if let Event::Message(message) = event {
+                reply.send(message).unwrap();
+            }
+        }
+    };
+    let peer = async {
+        for _ in 0..100 {
+            theirs.write_all(b"\x82\x81\0\0\0\0a").await;
+            assert_eq!(theirs.read_exact(3).await, b"\x82\x01a");
+            time.sleep(SECOND).await;
+        }
+        theirs.read_to_end().await;
+    };
+    time.run(join(serve, peer));
+    // It has ended for want of a flush, or of a Pong.
+    assert!(time.now() < 160 * SECOND, "{:?}", time.now());
 }
 
 fn ends_with_write_timeout<T: Transport<Error = io::Error>>(
