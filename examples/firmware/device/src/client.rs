@@ -1,8 +1,8 @@
 //! The client: one connection to an echo server, as a sequence of steps.
 
 use crate::limits::{CHUNK, COMPRESSOR, DEFLATE, OwnCompressor, REPLY, WINDOW, Window};
-use crate::server::{Inbox, Outbox};
 use crate::rng::Rng;
+use crate::server::{Inbox, Outbox};
 use core::time::Duration;
 use sansocket::deflate::Deflate;
 use sansocket::{

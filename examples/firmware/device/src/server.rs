@@ -1,9 +1,7 @@
 //! The server: `/` echoes messages; `/device` takes commands and reports the device's state.
 
 use crate::api::{Command, Device};
-use crate::limits::{
-    CHUNK, COMPRESSOR, CONFIG, DEFLATE, OwnCompressor, PIECE, REPLY, WINDOW, Window,
-};
+use crate::limits::{CHUNK, COMPRESSOR, CONFIG, DEFLATE, OwnCompressor, PIECE, REPLY, WINDOW, Window};
 use core::time::Duration;
 use sansocket::deflate::Deflate;
 use sansocket::{

@@ -17,7 +17,7 @@ use embassy_net::{
 use embassy_time::with_timeout;
 use limits::{CHUNK, COMPRESSOR, CONFIG, DEFLATE, PIECE, REPLY, RING, WINDOW};
 use sansocket_io::embedded_io_async::Embedded;
-use sansocket_io::sansocket::WebSocket;
+use sansocket::WebSocket;
 use sansocket_io::{AcceptError, EmbassyClock, Event, Fixed, Reject, Settings, Socket};
 use semihosting::println;
 use static_cell::StaticCell;
@@ -83,7 +83,9 @@ async fn echo(stream: &mut TcpSocket<'_>) -> Result<(), AcceptError<Error>> {
     let mut socket = Socket::new(io, EmbassyClock, ws, memory, SETTINGS);
     let mut compressor = COMPRESSOR;
     socket
-        .accept(|request| if request.target() == "/" { Ok(request.accept()) } else { Err(Reject::status(404)) })
+        .accept(
+            |request| if request.target() == "/" { Ok(request.accept()) } else { Err(Reject::status(404)) },
+        )
         .await?;
     while let Some((event, reply)) = socket.next().await {
         match event {
