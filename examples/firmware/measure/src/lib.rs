@@ -2,6 +2,7 @@
 #![no_std]
 
 mod app;
+pub mod driver;
 pub mod peer;
 mod rng;
 
