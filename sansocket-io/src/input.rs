@@ -74,10 +74,13 @@ impl<B: ReadBuffer> Input<B> {
             self.unread = 0..0;
         }
         let capacity = self.buffer.as_slice_mut().len();
-        if capacity < B::FIRST {
-            self.buffer.grow(B::FIRST);
-        } else if self.was_filled && capacity < LARGE_READ {
-            self.buffer.grow(capacity.saturating_mul(GROWTH).min(LARGE_READ).min(max));
+        let mut wanted = B::FIRST.min(max);
+        if self.was_filled {
+            wanted = wanted.max(capacity.saturating_mul(GROWTH).min(LARGE_READ).min(max));
+        }
+        wanted = wanted.max(self.unread.end.saturating_add(1));
+        if capacity < wanted {
+            self.buffer.grow(wanted);
         }
         self.buffer.as_slice_mut().get_mut(self.unread.end..).unwrap_or_default()
     }
@@ -152,6 +155,18 @@ mod tests {
         input.clear();
         input.release();
         assert!(!input.is_large());
+    }
+
+    #[cfg(feature = "alloc")]
+    #[test]
+    fn a_small_maximum_is_kept() {
+        let mut input = Input::new(alloc::vec::Vec::new());
+        for _ in 0..3 {
+            assert_eq!(input.room(7).len(), 7);
+            input.filled(7);
+            input.clear();
+        }
+        assert_eq!(Input::new(alloc::vec::Vec::new()).room(0).len(), 1, "it is never empty");
     }
 
     #[cfg(feature = "alloc")]

@@ -25,11 +25,11 @@ impl<R: ServerRole, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
         let mut cause = None;
         while let Some((event, reply)) = self.next().await {
             match event {
-                Event::Request(request) => match decide.take().map(|decide| decide(&request)) {
-                    Some(Ok(accept)) => reply.accept(accept).map_err(AcceptError::Answer)?,
-                    Some(Err(reject)) => reply.reject(reject).map_err(AcceptError::Answer)?,
-                    None => {}
-                },
+                Event::Request(request) => {
+                    if let Some(decide) = decide.take() {
+                        reply.answer(decide(&request)).map_err(AcceptError::Answer)?;
+                    }
+                }
                 // The client waits for the response, whatever the program does next.
                 Event::Open(_) => {
                     reply.flush().await;

@@ -1,9 +1,39 @@
-//! The connections of a server, to end them when it stops.
+//! The connections of a server, to end them when it stops, and the errors of those that it cannot
+//! serve.
 
 use crate::Sender;
+use core::fmt;
 use sansocket::CloseCode;
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What is called with the error of a connection that is not served.
+#[derive(Clone)]
+pub(crate) struct Report(Arc<dyn Fn(io::Error) + Send + Sync>);
+
+impl Report {
+    pub(crate) fn new(report: impl Fn(io::Error) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(report))
+    }
+
+    pub(crate) fn call(&self, error: io::Error) {
+        (self.0)(error);
+    }
+}
+
+/// Ignores errors.
+impl Default for Report {
+    fn default() -> Self {
+        Self::new(drop)
+    }
+}
+
+impl fmt::Debug for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Report").finish_non_exhaustive()
+    }
+}
 
 /// The open connections.
 #[derive(Default)]

@@ -87,7 +87,8 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
         self.append(|ws, direct| ws.send_deflated(message, compressor, &mut direct.output.outbox))
     }
 
-    /// Sends a fragment of a compressed message: see [`WebSocket::send_piece_deflated`].
+    /// Sends a fragment of a message, compressed if the peer has agreed to that: see
+    /// [`WebSocket::send_piece_deflated`].
     ///
     /// # Errors
     /// [`SendError`]. Nothing has changed.
@@ -328,6 +329,17 @@ impl<R: ServerRole, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
     /// [`AnswerError`]. Nothing has changed, and the request can still be answered.
     pub fn reject(&mut self, reject: Reject<'_>) -> Result<(), AnswerError> {
         self.ws.reject(reject, &mut self.output.outbox)
+    }
+
+    /// Accepts the request or refuses it.
+    ///
+    /// # Errors
+    /// [`AnswerError`]. Nothing has changed, and the request can still be answered.
+    pub fn answer(&mut self, answer: Result<Accept<'_>, Reject<'_>>) -> Result<(), AnswerError> {
+        match answer {
+            Ok(accept) => self.accept(accept),
+            Err(reject) => self.reject(reject),
+        }
     }
 }
 

@@ -82,7 +82,7 @@ impl Settings {
 
     /// Sets the largest read buffer. Frames that fit into it are delivered from there; those that
     /// are longer are collected in the inbox, which costs a copy. The buffer begins with 1 KiB and
-    /// grows with the bytes that have arrived.
+    /// grows with the bytes that have arrived. (`Pooled` buffers have 64 KiB or more.)
     #[must_use]
     pub const fn max_read_buffer(self, bytes: usize) -> Self {
         Self { max_read_buffer: bytes, ..self }

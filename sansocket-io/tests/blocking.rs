@@ -1,12 +1,14 @@
 //! Connections over TCP on this machine, on threads.
 
 use sansocket_io::blocking::{Server, ServerSocket, Timeout, accept, accept_on, connect, connect_with, open};
-use sansocket_io::sansocket::{Error, RequestError};
+use sansocket_io::sansocket::{Error, RequestError, WebSocket};
 use sansocket_io::{
     AcceptError, CloseCode, Config, Connect, Event, Failure, Message, OpenError, Reject, Settings,
 };
 use std::io::{self, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -293,11 +295,33 @@ fn a_server_limits_its_connections_and_stops_in_order() {
 }
 
 #[test]
+fn a_server_reports_a_connection_that_it_cannot_serve() {
+    let (report, reports) = mpsc::channel();
+    let server = Server::bind("127.0.0.1:0").unwrap().on_error(move |error| report.send(error).unwrap());
+    let uri = format!("ws://{}/", server.local_addr().unwrap());
+    let is_first = AtomicBool::new(true);
+    let prepare = move |stream| match is_first.swap(false, SeqCst) {
+        true => Err(io::Error::other("not this one")),
+        false => Ok((stream, WebSocket::server(Config::new()))),
+    };
+    thread::spawn(move || {
+        server.run_with(prepare, |mut socket, _| {
+            socket.accept(|request| Ok(request.accept())).unwrap();
+            while socket.next().is_some() {}
+        });
+    });
+    assert!(connect(&uri).is_err());
+    assert_eq!(reports.recv().unwrap().to_string(), "not this one");
+    connect(&uri).unwrap();
+    assert!(reports.try_recv().is_err());
+}
+
+#[test]
 fn a_server_aborts_those_that_stay() {
     let server = Server::bind("127.0.0.1:0").unwrap().grace(Duration::from_millis(50));
     let stop = server.stop_handle();
     let address = server.local_addr().unwrap();
-    let (ended, wait_for_end) = std::sync::mpsc::channel();
+    let (ended, wait_for_end) = mpsc::channel();
     let running = thread::spawn(move || {
         server.run(move |mut socket, _| {
             socket.accept(|request| Ok(request.accept())).unwrap();

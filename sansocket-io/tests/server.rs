@@ -84,6 +84,29 @@ async fn connections_over_the_limit_wait() {
 }
 
 #[tokio::test]
+async fn a_connection_that_cannot_be_served_is_reported() {
+    let (report, mut reports) = tokio::sync::mpsc::unbounded_channel();
+    let server = Server::bind("127.0.0.1:0").await.unwrap();
+    let server = server.on_error(move |error| report.send(error).unwrap());
+    let uri = format!("ws://{}/", server.local_addr().unwrap());
+    let calls = Arc::new(AtomicUsize::new(0));
+    let prepare = move |stream| {
+        let is_first = calls.fetch_add(1, SeqCst) == 0;
+        async move {
+            match is_first {
+                true => Err(std::io::Error::other("not this one")),
+                false => Ok(sansocket_io::tokio::server(stream, Settings::new())),
+            }
+        }
+    };
+    let _task = tokio::spawn(server.run_with(std::future::pending::<()>(), prepare, echo));
+    assert!(connect(&uri).await.is_err());
+    assert_eq!(reports.recv().await.unwrap().to_string(), "not this one");
+    connect(&uri).await.unwrap();
+    assert!(reports.try_recv().is_err());
+}
+
+#[tokio::test]
 async fn a_handler_that_panics_frees_its_place() {
     let server = Server::bind("127.0.0.1:0").await.unwrap().max_connections(1);
     let uri = format!("ws://{}/", server.local_addr().unwrap());

@@ -139,8 +139,19 @@ fn new<R: Role, S: Stream>(
     ws: WebSocket<R>,
     settings: Settings,
 ) -> io::Result<Socket<R, S>> {
-    let wait = Wait::new()?;
-    let io = Blocking(wrap(TcpStream::new(stream, &wait)?)?);
+    let prepare = |stream| Ok((wrap(stream)?, ws));
+    with_wait(Wait::new()?, stream, prepare, settings)
+}
+
+/// `prepare` makes the stream and the machine of the connection.
+pub(super) fn with_wait<R: Role, S: Stream>(
+    wait: Wait,
+    stream: std::net::TcpStream,
+    prepare: impl FnOnce(TcpStream) -> io::Result<(S, WebSocket<R>)>,
+    settings: Settings,
+) -> io::Result<Socket<R, S>> {
+    let (stream, ws) = prepare(TcpStream::new(stream, &wait)?)?;
     let clock = BlockingClock(wait.signals().clone());
-    Ok(Socket { socket: crate::Socket::new(io, clock, ws, Heap::default(), settings), wait })
+    let socket = crate::Socket::new(Blocking(stream), clock, ws, Heap::default(), settings);
+    Ok(Socket { socket, wait })
 }

@@ -1,15 +1,18 @@
 //! A server: accepts connections up to a limit, and ends them in order when it is stopped.
 
-use super::{ServerSocket, server};
+use super::connect::with_wait;
+use super::wait::Wait;
+use super::{ServerSocket, Socket, Stream, TcpStream};
 use crate::Settings;
-use crate::peers::Peers;
+use crate::peers::{Peers, Report};
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use core::time::Duration;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Token};
+use sansocket::{Role, WebSocket};
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
@@ -51,6 +54,7 @@ pub struct Server {
     settings: Settings,
     max_connections: usize,
     grace: Duration,
+    report: Report,
 }
 
 /// Stops a [`Server`], from any thread.
@@ -117,6 +121,7 @@ impl Server {
             settings: Settings::new(),
             max_connections: 1000,
             grace: Duration::from_secs(10),
+            report: Report::default(),
         })
     }
 
@@ -147,6 +152,13 @@ impl Server {
         Self { grace: time, ..self }
     }
 
+    /// Sets what is called with the error of a connection that is not served: no more file
+    /// descriptors, for example. The server goes on. By default, errors are ignored.
+    #[must_use]
+    pub fn on_error(self, report: impl Fn(io::Error) + Send + Sync + 'static) -> Self {
+        Self { report: Report::new(report), ..self }
+    }
+
     /// What stops it.
     #[must_use]
     pub fn stop_handle(&self) -> StopHandle {
@@ -158,8 +170,36 @@ impl Server {
     /// [`accept`](super::Socket::accept), and then [`next`](super::Socket::next) until that returns
     /// `None`.
     pub fn run(self, handler: impl Fn(ServerSocket, SocketAddr) + Send + Sync + 'static) {
-        let Self { listener, mut poll, stop: StopHandle(stop), settings, max_connections, grace } = self;
-        let (handler, peers) = (Arc::new(handler), Arc::new(Peers::default()));
+        let config = self.settings.config;
+        self.run_with(move |stream| Ok((stream, WebSocket::server(config))), handler);
+    }
+
+    /// As [`run`](Self::run), over another stream, or with another machine: `prepare` makes both of
+    /// the TCP stream, on the thread of the connection. The configuration in the settings of the
+    /// server is not used: the machine has its own.
+    ///
+    /// ```no_run
+    /// # #[cfg(feature = "deflate")]
+    /// # fn compressed(server: sansocket_io::blocking::Server) {
+    /// use sansocket_io::sansocket::{WebSocket, deflate::Settings as Deflate};
+    /// use sansocket_io::Config;
+    /// let machine = || WebSocket::deflate_server(Config::new(), Deflate::server(), Vec::new());
+    /// server.run_with(move |tcp| Ok((tcp, machine())), |mut socket, _| {
+    ///     if socket.accept(|request| Ok(request.accept())).is_ok() {
+    ///         while socket.next().is_some() {}
+    ///     }
+    /// });
+    /// # }
+    /// ```
+    pub fn run_with<R: Role + 'static, S: Stream + 'static>(
+        self,
+        prepare: impl Fn(TcpStream) -> io::Result<(S, WebSocket<R>)> + Send + Sync + 'static,
+        handler: impl Fn(Socket<R, S>, SocketAddr) + Send + Sync + 'static,
+    ) {
+        let Self { listener, mut poll, stop: StopHandle(stop), settings, max_connections, grace, report } =
+            self;
+        let (calls, peers) = (Arc::new((prepare, handler)), Arc::new(Peers::default()));
+        let mut pending = None;
         let mut events = Events::with_capacity(4);
         // Nothing is lost if it fails (EINTR): all is checked once more.
         let mut wait = |timeout| _ = poll.poll(&mut events, timeout);
@@ -168,22 +208,35 @@ impl Server {
                 wait(None);
                 continue;
             }
-            let (stream, address) = match listener.accept() {
-                Ok((stream, address)) => (TcpStream::from(stream), address),
+            let (waits, stream, address) = match accept(&listener, &mut pending) {
+                Ok(accepted) => accepted,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    wait(None);
+                    continue;
+                }
                 Err(error) => {
-                    wait((error.kind() != ErrorKind::WouldBlock).then_some(RETRY));
+                    report.call(error);
+                    wait(Some(RETRY));
                     continue;
                 }
             };
-            let (running, handler, peers) = (Running::new(&stop), Arc::clone(&handler), Arc::clone(&peers));
+            let (running, calls, peers) = (Running::new(&stop), Arc::clone(&calls), Arc::clone(&peers));
+            let reports = report.clone();
             // Without a thread, the connection is dropped.
-            let _ = thread::Builder::new().spawn(move || {
+            let spawned = thread::Builder::new().spawn(move || {
                 let _running = running;
-                if let Ok(mut socket) = server(stream, settings) {
-                    let _peer = peers.add(socket.reply().sender());
-                    handler(socket, address);
+                let (prepare, handler) = &*calls;
+                match with_wait(waits, stream.into(), prepare, settings) {
+                    Ok(mut socket) => {
+                        let _peer = peers.add(socket.reply().sender());
+                        handler(socket, address);
+                    }
+                    Err(error) => reports.call(error),
                 }
             });
+            if let Err(error) = spawned {
+                report.call(error);
+            }
         }
         drop(listener);
         peers.close();
@@ -194,6 +247,24 @@ impl Server {
                 return peers.abort();
             }
             wait(left);
+        }
+    }
+}
+
+type Accepted = (mio::net::TcpStream, SocketAddr);
+
+/// The next connection, with what its thread waits with. Without file descriptors for that, the
+/// connection is `pending` until the next call.
+fn accept(
+    listener: &TcpListener,
+    pending: &mut Option<Accepted>,
+) -> io::Result<(Wait, mio::net::TcpStream, SocketAddr)> {
+    let (stream, address) = pending.take().map_or_else(|| listener.accept(), Ok)?;
+    match Wait::new() {
+        Ok(waits) => Ok((waits, stream, address)),
+        Err(error) => {
+            *pending = Some((stream, address));
+            Err(error)
         }
     }
 }

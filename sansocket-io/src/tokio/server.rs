@@ -1,7 +1,7 @@
 //! A server: accepts connections up to a limit, and ends them in order when it is shut down.
 
 use super::{ServerSocket, Tokio, TokioClock, server, tune};
-use crate::peers::Peers;
+use crate::peers::{Peers, Report};
 use crate::{Memory, Settings, Socket};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
@@ -51,6 +51,7 @@ pub struct Server {
     settings: Settings,
     max_connections: usize,
     grace: Duration,
+    report: Report,
 }
 
 impl Server {
@@ -89,6 +90,14 @@ impl Server {
     #[must_use]
     pub fn grace(self, time: Duration) -> Self {
         Self { grace: time, ..self }
+    }
+
+    /// Sets what is called with the error of a connection that is not served: no more file
+    /// descriptors, or a TLS handshake that failed, for example. The server goes on. By default,
+    /// errors are ignored.
+    #[must_use]
+    pub fn on_error(self, report: impl Fn(io::Error) + Send + Sync + 'static) -> Self {
+        Self { report: Report::new(report), ..self }
     }
 
     /// Serves until `stop` is ready, and all connections have ended. `handler` gets each connection
@@ -142,12 +151,16 @@ impl Server {
             // Those that have ended.
             while tasks.try_join_next().is_some() {}
             let (prepare, handler, peers) = (prepare.clone(), handler.clone(), Arc::clone(&peers));
+            let report = self.report.clone();
             let time = self.settings.connect_timeout.unwrap_or(Duration::MAX);
             tasks.spawn(async move {
                 let _permit = permit;
-                if let Ok(Ok(mut socket)) = timeout(time, prepare(stream)).await {
-                    let _guard = peers.add(socket.reply().sender());
-                    handler(socket, address).await;
+                match timeout(time, prepare(stream)).await.unwrap_or_else(|late| Err(late.into())) {
+                    Ok(mut socket) => {
+                        let _guard = peers.add(socket.reply().sender());
+                        handler(socket, address).await;
+                    }
+                    Err(error) => report.call(error),
                 }
             });
         }
@@ -168,7 +181,10 @@ impl Server {
                 // The peer is gone already.
                 Ok(_) => {}
                 // No more file descriptors, for example: until connections end.
-                Err(_) => sleep(Duration::from_millis(100)).await,
+                Err(error) => {
+                    self.report.call(error);
+                    sleep(Duration::from_millis(100)).await;
+                }
             }
         }
     }
@@ -176,7 +192,13 @@ impl Server {
 
 impl From<TcpListener> for Server {
     fn from(listener: TcpListener) -> Self {
-        Self { listener, settings: Settings::new(), max_connections: 1000, grace: Duration::from_secs(10) }
+        Self {
+            listener,
+            settings: Settings::new(),
+            max_connections: 1000,
+            grace: Duration::from_secs(10),
+            report: Report::default(),
+        }
     }
 }
 
