@@ -8,10 +8,14 @@ mod compression;
 
 use common::{Parsed, Result};
 use compression::{Compression, Encoder};
-use sansocket::{ClientRole, Config, Connect, Delivery, Event, Inbox, Message, WebSocket};
-use std::io::{Read, Write};
-use std::net::TcpStream;
+use sansocket::{Delivery, Role};
+use sansocket_io::tokio::{Tokio, TokioClock, connect_with};
+#[cfg(feature = "deflate")]
+use sansocket_io::tokio::{connect_tcp, deflate_client};
+use sansocket_io::{Config, Connect, Event, Message, Pooled, Settings, Socket};
 use std::process::ExitCode;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 
 const USAGE: &str = "\
 usage: autobahn_client URL AGENT [OPTION]...
@@ -29,7 +33,10 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    common::start(&[USAGE, compression::USAGE].concat(), parse, run)
+    common::start(&[USAGE, compression::USAGE].concat(), parse, |options| {
+        Runtime::new()?.block_on(run(options))?;
+        Ok(ExitCode::SUCCESS)
+    })
 }
 
 fn parse(args: &mut lexopt::Parser) -> Parsed<Options> {
@@ -50,71 +57,50 @@ fn parse(args: &mut lexopt::Parser) -> Parsed<Options> {
     Ok(Some(Options { url, agent, delivery, compression }))
 }
 
-fn run(Options { url, agent, delivery, compression }: Options) -> Result<ExitCode> {
-    let cases = talk(&format!("{url}/getCaseCount"), Delivery::Whole, compression)?;
+async fn run(Options { url, agent, delivery, compression }: Options) -> Result<()> {
+    let cases = talk(&format!("{url}/getCaseCount"), Delivery::Whole, compression).await?;
     let cases: u32 = cases.ok_or("the suite did not report the number of cases")?.parse()?;
     for case in 1..=cases {
-        talk(&format!("{url}/runCase?case={case}&agent={agent}"), delivery, compression)?;
+        talk(&format!("{url}/runCase?case={case}&agent={agent}"), delivery, compression).await?;
     }
     let update = format!("{url}/updateReports?agent={agent}&shutdownOnComplete=true");
-    talk(&update, Delivery::Whole, compression)?;
-    Ok(ExitCode::SUCCESS)
+    talk(&update, Delivery::Whole, compression).await?;
+    Ok(())
 }
 
 /// Runs one connection and echoes every message. Returns the last short text message.
-fn talk(uri: &str, delivery: Delivery, compression: Compression) -> Result<Option<String>> {
+async fn talk(uri: &str, delivery: Delivery, compression: Compression) -> Result<Option<String>> {
     let connect = Connect::from_uri(uri).map_err(|error| lexopt::Error::from(format!("{uri}: {error}")))?;
-    let config = Config::new().delivery(delivery);
+    let settings = Settings::new().config(Config::new().delivery(delivery));
     #[cfg(feature = "deflate")]
-    if let Some(settings) = compression.settings() {
-        return echo(
-            WebSocket::deflate_client(config, rand::rng(), settings, Vec::new()),
-            connect,
-            compression,
-        );
+    if let Some(deflate) = compression.settings() {
+        let stream = connect_tcp(&connect, &settings).await?;
+        let mut socket = deflate_client(stream, settings, deflate)?;
+        let encoder = socket.connect(connect, |open| compression.encoder(open, false)).await?;
+        return echo(socket, encoder).await;
     }
-    echo(WebSocket::client(config, rand::rng()), connect, compression)
+    let (socket, encoder) = connect_with(connect, settings, |open| compression.encoder(open, false)).await?;
+    echo(socket, encoder).await
 }
 
-fn echo<R: ClientRole>(
-    mut ws: WebSocket<R>,
-    connect: Connect<'_>,
-    compression: Compression,
+async fn echo<R: Role>(
+    mut socket: Socket<R, Tokio<TcpStream>, TokioClock, Pooled>,
+    mut encoder: Encoder,
 ) -> Result<Option<String>> {
-    let mut stream = TcpStream::connect((connect.host(), connect.port()))?;
-    stream.set_nodelay(true)?;
-    let (mut buffer, mut inbox, mut outbox) = (vec![0; 64 << 10], Inbox::new(), Vec::new());
-    let (mut encoder, mut text) = (Encoder::default(), None);
-    ws.connect(connect, &mut outbox)?;
-    stream.write_all(&outbox)?;
-    while !ws.is_closed() {
-        // Some cases reset the connection: treat a read error as the end of the stream.
-        let len = stream.read(&mut buffer).unwrap_or(0);
-        let mut input = &mut buffer[..len];
-        if len == 0 {
-            ws.receive_eof();
-        }
-        outbox.clear();
-        while let Some(event) = ws.receive(&mut input, &mut inbox) {
-            match event {
-                Event::Open(open) => encoder = compression.encoder(&open, false),
-                Event::Message(message) => {
-                    if let Message::Text(short) = message
-                        && short.len() < 20
-                    {
-                        text = Some(short.to_owned());
-                    }
-                    encoder.send(&mut ws, message, &mut outbox)?;
+    let mut last = None;
+    while let Some((event, reply)) = socket.next().await {
+        match event {
+            Event::Message(message) => {
+                if let Message::Text(text) = message
+                    && text.len() < 20
+                {
+                    last = Some(text.to_owned());
                 }
-                Event::Piece(piece) => encoder.send_piece(&mut ws, &piece, &mut outbox)?,
-                _ => {}
+                encoder.reply(reply, message)?;
             }
-            ws.transmit(&mut outbox)?;
-        }
-        ws.transmit(&mut outbox)?;
-        if stream.write_all(&outbox).is_err() {
-            return Ok(text);
+            Event::Piece(piece) => encoder.reply_piece(reply, &piece)?,
+            _ => {}
         }
     }
-    Ok(text)
+    Ok(last)
 }

@@ -1,172 +1,117 @@
-//! Sends one message to 1,000 peers: its frame is encoded once, and each connection gets a copy of
-//! its bytes. With compression there is a second frame, compressed once, for the peers that have
-//! agreed to that.
+//! Sends every line of its input to all clients. See `--help`.
+//!
+//! A line is compressed once, for those clients that have agreed to compression, and its bytes are
+//! shared. A client that reads too slowly is dropped, so that the others need not wait.
 
 #[path = "common/mod.rs"]
 mod common;
 
 use common::{Parsed, Result};
+use sansocket::ServerRole;
 #[cfg(feature = "deflate")]
-use sansocket::Established;
+use sansocket::deflate::{Compressor, Settings as Deflate};
 #[cfg(feature = "deflate")]
-use sansocket::deflate::{self, Compressor, Deflate, Settings};
-use sansocket::{Client, Config, Event, Message, Role, Server, WebSocket, frame};
-use std::mem::size_of;
+use sansocket_io::tokio::deflate_server;
+use sansocket_io::tokio::{Server, Tokio, TokioClock};
+use sansocket_io::{Broadcast, Pooled, Sender, Settings, Socket, TrySendError};
+use std::io;
 use std::process::ExitCode;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 
 const USAGE: &str = "\
-usage: broadcast [--deflate]
+usage: broadcast ADDR [--deflate]
 
-Sends one message to 1,000 peers, without a network.
+Sends every line of its input to all clients. ADDR is an address and a port: 127.0.0.1:9001.
 
-  --deflate  compress it, once, for the peers that have agreed to compression (needs the feature `deflate`)
+  --deflate  compress each line, once, for the clients that agree (needs the feature `deflate`)
 ";
 
-const PEERS: usize = 1_000;
-/// The compressed frame needs a window of 2^12 bytes, as `Settings::server` agrees to.
+/// A compressed line needs a window of 2^12 bytes, as `Deflate::server` agrees to.
 #[cfg(feature = "deflate")]
 const WINDOW_BITS: u8 = 12;
 
+struct Options {
+    address: String,
+    deflate: bool,
+}
+
 fn main() -> ExitCode {
-    common::start(USAGE, parse, |deflate| {
-        #[cfg(feature = "deflate")]
-        if deflate {
-            return broadcast(open_deflate);
-        }
-        let _ = deflate;
-        broadcast(open)
+    common::start(USAGE, parse, |options| {
+        Runtime::new()?.block_on(run(options))?;
+        Ok(ExitCode::SUCCESS)
     })
 }
 
-/// Returns whether to compress.
-fn parse(args: &mut lexopt::Parser) -> Parsed<bool> {
+fn parse(args: &mut lexopt::Parser) -> Parsed<Options> {
     use lexopt::prelude::*;
-    let mut deflate = false;
+    let (mut address, mut deflate) = (None, false);
     while let Some(arg) = args.next()? {
         match arg {
             Short('h') | Long("help") => return Ok(None),
             Long("deflate") if cfg!(feature = "deflate") => deflate = true,
             Long("deflate") => return Err(common::NO_DEFLATE.into()),
+            Value(value) if address.is_none() => address = Some(value.string()?),
             _ => return Err(arg.unexpected()),
         }
     }
-    Ok(Some(deflate))
+    Ok(Some(Options { address: address.ok_or("ADDR is missing")?, deflate }))
 }
 
-/// Both ends of a connection after the opening handshake.
-fn open(_number: usize) -> Result<(WebSocket<impl Role>, WebSocket<impl Role>)> {
-    let client = WebSocket::<Client<_>>::open(Config::new(), rand::rng());
-    Ok((WebSocket::<Server>::open(Config::new()), client))
-}
+type Clients = Arc<Mutex<Vec<Sender>>>;
 
-/// The same, with what the server answers to the client's offer of compression.
-#[cfg(feature = "deflate")]
-fn open_deflate(number: usize) -> Result<(WebSocket<impl Role>, WebSocket<impl Role>)> {
-    type Deflating<R> = WebSocket<Deflate<Established<R>, Vec<u8>>>;
-    let offer: &[u8] = match number % 4 {
-        0 | 1 => b"permessage-deflate; client_max_window_bits",
-        // Its window is too small for the compressed frame.
-        2 => b"permessage-deflate; server_max_window_bits=10",
-        // No compression.
-        _ => b"",
-    };
-    let agreed = deflate::negotiate([offer], &Settings::server()).map(|answer| answer.parameters());
-    let client = Deflating::<Client<_>>::open_deflate(Config::new(), rand::rng(), agreed, Vec::new())?;
-    Ok((Deflating::<Server>::open_deflate(Config::new(), agreed, Vec::new())?, client))
-}
-
-/// A message, encoded for any number of connections.
-struct News {
-    plain: Vec<u8>,
+async fn run(Options { address, deflate }: Options) -> Result<()> {
+    let server = Server::bind(&address).await.map_err(|error| format!("{address}: {error}"))?;
+    println!("listening on {}", server.local_addr()?);
+    let server = server.on_error(|error| eprintln!("{error}"));
+    let stop = Arc::new(Notify::new());
+    let stopped = Arc::clone(&stop);
+    ctrlc::set_handler(move || stop.notify_one())?;
+    let clients = Clients::default();
+    let lines = Arc::clone(&clients);
+    thread::spawn(move || send_lines(&lines, deflate));
     #[cfg(feature = "deflate")]
-    deflated: Vec<u8>,
+    if deflate {
+        let prepare = |stream| async { Ok(deflate_server(stream, Settings::new(), Deflate::server())) };
+        server.run_with(stopped.notified(), prepare, move |socket, _| join(socket, clients.clone())).await;
+        return Ok(());
+    }
+    server.run(stopped.notified(), move |socket, _| join(socket, clients.clone())).await;
+    Ok(())
 }
 
-impl News {
-    fn new(text: &str) -> Result<Self> {
-        let mut plain = Vec::new();
-        frame::encode(text, &mut plain)?;
-        #[cfg(feature = "deflate")]
-        let deflated = {
-            let (mut compressor, mut frame) = (Compressor::shared(vec![0; 4096]), Vec::new());
-            deflate::encode(text, WINDOW_BITS, &mut compressor, &mut frame)?;
-            frame
-        };
-        Ok(Self {
-            plain,
-            #[cfg(feature = "deflate")]
-            deflated,
-        })
-    }
-
-    /// The frame for a connection; `None` if it takes none now: it is closing, or its caller is
-    /// inside a fragmented message or a payload. The frame must be written next.
-    fn frame<R: Role>(&self, ws: &mut WebSocket<R>) -> Option<&[u8]> {
-        #[cfg(feature = "deflate")]
-        if ws.note_deflated(WINDOW_BITS).is_ok() {
-            return Some(&self.deflated);
-        }
-        ws.can_send().then_some(&self.plain)
+/// Runs one connection. What the client sends is ignored.
+async fn join<R: ServerRole>(mut socket: Socket<R, Tokio<TcpStream>, TokioClock, Pooled>, clients: Clients) {
+    // Lines wait until the connection is open.
+    clients.lock().unwrap().push(socket.reply().sender());
+    if socket.accept(|request| Ok(request.accept())).await.is_ok() {
+        while socket.next().await.is_some() {}
     }
 }
 
-/// Text that is worth compressing.
-fn quotes() -> String {
-    let quote =
-        |number| format!(r#"{{"symbol":"S{number:02}","bid":{}.25,"ask":{}.5}}"#, number * 7, number * 7);
-    format!("[{}]", (10..40).map(quote).collect::<Vec<_>>().join(","))
-}
-
-/// The server's end of a connection. There is no stream here: the bytes in the outbox count as
-/// sent.
-struct Peer<R: Role> {
-    ws: WebSocket<R>,
-    outbox: Vec<u8>,
-}
-
-fn broadcast<S: Role, C: Role>(
-    open: impl Fn(usize) -> Result<(WebSocket<S>, WebSocket<C>)>,
-) -> Result<ExitCode> {
-    let (mut peers, mut clients) = (Vec::new(), Vec::new());
-    for number in 0..PEERS {
-        let (ws, client) = open(number)?;
-        peers.push(Peer { ws, outbox: Vec::new() });
-        clients.push(client);
-    }
-
-    let quotes = quotes();
-    let news = News::new(&quotes)?;
-    let mut compressed = 0;
-    for (number, peer) in peers.iter_mut().enumerate() {
-        // Each connection can send messages of its own before the broadcast …
-        peer.ws.send(&*format!("You are peer {number}."), &mut peer.outbox)?;
-        let frame = news.frame(&mut peer.ws).ok_or("the peer takes no message now")?;
-        peer.outbox.extend_from_slice(frame);
-        // … and after it.
-        peer.ws.ping(b"read?", &mut peer.outbox)?;
-        compressed += usize::from(frame.len() < news.plain.len());
-    }
-
-    for (number, (peer, mut client)) in peers.iter_mut().zip(clients).enumerate() {
-        let (mut input, mut inbox) = (&mut peer.outbox[..], Vec::new());
-        let welcome = format!("You are peer {number}.");
-        for expected in [&welcome, &quotes] {
-            match client.receive(&mut input, &mut inbox) {
-                Some(Event::Message(Message::Text(text))) if text == expected => {}
-                _ => return Err(format!("peer {number} did not receive \"{expected}\"").into()),
+fn send_lines(clients: &Clients, deflate: bool) {
+    for line in io::stdin().lines().map_while(io::Result::ok) {
+        let message = encode(line, deflate);
+        // Clients that have left are removed.
+        clients.lock().unwrap().retain(|client| match client.try_send(&message) {
+            Ok(()) => true,
+            Err(TrySendError::Full(_)) => {
+                client.abort();
+                false
             }
-        }
-        match client.receive(&mut input, &mut inbox) {
-            Some(Event::Ping(payload)) if payload == b"read?" && input.is_empty() => {}
-            _ => return Err(format!("peer {number} did not receive one Ping at the end").into()),
-        }
+            Err(TrySendError::Closed(_)) => false,
+        });
     }
-    println!("{PEERS} peers received a message of {} bytes:", quotes.len());
-    println!("{} a frame of {} bytes, encoded once", PEERS - compressed, news.plain.len());
+}
+
+fn encode(line: String, deflate: bool) -> Broadcast {
     #[cfg(feature = "deflate")]
-    if compressed > 0 {
-        println!("{compressed} a frame of {} bytes, compressed once", news.deflated.len());
+    if deflate {
+        return Broadcast::deflated(line, WINDOW_BITS, &mut Compressor::shared(vec![0; 4096]));
     }
-    println!("bytes per connection: {}, and an outbox", size_of::<WebSocket<S>>());
-    Ok(ExitCode::SUCCESS)
+    let _ = deflate;
+    line.into()
 }

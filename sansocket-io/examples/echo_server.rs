@@ -1,24 +1,20 @@
-//! Echoes every message: blocking sockets, one thread per connection. See `--help`.
+//! Echoes every message, with a thread for each connection. See `--help`.
 
-#[path = "blocking/mod.rs"]
-mod blocking;
 #[path = "common/mod.rs"]
 mod common;
 #[path = "common/compression.rs"]
 mod compression;
 
-use blocking::{Socket, WRITE_TIMEOUT, linger, listen};
-use common::{Parsed, Result, is_trusted, printable};
+use common::{Parsed, Result, is_trusted};
 use compression::{Compression, Encoder};
-use sansocket::{
-    Accept, Buffer, CloseCode, Config, Delivery, Event, FixedInbox, Inbox, Message, Reject, Request, Role,
-    ServerRole, State, WebSocket,
-};
-use std::io;
-use std::net::{IpAddr, TcpStream};
+#[cfg(feature = "deflate")]
+use sansocket::WebSocket;
+use sansocket::{Delivery, ServerRole};
+use sansocket_io::blocking::{Server, Socket};
+use sansocket_io::{Accept, CloseCode, Config, Event, Message, Reject, Request, Settings};
+use std::net::{IpAddr, SocketAddr};
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::process::ExitCode;
-use std::sync::Arc;
 use std::time::Duration;
 
 const USAGE: &str = "\
@@ -26,196 +22,74 @@ usage: echo_server ADDR [OPTION]...
 
 Echoes every message. ADDR is an address and a port: 127.0.0.1:9001.
 
-  --heap              growing buffers, messages up to 64 MiB (default)
-  --fixed             buffers of fixed size, messages up to 4096 bytes
-  --pieces            echo each message piece by piece while it arrives, without a size limit. A client that
-                      does not read meanwhile can send 64 MiB, or with --fixed a few socket buffers
-  --protocol P        a supported subprotocol; the first one has the highest preference
-  --origin O          an allowed origin; without this option, all are allowed
-  --host NAME         with --origin: a host name of this server, beside its address and localhost
-  --bye WORD          close the connection when this text message arrives (not with --pieces)
-  --read BYTES        limit the size of a read, for tests
-  --patience SECONDS  replace the default timeouts
-  --connections N     the maximum number of connections (default: 1000)
+  --max-message BYTES  the maximum size of a message (default: 16 MiB)
+  --pieces             echo each message piece by piece while it arrives, without a size limit. A
+                       client that does not read meanwhile can send 64 MiB
+  --protocol P         a supported subprotocol; the first one has the highest preference
+  --origin O           an allowed origin; without this option, all are allowed
+  --host NAME          with --origin: a host name of this server, beside its address and localhost
+  --bye WORD           close the connection when this text message arrives (not with --pieces)
+  --read BYTES         limit the size of a read, for tests
+  --patience SECONDS   replace the default timeouts
+  --connections N      the maximum number of connections (default: 1000); others wait
 ";
-
-/// The maximum message size with `--fixed`. Larger messages are not copied into the outbox.
-const SMALL: usize = 4096;
-/// Holds a header of 4 bytes, a small message, what compression can add to it, and a Pong.
-const OUTBOX: usize = SMALL + 4 + 16 + 127;
-/// The maximum size of a message with `--heap`, and the maximum of unsent bytes with `--pieces`: in
-/// both cases, a client can send a message of this size before it reads the echo.
-const LARGE: usize = 64 << 20;
 
 fn main() -> ExitCode {
     common::start(&[USAGE, compression::USAGE].concat(), Options::parse, |options| {
-        let (address, connections) = (options.address.clone(), options.connections);
-        let options = Arc::new(options);
-        listen(&address, connections, move |stream| serve(stream, &options))?;
+        let address = &options.address;
+        let server = Server::bind(address).map_err(|error| format!("{address}: {error}"))?;
+        println!("listening on {}", server.local_addr()?);
+        let stop = server.stop_handle();
+        ctrlc::set_handler(move || stop.stop())?;
+        let server = server
+            .settings(options.settings())
+            .max_connections(options.connections)
+            .on_error(|error| eprintln!("{error}"));
+        #[cfg(feature = "deflate")]
+        if let Some(deflate) = options.compression.settings() {
+            let prepare =
+                move |stream, config| Ok((stream, WebSocket::deflate_server(config, deflate, Vec::new())));
+            server.run_with(prepare, move |socket, peer| serve(socket, peer, &options));
+            return Ok(ExitCode::SUCCESS);
+        }
+        server.run(move |socket, peer| serve(socket, peer, &options));
         Ok(ExitCode::SUCCESS)
     })
 }
 
-fn serve(stream: &TcpStream, options: &Options) -> Result<()> {
-    #[cfg(feature = "deflate")]
-    if let Some(settings) = options.compression.settings() {
-        buffers(stream, options, WebSocket::deflate_server(options.config(), settings, Vec::new()))?;
-        return linger(stream);
+fn serve<R: ServerRole>(mut socket: Socket<R>, peer: SocketAddr, options: &Options) {
+    if let Err(error) = echo(&mut socket, peer, options) {
+        eprintln!("{peer}: {error}");
     }
-    buffers(stream, options, WebSocket::server(options.config()))?;
-    linger(stream)
-}
-
-/// Runs one connection with the buffers that are asked for.
-fn buffers<R: ServerRole>(stream: &TcpStream, options: &Options, ws: WebSocket<R>) -> Result<()> {
-    let most = |buffer: usize| buffer.min(options.read.unwrap_or(buffer));
-    if options.fixed {
-        let outbox = sansocket::heapless::Vec::<u8, OUTBOX>::new();
-        converse(stream, options, ws, &mut [0; SMALL][..most(SMALL)], FixedInbox::<SMALL>::new(), outbox)
-    } else {
-        converse(stream, options, ws, &mut vec![0; most(64 << 10)], Inbox::new(), Vec::new())
+    if let Some(failure) = socket.failure() {
+        eprintln!("{peer}: {failure}");
     }
 }
 
-/// Runs one connection until the last pending byte is sent. `buffer` limits the size of a piece.
-fn converse<R: ServerRole, I: Buffer + Default, O: Buffer + Default>(
-    stream: &TcpStream,
-    options: &Options,
-    mut ws: WebSocket<R>,
-    buffer: &mut [u8],
-    mut inbox: I,
-    outbox: O,
-) -> Result<()> {
-    let (peer, local) = (stream.peer_addr()?, stream.local_addr()?.ip());
-    let socket = Socket::new(stream, options.patience.unwrap_or(WRITE_TIMEOUT))?;
-    let mut out = Outgoing { socket, outbox, sent: 0, backlog: 0 };
+/// Runs one connection, with compression or without.
+fn echo<R: ServerRole>(socket: &mut Socket<R>, peer: SocketAddr, options: &Options) -> Result<()> {
+    let local = socket.stream().get_ref().local_addr()?.ip();
     let mut encoder = Encoder::default();
-    if options.pieces && !options.fixed {
-        out.backlog = LARGE;
-        out.socket.take_turns()?;
-    }
-    let mut filled = 0;
-    loop {
-        let mut input = &mut buffer[..filled];
-        while let Some(event) = ws.receive(&mut input, &mut inbox) {
-            // After our own Close frame, messages still arrive but cannot be answered.
-            let open = ws.state() == State::Open;
-            match event {
-                Event::Request(request) => match options.answer(&request, local) {
-                    Ok(accept) => out.put(&mut ws, |ws, outbox| ws.accept(accept, outbox))?,
-                    Err(reject) => out.put(&mut ws, |ws, outbox| ws.reject(reject, outbox))?,
-                },
-                Event::Message(Message::Text(text)) if open && options.bye.as_deref() == Some(text) => {
-                    out.put(&mut ws, |ws, outbox| ws.close(CloseCode::NORMAL, text, outbox))?;
-                }
-                Event::Message(message) if open => {
-                    out.echo(&mut ws, &mut encoder, message)?;
-                    if message.as_bytes().len() > SMALL {
-                        // Free the memory of a large message.
-                        inbox = I::default();
-                    }
-                }
-                Event::Piece(piece) if open => {
-                    out.put(&mut ws, |ws, outbox| encoder.send_piece(ws, &piece, outbox))?;
-                }
-                Event::Error(error) => eprintln!("{peer}: {error}"),
-                Event::Close(close) => eprintln!("{peer}: closed: {}", printable(&close.to_string())),
-                Event::BadRequest(request) => eprintln!("{peer}: refused: {request}"),
-                Event::Open(open) => encoder = options.compression.encoder(&open, true),
-                Event::Refused(_) | Event::Message(_) => {}
-                Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
+    while let Some((event, reply)) = socket.next() {
+        common::log(peer, &event);
+        match event {
+            Event::Request(request) => reply.answer(options.answer(&request, local))?,
+            Event::Open(open) => encoder = options.compression.encoder(&open, true),
+            Event::Message(Message::Text(text)) if options.bye.as_deref() == Some(text) => {
+                reply.close(CloseCode::NORMAL, text)?;
             }
-            out.put(&mut ws, |ws, outbox| ws.transmit(outbox))?;
+            Event::Message(message) => encoder.reply(reply, message)?,
+            Event::Piece(piece) => encoder.reply_piece(reply, &piece)?,
+            _ => {}
         }
-        out.put(&mut ws, |ws, outbox| ws.transmit(outbox))?;
-        if ws.is_closed() {
-            out.backlog = 0;
-        }
-        out.flush(&mut ws)?;
-        if ws.is_closed() {
-            return Ok(());
-        }
-        let unsent = out.unsent().len();
-        filled = out.socket.read(&mut ws, buffer, &mut out.outbox, unsent)?;
     }
-}
-
-/// The bytes to send, and their socket.
-struct Outgoing<'s, O> {
-    socket: Socket<'s>,
-    outbox: O,
-    /// How much of the outbox was sent.
-    sent: usize,
-    /// How many bytes can stay unsent while the peer does not read.
-    backlog: usize,
-}
-
-impl<O: Buffer + Default> Outgoing<'_, O> {
-    /// Lets `call` append to the outbox. If it fails, it is retried once with an empty outbox: a
-    /// failed call changes nothing. An error other than a full outbox is returned by the retry.
-    fn put<R: Role, E>(
-        &mut self,
-        ws: &mut WebSocket<R>,
-        mut call: impl FnMut(&mut WebSocket<R>, &mut O) -> std::result::Result<(), E>,
-    ) -> Result<()>
-    where
-        E: std::error::Error + Send + Sync + 'static,
-    {
-        if call(ws, &mut self.outbox).is_err() {
-            self.flush(ws)?;
-            call(ws, &mut self.outbox)?;
-        }
-        Ok(())
-    }
-
-    /// Sends a message back. Small messages are copied and share one write; a large one is written
-    /// without a copy, unless it is compressed.
-    fn echo<R: ServerRole>(
-        &mut self,
-        ws: &mut WebSocket<R>,
-        encoder: &mut Encoder,
-        message: Message<'_>,
-    ) -> Result<()> {
-        let payload = message.as_bytes();
-        if payload.len() <= SMALL || encoder.compresses() {
-            return self.put(ws, |ws, outbox| encoder.send(ws, message, outbox));
-        }
-        self.put(ws, |ws, outbox| ws.send_header(message.kind(), payload.len() as u64, outbox))?;
-        self.flush(ws)?;
-        self.socket.write_all(ws, payload)?;
-        Ok(ws.payload_sent(payload.len() as u64)?)
-    }
-
-    fn unsent(&self) -> &[u8] {
-        &self.outbox.bytes()[self.sent..]
-    }
-
-    /// Writes the outbox. If the peer does not read, waits until only the backlog is unsent.
-    fn flush<R: Role>(&mut self, ws: &mut WebSocket<R>) -> io::Result<()> {
-        while !self.unsent().is_empty() {
-            let sent = self.socket.write(ws, &self.outbox.bytes()[self.sent..])?;
-            self.sent += sent;
-            if sent == 0 && self.unsent().len() <= self.backlog {
-                break;
-            }
-        }
-        if self.unsent().is_empty() && self.sent <= LARGE >> 10 {
-            self.outbox.clear();
-            self.sent = 0;
-        } else if self.unsent().len() <= self.sent {
-            // Free the memory of what was sent.
-            let mut rest = O::default();
-            rest.append(self.unsent());
-            (self.outbox, self.sent) = (rest, 0);
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 struct Options {
     address: String,
     connections: usize,
-    fixed: bool,
+    max_message: Option<u64>,
     pieces: bool,
     protocols: Vec<String>,
     origins: Vec<String>,
@@ -229,15 +103,14 @@ struct Options {
 impl Options {
     fn parse(args: &mut lexopt::Parser) -> Parsed<Self> {
         use lexopt::prelude::*;
-        let (mut address, mut connections, mut fixed, mut pieces) = (None, 1000, false, false);
+        let (mut address, mut connections, mut max_message, mut pieces) = (None, 1000, None, false);
         let (mut protocols, mut origins, mut hosts) = (vec![], vec![], vec![]);
         let (mut bye, mut read, mut patience) = (None, None, None);
         let mut compression = Compression::default();
         while let Some(arg) = args.next()? {
             match arg {
                 Short('h') | Long("help") => return Ok(None),
-                Long("fixed") => fixed = true,
-                Long("heap") => fixed = false,
+                Long("max-message") => max_message = Some(args.value()?.parse()?),
                 Long("pieces") => pieces = true,
                 Long("protocol") => protocols.push(args.value()?.string()?),
                 Long("origin") => origins.push(args.value()?.string()?),
@@ -260,7 +133,7 @@ impl Options {
         Ok(Some(Self {
             address: address.ok_or("ADDR is missing")?,
             connections,
-            fixed,
+            max_message,
             pieces,
             protocols,
             origins,
@@ -272,20 +145,22 @@ impl Options {
         }))
     }
 
-    fn config(&self) -> Config {
+    fn settings(&self) -> Settings {
         let mut config = Config::new();
-        if self.patience.is_some() {
-            config = config
-                .handshake_timeout(self.patience)
-                .idle_ping(self.patience)
-                .pong_timeout(self.patience)
-                .closing_timeout(self.patience);
+        if let Some(max) = self.max_message {
+            config = config.max_frame(max).max_message(max);
         }
-        match (self.pieces, self.fixed) {
-            (true, _) => config.delivery(Delivery::Pieces).max_frame(u64::MAX).max_message(u64::MAX),
-            (false, true) => config.max_frame(SMALL as u64).max_message(SMALL as u64),
-            (false, false) => config.max_frame(LARGE as u64).max_message(LARGE as u64),
+        if self.pieces {
+            config = config.delivery(Delivery::Pieces).max_frame(u64::MAX).max_message(u64::MAX);
         }
+        let mut settings = common::settings(config, self.patience);
+        if self.pieces {
+            settings = settings.max_unsent(64 << 20);
+        }
+        if let Some(read) = self.read {
+            settings = settings.max_read_buffer(read);
+        }
+        settings
     }
 
     fn answer(

@@ -7,22 +7,21 @@
 mod common;
 #[path = "common/compression.rs"]
 mod compression;
-#[path = "../../examples/wrapper/listen.rs"]
-mod listen;
-#[path = "../../examples/wrapper/mod.rs"]
-mod wrapper;
-
-use common::{Parsed, Result, printable};
+use common::{Parsed, Result};
 use compression::{Compression, Encoder};
-use listen::listen;
-use sansocket::{Config, Event, Reject, SendError, ServerRole, State, WebSocket};
+use sansocket::ServerRole;
+#[cfg(feature = "deflate")]
+use sansocket_io::tokio::deflate_server;
+use sansocket_io::tokio::{Server, Tokio, TokioClock};
+use sansocket_io::{Config, Event, Pooled, Reject, Socket};
+use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
-use wrapper::Connection;
+use tokio::sync::Notify;
 
 const USAGE: &str = "\
 usage: tokio_echo ADDR [OPTION]...
@@ -30,18 +29,12 @@ usage: tokio_echo ADDR [OPTION]...
 Echoes every message. ADDR is an address and a port: 127.0.0.1:9001.
 
   --patience SECONDS  replace the default timeouts
-  --connections N     the maximum number of connections (default: 1000)
+  --connections N     the maximum number of connections (default: 1000); others wait
 ";
 
 struct Options {
     address: String,
     connections: usize,
-    serving: Serving,
-}
-
-/// The options of each connection.
-#[derive(Clone, Copy)]
-struct Serving {
     patience: Option<Duration>,
     compression: Compression,
 }
@@ -63,78 +56,71 @@ fn parse(args: &mut lexopt::Parser) -> Parsed<Options> {
         }
     }
     let address = address.ok_or("ADDR is missing")?;
-    Ok(Some(Options { address, connections, serving: Serving { patience, compression } }))
+    Ok(Some(Options { address, connections, patience, compression }))
 }
 
 fn main() -> ExitCode {
     common::start(&[USAGE, compression::USAGE].concat(), parse, |options| {
-        let Options { address, connections, serving } = options;
-        Runtime::new()?.block_on(async {
-            let listener =
-                TcpListener::bind(&address).await.map_err(|error| format!("{address}: {error}"))?;
-            let greeting = format!("listening on {}", listener.local_addr()?);
-            listen(listener, &greeting, connections, |stream, stop| serve(stream, serving, stop)).await
-        })?;
+        Runtime::new()?.block_on(run(options))?;
         Ok(ExitCode::SUCCESS)
     })
 }
 
-async fn serve(stream: TcpStream, serving: Serving, stop: watch::Receiver<bool>) -> Result<()> {
-    let mut config = Config::default();
-    if let patience @ Some(_) = serving.patience {
-        config = config
-            .handshake_timeout(patience)
-            .idle_ping(patience)
-            .pong_timeout(patience)
-            .closing_timeout(patience);
-    }
+async fn run(Options { address, connections, patience, compression }: Options) -> Result<()> {
+    let server = Server::bind(&address).await.map_err(|error| format!("{address}: {error}"))?;
+    println!("listening on {}", server.local_addr()?);
+    let stop = Arc::new(Notify::new());
+    let stopped = Arc::clone(&stop);
+    ctrlc::set_handler(move || stop.notify_one())?;
+    let settings = common::settings(Config::new(), patience);
+    let server = server.settings(settings).max_connections(connections);
+    let server = server.on_error(|error| eprintln!("{error}"));
     #[cfg(feature = "deflate")]
-    if let Some(settings) = serving.compression.settings() {
-        let ws = WebSocket::deflate_server(config, settings, Vec::new());
-        return converse(stream, ws, serving, stop).await;
+    if let Some(deflate) = compression.settings() {
+        let prepare = move |stream| async move { Ok(deflate_server(stream, settings, deflate)) };
+        let serve = move |socket, peer| serve(socket, peer, compression);
+        server.run_with(stopped.notified(), prepare, serve).await;
+        return Ok(());
     }
-    converse(stream, WebSocket::server(config), serving, stop).await
+    server.run(stopped.notified(), move |socket, peer| serve(socket, peer, compression)).await;
+    Ok(())
 }
 
-/// Runs one connection, with compression or without.
-async fn converse<R: ServerRole>(
-    stream: TcpStream,
-    ws: WebSocket<R>,
-    serving: Serving,
-    stop: watch::Receiver<bool>,
-) -> Result<()> {
-    stream.set_nodelay(true)?;
-    let peer = stream.peer_addr()?;
-    let mut connection = Connection::new(stream, ws).stop_when(stop);
-    if let Some(patience) = serving.patience {
-        connection = connection.write_timeout(patience);
+/// A connection with compression or without.
+type Connection<R> = Socket<R, Tokio<TcpStream>, TokioClock, Pooled>;
+
+async fn serve<R: ServerRole>(mut socket: Connection<R>, peer: SocketAddr, compression: Compression) {
+    if let Err(error) = echo(&mut socket, peer, compression).await {
+        eprintln!("{peer}: {error}");
     }
+    if let Some(failure) = socket.failure() {
+        eprintln!("{peer}: {failure}");
+    }
+}
+
+async fn echo<R: ServerRole>(
+    socket: &mut Connection<R>,
+    peer: SocketAddr,
+    compression: Compression,
+) -> Result<()> {
     let mut encoder = Encoder::default();
-    while let Some((event, reply)) = connection.next().await {
+    while let Some((event, reply)) = socket.next().await {
+        common::log(peer, &event);
         match event {
             Event::Request(request) => {
                 let token = request.target().split_once("token=").map(|(_, token)| token.to_owned());
-                // `Accept` borrows nothing, so it can be kept across an await. Until the answer,
-                // the machine consumes no input: frames that follow the request stay in the buffer.
-                let accept = request.accept();
+                // Frames that follow the request wait until it is answered.
                 match tokio::spawn(lookup(token)).await? {
-                    Some(name) => reply.ws.accept(accept.headers(&[("X-Name", &name)]), reply.outbox)?,
-                    None => reply.ws.reject(Reject::status(401).body(b"who are you?\n"), reply.outbox)?,
+                    Some(name) => reply.accept(request.accept().headers(&[("X-Name", &name)]))?,
+                    None => reply.reject(Reject::status(401).body(b"who are you?\n"))?,
                 }
             }
-            // After our own Close frame, messages are still delivered.
-            Event::Message(message) => match encoder.send(reply.ws, message, reply.outbox) {
-                Err(SendError::NotOpen) if reply.ws.state() != State::Open => {}
-                sent => sent?,
-            },
-            Event::Error(error) => eprintln!("{peer}: {error}"),
-            Event::Close(close) => eprintln!("{peer}: closed: {}", printable(&close.to_string())),
-            Event::BadRequest(request) => eprintln!("{peer}: refused: {request}"),
-            Event::Open(open) => encoder = serving.compression.encoder(&open, true),
-            Event::Refused(_) | Event::Piece(_) | Event::Ping(_) | Event::Pong(_) => {}
+            Event::Open(open) => encoder = compression.encoder(&open, true),
+            Event::Message(message) => encoder.reply(reply, message)?,
+            _ => {}
         }
     }
-    connection.error.map_or(Ok(()), |error| Err(error.into()))
+    Ok(())
 }
 
 /// Stands for a database query.

@@ -300,9 +300,9 @@ fn a_server_reports_a_connection_that_it_cannot_serve() {
     let server = Server::bind("127.0.0.1:0").unwrap().on_error(move |error| report.send(error).unwrap());
     let uri = format!("ws://{}/", server.local_addr().unwrap());
     let is_first = AtomicBool::new(true);
-    let prepare = move |stream| match is_first.swap(false, SeqCst) {
+    let prepare = move |stream, config| match is_first.swap(false, SeqCst) {
         true => Err(io::Error::other("not this one")),
-        false => Ok((stream, WebSocket::server(Config::new()))),
+        false => Ok((stream, WebSocket::server(config))),
     };
     thread::spawn(move || {
         server.run_with(prepare, |mut socket, _| {

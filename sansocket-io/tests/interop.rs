@@ -173,8 +173,8 @@ fn gets_pieces_from_our_echo_server(test: &Interop) {
     test.check("pieces", &["--pieces"]);
 }
 
-fn overfills_our_fixed_buffers(test: &Interop) {
-    test.check("fixed", &["--fixed"]);
+fn exceeds_our_limit(test: &Interop) {
+    test.check("limit", &["--max-message", "4096"]);
 }
 
 fn is_refused_by_our_echo_server(test: &Interop) {
@@ -279,7 +279,7 @@ tests! {
     PythonWebsockets: {
         python_websockets_talks_to_our_echo_server: talks_to_our_echo_server,
         python_websockets_gets_pieces_from_our_echo_server: gets_pieces_from_our_echo_server,
-        python_websockets_overfills_our_fixed_buffers: overfills_our_fixed_buffers,
+        python_websockets_exceeds_our_limit: exceeds_our_limit,
         python_websockets_is_refused_by_our_echo_server: is_refused_by_our_echo_server,
         our_client_exchanges_messages_with_python_websockets: our_client_exchanges_messages,
         our_client_shakes_hands_with_python_websockets: our_client_shakes_hands,
@@ -288,7 +288,7 @@ tests! {
     PythonWsproto: {
         python_wsproto_talks_to_our_echo_server: talks_to_our_echo_server,
         python_wsproto_gets_pieces_from_our_echo_server: gets_pieces_from_our_echo_server,
-        python_wsproto_overfills_our_fixed_buffers: overfills_our_fixed_buffers,
+        python_wsproto_exceeds_our_limit: exceeds_our_limit,
         python_wsproto_is_refused_by_our_echo_server: is_refused_by_our_echo_server,
         our_client_exchanges_messages_with_python_wsproto: our_client_exchanges_messages,
         our_client_shakes_hands_with_python_wsproto: our_client_shakes_hands,
@@ -297,7 +297,7 @@ tests! {
     NpmWs: {
         npm_ws_talks_to_our_echo_server: talks_to_our_echo_server,
         npm_ws_gets_pieces_from_our_echo_server: gets_pieces_from_our_echo_server,
-        npm_ws_overfills_our_fixed_buffers: overfills_our_fixed_buffers,
+        npm_ws_exceeds_our_limit: exceeds_our_limit,
         npm_ws_is_refused_by_our_echo_server: is_refused_by_our_echo_server,
         our_client_exchanges_messages_with_npm_ws: our_client_exchanges_messages,
         our_client_shakes_hands_with_npm_ws: our_client_shakes_hands,
@@ -306,7 +306,7 @@ tests! {
     TokioTungstenite: {
         tokio_tungstenite_talks_to_our_echo_server: talks_to_our_echo_server,
         tokio_tungstenite_gets_pieces_from_our_echo_server: gets_pieces_from_our_echo_server,
-        tokio_tungstenite_overfills_our_fixed_buffers: overfills_our_fixed_buffers,
+        tokio_tungstenite_exceeds_our_limit: exceeds_our_limit,
         tokio_tungstenite_is_refused_by_our_echo_server: is_refused_by_our_echo_server,
         our_client_exchanges_messages_with_tokio_tungstenite: our_client_exchanges_messages,
         our_client_shakes_hands_with_tokio_tungstenite: our_client_shakes_hands,

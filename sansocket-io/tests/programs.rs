@@ -111,7 +111,7 @@ fn open(address: &str, path: &str) -> TcpStream {
 fn every_example_prints_its_usage_and_names_a_bad_argument() {
     for (name, needed) in [
         ("autobahn_client", &["ws://127.0.0.1:1", "agent"][..]),
-        ("broadcast", &[]),
+        ("broadcast", &["127.0.0.1:0"]),
         ("client", &["ws://127.0.0.1:1"]),
         ("demo", &[]),
         ("echo_server", &["127.0.0.1:0"]),
@@ -143,7 +143,8 @@ fn every_example_prints_its_usage_and_names_a_bad_argument() {
         ("echo_server", &["--read", "0"], "\"0\""),
         ("echo_server", &["--connections", "-1"], "\"-1\""),
         ("echo_server", &["--bye", &"x".repeat(124)], "--bye"),
-        ("echo_server", &["--fixed=yes"], "--fixed"),
+        ("echo_server", &["--pieces=yes"], "--pieces"),
+        ("echo_server", &["--max-message", "-1"], "\"-1\""),
         ("tokio_echo", &["--patience", "0"], "\"0\""),
         ("tokio_echo", &["--connections", "few"], "\"few\""),
         ("page_and_socket", &["--connections", "few"], "\"few\""),
@@ -156,6 +157,8 @@ fn every_example_prints_its_usage_and_names_a_bad_argument() {
     ] {
         fails(name, args, 2, wanted);
     }
+    #[cfg(not(feature = "deflate"))]
+    fails("broadcast", &["--deflate"], 2, "--features deflate");
     let wrong: &[(&[&str], &str)] = match cfg!(feature = "deflate") {
         true => &[
             (&["--window", "8"], "9 to 15"),
@@ -254,14 +257,12 @@ fn a_signal_closes_every_connection_with_1001_and_ends_the_server() {
         }
         // This one does not ask for anything.
         let _silent = TcpStream::connect(&address).unwrap();
-        let start = Instant::now();
         signal(&server, signal_name);
         for client in &mut clients {
             while !client.output.next().unwrap().starts_with("close: 1001 (clean)") {}
             assert!(client.exit().success());
         }
         assert_eq!(server.exit().code(), Some(0), "{name} {signal_name}");
-        assert!(start.elapsed() < Duration::from_secs(4), "{name}: {:?}", start.elapsed());
     });
 }
 
@@ -270,10 +271,8 @@ fn a_server_that_stops_does_not_wait_for_a_peer_that_does_not_close() {
     at_once([("echo_server", "/"), ("tokio_echo", "/")], |(name, path)| {
         let (mut server, address) = serve(name, &[]);
         let _open = open(&address, path);
-        let start = Instant::now();
         signal(&server, "TERM");
         assert_eq!(server.exit().code(), Some(0), "{name}");
-        assert!(start.elapsed() < Duration::from_secs(8), "{name}: {:?}", start.elapsed());
     });
 }
 
@@ -317,8 +316,32 @@ fn a_signal_closes_the_client_with_1001() {
 }
 
 #[test]
-fn a_connection_over_the_limit_is_refused_with_503() {
-    for (name, path) in SERVERS {
+fn a_connection_over_the_limit_waits() {
+    at_once([SERVERS[0], SERVERS[1], SERVERS[2]], |(name, path)| {
+        let (_server, address) = serve(name, &["--connections", "2"]);
+        let mut clients = [client(&address, path, &[]), client(&address, path, &[])];
+        for client in &clients {
+            client.output.expect("open");
+        }
+        // The operating system accepts it, and nothing answers its request.
+        let mut waiting = TcpStream::connect(&address).unwrap();
+        let request = format!("{}\r\n", REQUEST.replace("/socket", path));
+        waiting.write_all(request.as_bytes()).unwrap();
+        waiting.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        assert!(waiting.read(&mut [0]).is_err(), "{name}");
+        clients[0].end_input();
+        clients[0].output.expect("close: 1000 (clean)");
+        assert!(clients[0].exit().success());
+        waiting.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let mut status = [0; 13];
+        waiting.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 101 ", "{name}");
+    });
+}
+
+#[test]
+fn a_connection_over_the_limit_of_the_demo_is_refused_with_503() {
+    for (name, path) in [SERVERS[3]] {
         let (_server, address) = serve(name, &["--connections", "2"]);
         let mut clients = [client(&address, path, &[]), client(&address, path, &[])];
         for client in &clients {
@@ -375,7 +398,7 @@ fn a_page_whose_name_was_made_to_resolve_to_the_server_is_refused() {
 #[test]
 fn a_client_that_writes_20_mb_before_it_reads_gets_its_echo() {
     const LEN: usize = 20_000_000;
-    for flags in [&["--pieces"][..], &["--heap"]] {
+    for flags in [&["--pieces"][..], &["--max-message", "20000000"]] {
         let (_server, address) = serve("echo_server", flags);
         let mut stream = open(&address, "/");
         stream.write_all(&[&b"\x82\xFF"[..], &(LEN as u64).to_be_bytes(), &[0; 4]].concat()).unwrap();
@@ -437,7 +460,7 @@ fn a_peer_that_reads_a_little_at_a_time_is_dropped_and_a_steady_one_is_served() 
 
 #[test]
 fn the_client_talks_to_the_echo_server() {
-    for flags in [&["--heap"][..], &["--fixed"], &["--pieces"], &["--fixed", "--pieces"]] {
+    for flags in [&[][..], &["--pieces"], &["--read", "1"], &["--read", "7", "--pieces"]] {
         let (_server, address) = serve("echo_server", flags);
         let mut client = client(&address, "/", &[]);
         // Sent before the opening handshake is complete.
@@ -560,8 +583,8 @@ fn the_echo_server_selects_the_subprotocol_it_prefers() {
 }
 
 #[test]
-fn a_message_larger_than_a_fixed_buffer_closes_with_1009() {
-    let (_server, address) = serve("echo_server", &["--fixed"]);
+fn a_message_over_the_limit_closes_with_1009() {
+    let (_server, address) = serve("echo_server", &["--max-message", "4096"]);
     let mut client = client(&address, "/", &[]);
     client.output.expect("open");
     client.send("x".repeat(4096));
@@ -713,8 +736,24 @@ fn the_demo_reports_server_events_to_the_page_and_follows_its_commands() {
 }
 
 #[test]
-fn the_broadcast_succeeds() {
-    assert!(start("broadcast", &[]).exit().success());
+fn a_broadcast_reaches_all_clients_but_those_that_do_not_read() {
+    let (server, address) = serve("broadcast", &[]);
+    let mut stalled = open(&address, "/");
+    let clients: Vec<Process> = (0..3).map(|_| client(&address, "/", &[])).collect();
+    for client in &clients {
+        client.output.expect("open");
+    }
+    // More than the kernel's buffers, the outbox and the queue hold.
+    for number in 0..30 {
+        let line = format!("{number}{}", "x".repeat(500_000));
+        server.send(&*line);
+        for client in &clients {
+            client.output.expect(&format!("text: {line}"));
+        }
+    }
+    let mut left = vec![];
+    let _ = stalled.read_to_end(&mut left);
+    assert!(left.len() < 15_000_000, "{}", left.len());
 }
 
 /// Forwards connections to `address`, and counts the bytes to it and from it.
@@ -753,7 +792,7 @@ fn the_client_and_the_servers_compress() {
         ("tokio_echo", &["--deflate"], &["--deflate", "--level", "codes"], AGREED),
         ("echo_server", &["--deflate", "--pieces"], &["--window", "9"], "; server_max_window_bits=9"),
         ("tokio_echo", &["--window", "10"], &["--level", "better"], "; client_max_window_bits=10"),
-        ("echo_server", &["--fixed", "--deflate"], &["--no-takeover"], "; client_no_context_takeover"),
+        ("echo_server", &["--read", "7", "--deflate"], &["--no-takeover"], "; client_no_context_takeover"),
         ("tokio_echo", &["--no-takeover"], &["--deflate"], "; server_no_context_takeover"),
     ];
     at_once(cases, |(name, of_server, of_client, agreed)| {
@@ -778,11 +817,8 @@ fn the_client_and_the_servers_compress() {
         client.output.expect("text: onetwothree");
         client.send("/ping a");
         client.output.expect("pong: a");
-        // Larger than a message may be with --fixed.
-        if !of_server.contains(&"--fixed") {
-            client.send(format!("/file {}", path.display()));
-            client.output.expect(&format!("binary: {}", "78".repeat(200_000)));
-        }
+        client.send(format!("/file {}", path.display()));
+        client.output.expect(&format!("binary: {}", "78".repeat(200_000)));
         client.end_input();
         client.output.expect("close: 1000 (clean)");
         assert!(client.exit().success());
@@ -816,9 +852,26 @@ fn an_endpoint_without_compression_gets_none() {
 #[cfg(feature = "deflate")]
 #[test]
 fn a_broadcast_is_compressed_for_those_who_have_agreed() {
-    let (code, output, _) = run("broadcast", &["--deflate"]);
-    assert_eq!(code, Some(0));
-    assert!(output.contains("\n500 a frame of ") && output.contains(" bytes, compressed once\n"), "{output}");
+    let (server, address) = serve("broadcast", &["--deflate"]);
+    let line = "news for everyone, ".repeat(1000);
+    let clients = [
+        (&["--deflate"][..], "open extensions=permessage-deflate", true),
+        // Its window is too small for the compressed frame.
+        (&["--window", "10"], "open extensions=permessage-deflate", false),
+        (&[], "open", false),
+    ]
+    .map(|(flags, opened, is_compressed)| {
+        let (address, counted) = counter(address.clone());
+        let client = client(&address, "/", flags);
+        let open = client.output.next().unwrap();
+        assert!(open.starts_with(opened), "{open}");
+        (client, counted, is_compressed)
+    });
+    server.send(&*line);
+    for (client, [_, from_server], is_compressed) in &clients {
+        client.output.expect(&format!("text: {line}"));
+        assert_eq!(from_server.load(Relaxed) < 2000, *is_compressed);
+    }
 }
 
 #[cfg(feature = "deflate")]

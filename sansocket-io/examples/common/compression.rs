@@ -6,6 +6,7 @@ use crate::common::NO_DEFLATE;
 #[cfg(feature = "deflate")]
 use sansocket::deflate::{Best, Better, Compress, Compressor, Settings};
 use sansocket::{Buffer, Fragment, Message, Open, Role, SendError, WebSocket};
+use sansocket_io::{Clock, Memory, Reply, Transport};
 
 /// The usage of the options.
 pub const USAGE: &str = "
@@ -149,6 +150,34 @@ impl Encoder {
             return compressor.with(|compressor| ws.send_piece_deflated(fragment, compressor, outbox));
         }
         ws.send_piece(fragment, outbox)
+    }
+}
+
+impl Encoder {
+    /// Sends a message on a connection of `sansocket-io`.
+    pub fn reply<R: Role, T: Transport, C: Clock, M: Memory>(
+        &mut self,
+        reply: &mut Reply<R, T, C, M>,
+        message: Message<'_>,
+    ) -> Result<(), SendError> {
+        #[cfg(feature = "deflate")]
+        if let Some(compressor) = &mut self.compressor {
+            return compressor.with(|compressor| reply.send_deflated(message, compressor));
+        }
+        reply.send(message)
+    }
+
+    /// Sends a fragment of a message on a connection of `sansocket-io`.
+    pub fn reply_piece<'f, R: Role, T: Transport, C: Clock, M: Memory>(
+        &mut self,
+        reply: &mut Reply<R, T, C, M>,
+        fragment: impl Into<Fragment<'f>>,
+    ) -> Result<(), SendError> {
+        #[cfg(feature = "deflate")]
+        if let Some(compressor) = &mut self.compressor {
+            return compressor.with(|compressor| reply.send_piece_deflated(fragment, compressor));
+        }
+        reply.send_piece(fragment)
     }
 }
 

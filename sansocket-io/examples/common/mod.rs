@@ -1,11 +1,13 @@
-//! Helpers of all examples: arguments, text of a peer, and whom a server trusts.
+//! Helpers of all examples: arguments, timeouts, the log, text of a peer, and whom a server trusts.
 #![allow(dead_code, reason = "each example uses a part")]
 
-use sansocket::Request;
+use sansocket::{Config, Event, Request};
+use sansocket_io::Settings;
 use std::borrow::Cow;
 use std::io::{self, Write};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::process::ExitCode;
+use std::time::Duration;
 
 pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + Sync>>;
 /// What a parser of arguments returns: `None` for `--help`.
@@ -73,6 +75,29 @@ impl PageServer {
             }
         }
         Ok(Some(options))
+    }
+}
+
+/// The settings of a connection. `patience` replaces all its timeouts.
+pub fn settings(config: Config, patience: Option<Duration>) -> Settings {
+    if patience.is_none() {
+        return Settings::new().config(config);
+    }
+    let config = config
+        .handshake_timeout(patience)
+        .idle_ping(patience)
+        .pong_timeout(patience)
+        .closing_timeout(patience);
+    Settings::new().config(config).write_timeout(patience)
+}
+
+/// Logs how a connection fails and ends.
+pub fn log(peer: SocketAddr, event: &Event<'_>) {
+    match event {
+        Event::Error(error) => eprintln!("{peer}: {error}"),
+        Event::Close(close) => eprintln!("{peer}: closed: {}", printable(&close.to_string())),
+        Event::BadRequest(request) => eprintln!("{peer}: refused: {request}"),
+        _ => {}
     }
 }
 

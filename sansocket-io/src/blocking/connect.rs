@@ -5,7 +5,7 @@ use super::wait::{BlockingClock, Wait};
 use super::{AcceptError, ClientSocket, OpenError, ServerSocket, Socket};
 use crate::{Failure, Heap, Settings, tcp};
 use core::time::Duration;
-use sansocket::{Accept, Connect, Open, Reject, Request, Role, Server, WebSocket};
+use sansocket::{Accept, Config, Connect, Open, Reject, Request, Role, Server, WebSocket};
 use std::io::{self, ErrorKind};
 use std::net::ToSocketAddrs;
 use std::time::Instant;
@@ -139,7 +139,7 @@ fn new<R: Role, S: Stream>(
     ws: WebSocket<R>,
     settings: Settings,
 ) -> io::Result<Socket<R, S>> {
-    let prepare = |stream| Ok((wrap(stream)?, ws));
+    let prepare = |stream, _| Ok((wrap(stream)?, ws));
     with_wait(Wait::new()?, stream, prepare, settings)
 }
 
@@ -147,10 +147,10 @@ fn new<R: Role, S: Stream>(
 pub(super) fn with_wait<R: Role, S: Stream>(
     wait: Wait,
     stream: std::net::TcpStream,
-    prepare: impl FnOnce(TcpStream) -> io::Result<(S, WebSocket<R>)>,
+    prepare: impl FnOnce(TcpStream, Config) -> io::Result<(S, WebSocket<R>)>,
     settings: Settings,
 ) -> io::Result<Socket<R, S>> {
-    let (stream, ws) = prepare(TcpStream::new(stream, &wait)?)?;
+    let (stream, ws) = prepare(TcpStream::new(stream, &wait)?, settings.config)?;
     let clock = BlockingClock(wait.signals().clone());
     let socket = crate::Socket::new(Blocking(stream), clock, ws, Heap::default(), settings);
     Ok(Socket { socket, wait })

@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use core::time::Duration;
 use mio::net::TcpListener;
 use mio::{Events, Interest, Token};
-use sansocket::{Role, WebSocket};
+use sansocket::{Config, Role, WebSocket};
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
@@ -170,21 +170,22 @@ impl Server {
     /// [`accept`](super::Socket::accept), and then [`next`](super::Socket::next) until that returns
     /// `None`.
     pub fn run(self, handler: impl Fn(ServerSocket, SocketAddr) + Send + Sync + 'static) {
-        let config = self.settings.config;
-        self.run_with(move |stream| Ok((stream, WebSocket::server(config))), handler);
+        self.run_with(|stream, config| Ok((stream, WebSocket::server(config))), handler);
     }
 
-    /// As [`run`](Self::run), over another stream, or with another machine: `prepare` makes both of
-    /// the TCP stream, on the thread of the connection. The configuration in the settings of the
-    /// server is not used: the machine has its own.
+    /// As [`run`](Self::run), over another stream, or with another machine: `prepare` makes both, of
+    /// the TCP stream and the configuration in the settings of the server, on the thread of the
+    /// connection.
     ///
     /// ```no_run
     /// # #[cfg(feature = "deflate")]
     /// # fn compressed(server: sansocket_io::blocking::Server) {
     /// use sansocket_io::sansocket::{WebSocket, deflate::Settings as Deflate};
-    /// use sansocket_io::Config;
-    /// let machine = || WebSocket::deflate_server(Config::new(), Deflate::server(), Vec::new());
-    /// server.run_with(move |tcp| Ok((tcp, machine())), |mut socket, _| {
+    /// let deflate = Deflate::server();
+    /// let prepare = move |stream, config| {
+    ///     Ok((stream, WebSocket::deflate_server(config, deflate, Vec::new())))
+    /// };
+    /// server.run_with(prepare, |mut socket, _| {
     ///     if socket.accept(|request| Ok(request.accept())).is_ok() {
     ///         while socket.next().is_some() {}
     ///     }
@@ -193,7 +194,7 @@ impl Server {
     /// ```
     pub fn run_with<R: Role + 'static, S: Stream + 'static>(
         self,
-        prepare: impl Fn(TcpStream) -> io::Result<(S, WebSocket<R>)> + Send + Sync + 'static,
+        prepare: impl Fn(TcpStream, Config) -> io::Result<(S, WebSocket<R>)> + Send + Sync + 'static,
         handler: impl Fn(Socket<R, S>, SocketAddr) + Send + Sync + 'static,
     ) {
         let Self { listener, mut poll, stop: StopHandle(stop), settings, max_connections, grace, report } =

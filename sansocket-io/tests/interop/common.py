@@ -139,8 +139,8 @@ def check_pieces(connect, url):
         closes(connection, 4001, "theirs")
 
 
-def check_fixed(connect, url):
-    """Against `echo_server --fixed`."""
+def check_limit(connect, url):
+    """Against `echo_server --max-message 4096`."""
     with check("open"):
         connection = connect(url)
     for size in 0, 125, 126, 4096:
@@ -207,4 +207,4 @@ def main(connect, serve, version):
             faulthandler.dump_traceback_later(DEADLINE, exit=True)
             globals()["check_" + (checks or ["echo"])[0]](connect, url)
         case _:
-            sys.exit(f"usage: {sys.argv[0]} client URL [echo|pieces|fixed|origin] | server | version")
+            sys.exit(f"usage: {sys.argv[0]} client URL [echo|pieces|limit|origin] | server | version")

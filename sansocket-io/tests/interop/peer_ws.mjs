@@ -1,6 +1,6 @@
 // A peer of the interop tests: npm `ws`.
 //
-//   peer_ws.mjs client URL [echo|pieces|fixed|origin]   runs the checks against our server
+//   peer_ws.mjs client URL [echo|pieces|limit|origin]   runs the checks against our server
 //   peer_ws.mjs server                                  scenarios for our client, by path
 //   peer_ws.mjs version
 import assert from 'node:assert/strict';
@@ -171,8 +171,8 @@ const checks = {
     await check('close', () => connection.closes(4001, 'theirs'));
   },
 
-  // Against `echo_server --fixed`.
-  async fixed(url) {
+  // Against `echo_server --max-message 4096`.
+  async limit(url) {
     const connection = await connect(url);
     await checkSizes(connection, [0, 125, 126, 4096]);
     const closed1009 = async (connection) => {
@@ -268,6 +268,6 @@ if (command === 'version') {
   }, DEADLINE).unref();
   await checks[set](url);
 } else {
-  console.error('usage: peer_ws.mjs client URL [echo|pieces|fixed|origin] | server | version');
+  console.error('usage: peer_ws.mjs client URL [echo|pieces|limit|origin] | server | version');
   process.exit(2);
 }

@@ -159,7 +159,7 @@ pub async fn check(url: &str, set: &str) {
     match set {
         "echo" => check_echo(url).await,
         "pieces" => check_pieces(url).await,
-        "fixed" => check_fixed(url).await,
+        "limit" => check_limit(url).await,
         _ => check_origin(url).await,
     }
 }
@@ -213,7 +213,7 @@ async fn check_pieces(url: &str) {
     closes(socket, close_frame(4001, "theirs")).await;
 }
 
-async fn check_fixed(url: &str) {
+async fn check_limit(url: &str) {
     let mut socket = connect(url).await;
     echoes_all(&mut socket, &[0, 125, 126, 4096]).await;
     println!("message too big");
