@@ -73,7 +73,7 @@
 //! |---|---|---|
 //! | replies: what is sent while an event is borrowed | [`Settings::max_unsent`], 64 KiB | `next` returns no event until the peer has read some, so nothing is read from the peer either |
 //! | messages of [`Sender`]s | [`Settings::max_queued`], 64 KiB | the caller's choice: [`try_send`](Sender::try_send) returns the message, [`send`](Sender::send) waits |
-//! | other messages: sent with [`Socket::reply`] | none | look at [`Reply::unsent`] before, or wait in [`Reply::flush`] |
+//! | other messages: sent with [`Socket::reply`] | none | look at [`Reply::unsent`] before, or wait in [`Socket::next_or_room`] or [`Reply::flush`] |
 //! | received bytes | [`Settings::max_read_buffer`], and [`Config::max_message`] | a longer message fails the connection with 1009 |
 //!
 //! `send` does not wait and does not write at once: the next call of `next` writes all that has been
@@ -161,7 +161,7 @@ pub use reply::Reply;
 #[cfg(feature = "std")]
 pub use sender::{Closed, Sender, TrySendError};
 pub use settings::Settings;
-pub use socket::{Next, Socket};
+pub use socket::{Next, Room, Socket};
 pub use transport::{Clock, NoClock, Transport};
 #[cfg(feature = "alloc")]
 pub use {error::Refusal, memory::Heap, message::OwnedMessage};

@@ -62,8 +62,7 @@ impl<R: ClientRole, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
         connect: Connect<'_>,
         on_open: impl FnOnce(&Open<'_>) -> O,
     ) -> Result<O, OpenError<T::Error>> {
-        let (ws, outbox) = self.reply().parts_mut();
-        ws.connect(connect, outbox).map_err(OpenError::Request)?;
+        self.reply().connect(connect).map_err(OpenError::Request)?;
         let mut cause = Error::EndOfStream;
         while let Some((event, _)) = self.next().await {
             match event {

@@ -12,7 +12,8 @@ use core::time::Duration;
 #[cfg(all(feature = "deflate", feature = "std"))]
 use sansocket::Buffer;
 use sansocket::{
-    Accept, AnswerError, CloseCode, Fragment, Message, Reject, Role, SendError, ServerRole, State, WebSocket,
+    Accept, AnswerError, ClientRole, CloseCode, Connect, ConnectError, Fragment, Message, Reject, Role,
+    SendError, ServerRole, State, WebSocket,
 };
 
 /// Sends on a connection. [`Socket::next`](crate::Socket::next) returns it beside the event, and
@@ -340,6 +341,18 @@ impl<R: ServerRole, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
             Ok(accept) => self.accept(accept),
             Err(reject) => self.reject(reject),
         }
+    }
+}
+
+impl<R: ClientRole, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
+    /// Sends the request: see [`WebSocket::connect`]. The response is the event
+    /// [`Open`](sansocket::Event::Open) or [`Refused`](sansocket::Event::Refused).
+    /// [`Socket::connect`](crate::Socket::connect) waits for it.
+    ///
+    /// # Errors
+    /// [`ConnectError`]. Nothing has changed.
+    pub fn connect(&mut self, connect: Connect<'_>) -> Result<(), ConnectError> {
+        self.ws.connect(connect, &mut self.output.outbox)
     }
 }
 

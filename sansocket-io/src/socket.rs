@@ -69,6 +69,10 @@ impl<T> DerefMut for Kept<T> {
 /// An event, and what to reply with; `None` after the end of the connection.
 pub type Next<'s, R, T, C, M> = Option<(Event<'s>, &'s mut Reply<R, T, C, M>)>;
 
+/// There is room for more bytes that wait to be written: see [`Socket::next_or_room`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room;
+
 /// When memory that is not needed is given back: checked at intervals, so that no message costs
 /// more than a flag.
 #[derive(Default)]
@@ -120,6 +124,44 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
         // rounds (E0499). `Ready` borrows nothing.
         let ready = poll_fn(|cx| self.poll_ready(cx)).await?;
         self.event(ready)
+    }
+
+    /// As [`next`](Self::next), but returns [`Room`] if there is no event, the connection is open,
+    /// and fewer bytes than `below` wait to be written. A program that sends more than it wants to
+    /// hold, a file for example, sends the next part then, and receives meanwhile.
+    ///
+    /// ```no_run
+    /// # async fn send_file(socket: &mut sansocket_io::tokio::ClientSocket) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use sansocket_io::{Event, sansocket::Fragment};
+    /// # use std::io::Read;
+    /// let mut file = std::fs::File::open("a.bin")?;
+    /// let mut chunk = [0; 16 << 10];
+    /// loop {
+    ///     match socket.next_or_room(64 << 10).await {
+    ///         Ok(Some((event, _))) => println!("{event:?}"),
+    ///         Ok(None) => return Ok(()),
+    ///         Err(_) => match file.read(&mut chunk)? {
+    ///             0 => break,
+    ///             len => socket.reply().send_piece(Fragment::new(&chunk[..len], false))?,
+    ///         },
+    ///     }
+    /// }
+    /// socket.reply().send_piece(Fragment::new(&[][..], true))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`Room`]: no event.
+    pub async fn next_or_room(&mut self, below: usize) -> Result<Next<'_, R, T, C, M>, Room> {
+        let ready = poll_fn(|cx| match self.poll_ready(cx) {
+            Poll::Pending if self.reply.unsent() < below && self.reply.state() == State::Open => {
+                Poll::Ready(Err(Room))
+            }
+            polled => polled.map(Ok),
+        });
+        let Some(ready) = ready.await? else { return Ok(None) };
+        Ok(self.event(ready))
     }
 
     /// As [`next`](Self::next), for those who write a future or a combinator.
@@ -331,6 +373,14 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
         }
     }
 }
+
+impl fmt::Display for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no event, and room for more bytes to be sent")
+    }
+}
+
+impl core::error::Error for Room {}
 
 impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
     /// Acts on the deadlines that have passed, where nothing is left to read. `true`: something

@@ -57,10 +57,22 @@ pub async fn connect_on<S: AsyncRead + AsyncWrite + Unpin, O>(
     settings: Settings,
     on_open: impl FnOnce(&Open<'_>) -> O,
 ) -> Result<(ClientSocket<S>, O), OpenError> {
-    let ws = WebSocket::client(settings.config, tcp::rng().map_err(OpenError::Unreachable)?);
-    let mut socket = new(stream, ws, settings);
+    let mut socket = client(stream, settings)?;
     let opened = socket.connect(connect, on_open).await?;
     Ok((socket, opened))
+}
+
+/// A client's connection before its request: call [`connect`](Socket::connect) next, or
+/// [`Reply::connect`](crate::Reply::connect) and wait for its events.
+///
+/// # Errors
+/// [`Unreachable`](crate::OpenError::Unreachable): the operating system has no random numbers.
+pub fn client<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    settings: Settings,
+) -> Result<ClientSocket<S>, OpenError> {
+    let rng = tcp::rng().map_err(OpenError::Unreachable)?;
+    Ok(new(stream, WebSocket::client(settings.config, rng), settings))
 }
 
 /// Connects over TCP to the host of the request, within

@@ -51,7 +51,8 @@ pub fn deflate_server<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// A client's connection that offers compression, before its request: call
-/// [`connect`](Socket::connect) next. [`connect_tcp`](super::connect_tcp) makes the stream.
+/// [`connect`](Socket::connect) next. [`connect_tcp`](super::connect_tcp) or `connect_tls_stream`
+/// makes the stream.
 ///
 /// # Errors
 /// [`Unreachable`](crate::OpenError::Unreachable): the operating system has no random numbers.

@@ -28,6 +28,7 @@
 //! | an accepted stream | [`accept`], [`accept_on`] |
 //! | the upgraded stream of hyper or axum | [`open`] |
 //! | a request whose answer takes time | [`server`], and [`Event::Request`](crate::Event::Request) |
+//! | a client that sees the response as an event | [`client`], and [`Reply::connect`] |
 //! | a tunnel through a proxy, a Unix socket, … | [`connect_on`], [`accept_on`] |
 //! | compression | `deflate_server`, `deflate_client` with the feature `deflate` |
 //!
@@ -106,13 +107,15 @@ mod stream;
 mod tls;
 
 pub use clock::TokioClock;
-pub use connect::{accept, accept_on, connect, connect_on, connect_tcp, connect_with, open, server, tune};
+pub use connect::{
+    accept, accept_on, client, connect, connect_on, connect_tcp, connect_with, open, server, tune,
+};
 #[cfg(feature = "deflate")]
 pub use deflate::{DeflateClientSocket, DeflateServerSocket, deflate_client, deflate_server};
 pub use server::Server;
 pub use stream::Tokio;
 #[cfg(feature = "rustls")]
-pub use tls::{TlsClientSocket, connect_tls, connect_tls_with};
+pub use tls::{TlsClientSocket, connect_tls, connect_tls_stream, connect_tls_with};
 #[cfg(feature = "rustls")]
 pub use tokio_rustls;
 

@@ -40,13 +40,27 @@ pub async fn connect_tls_with<O>(
     settings: Settings,
     on_open: impl FnOnce(&Open<'_>) -> O,
 ) -> Result<(TlsClientSocket, O), OpenError> {
+    let stream = connect_tls_stream(&connect, config, &settings).await?;
+    connect_on(stream, connect, settings, on_open).await
+}
+
+/// Connects over TCP and TLS to the host of the request, within [`Settings::connect_timeout`]: for
+/// `deflate_client`, for example.
+///
+/// # Errors
+/// [`OpenError`].
+pub async fn connect_tls_stream(
+    connect: &Connect<'_>,
+    config: Arc<ClientConfig>,
+    settings: &Settings,
+) -> Result<TlsStream<TcpStream>, OpenError> {
     if !connect.is_secure() {
         return Err(OpenError::Scheme);
     }
     connect.check().map_err(OpenError::Request)?;
-    let stream = in_time(&settings, async {
+    in_time(settings, async {
         let name = ServerName::try_from(connect.host().to_owned()).map_err(io::Error::other)?;
-        TlsConnector::from(config).connect(name, tcp_stream(&connect).await?).await
-    });
-    connect_on(stream.await?, connect, settings, on_open).await
+        TlsConnector::from(config).connect(name, tcp_stream(connect).await?).await
+    })
+    .await
 }

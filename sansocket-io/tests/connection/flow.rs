@@ -3,7 +3,7 @@
 
 use crate::world::{Pipe, Time, allocated, cancelled_after, join, pipe};
 use crate::{open_client, open_server, over_each_stream, server};
-use sansocket_io::sansocket::{Server, WebSocket, frame};
+use sansocket_io::sansocket::{Fragment, Server, WebSocket, frame};
 use sansocket_io::{CloseCode, Event, Failure, Fixed, Message, Settings, Socket, Transport};
 use std::io;
 use std::task::{Context, Poll};
@@ -15,6 +15,7 @@ over_each_stream! {
     a_peer_that_does_not_read_ends_in_time
     a_peer_that_takes_a_byte_now_and_then_ends_in_time
     unsent_bytes_are_bounded
+    a_long_message_is_sent_in_parts_while_others_arrive
     replies_before_a_cancelled_flush_are_bounded
     frames_behind_an_unanswered_request_are_kept
     a_connection_of_fixed_memory_echoes
@@ -208,6 +209,42 @@ fn unsent_bytes_are_bounded<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T
     let (most, ended) = time.run(join(serve, flood(&mut theirs, &time)));
     assert!(most <= 20_000 + 10 * 1004 && most > 20_000, "{most}");
     assert!(ended < 35 * SECOND, "{ended:?}");
+}
+
+fn a_long_message_is_sent_in_parts_while_others_arrive<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
+    const PARTS: usize = 100;
+    let time = Time::default();
+    let (ours, mut theirs) = pipe(777, 4096);
+    let serve = async {
+        let mut socket = open_server(wrap(ours), &time, Settings::new());
+        let (mut sent, mut received, mut most) = (0, 0, 0);
+        loop {
+            match socket.next_or_room(if sent < PARTS { 2000 } else { 0 }).await {
+                Ok(Some((Event::Message(_), _))) => received += 1,
+                Ok(Some((event, _))) => assert!(matches!(event, Event::Close(_)), "{event:?}"),
+                Ok(None) => return (sent, received, most),
+                Err(room) => {
+                    sent += 1;
+                    let fragment = Fragment::new(&[7; 1000][..], sent == PARTS);
+                    socket.reply().send_piece(fragment).unwrap();
+                    most = most.max(socket.reply().unsent());
+                    assert!(!room.to_string().is_empty());
+                }
+            }
+        }
+    };
+    // The peer does not read before all of its messages are taken.
+    let peer = async {
+        for _ in 0..50 {
+            theirs.write_all(&[&b"\x82\xFE\x03\xE8\0\0\0\0"[..], &[1; 1000]].concat()).await;
+        }
+        theirs.read_exact(PARTS * 1004).await;
+        theirs.write_all(b"\x88\x82\0\0\0\0\x03\xE8").await;
+        theirs.read_to_end().await
+    };
+    let ((sent, received, most), close) = time.run(join(serve, peer));
+    assert_eq!((sent, received, &*close), (PARTS, 50, &b"\x88\x02\x03\xE8"[..]));
+    assert!(most < 2000 + 1004, "{most}");
 }
 
 fn replies_before_a_cancelled_flush_are_bounded<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
