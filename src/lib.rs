@@ -13,6 +13,7 @@
     clippy::unimplemented
 )]
 #![cfg_attr(test, allow(clippy::indexing_slicing, clippy::string_slice, clippy::unwrap_used, clippy::panic))]
+#![cfg_attr(docsrs, feature(doc_cfg))]
 //! The WebSocket protocol (RFC 6455) without the socket: you move the bytes, this crate does the
 //! rest.
 //!

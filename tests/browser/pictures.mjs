@@ -10,7 +10,7 @@ for (const colorScheme of ["light", "dark"]) {
   await page.waitForSelector("#log [data-end=browser][data-event=message]");
   const frames = await page.locator(".frames").boundingBox();
   const height = Math.ceil(frames.y + frames.height + 24);
-  await page.screenshot({ path: `${process.argv[2]}/${colorScheme}.png`, clip: { x: 0, y: 0, width: 1160, height }, fullPage: true });
+  await page.screenshot({ path: `${process.argv[2]}/demo-${colorScheme}.png`, clip: { x: 0, y: 0, width: 1160, height }, fullPage: true });
   await context.close();
 }
 server.kill();
