@@ -294,6 +294,9 @@
 //! API: `sansocket::heapless::Vec` and `sansocket::rand_core::CryptoRng` have the version that
 //! [`Buffer`] and [`Client`] need.
 
+#[cfg(all(feature = "simdutf8", target_os = "none"))]
+compile_error!("the features `simd` and `simdutf8` need `std`, which this target does not have");
+
 #[cfg(feature = "alloc")]
 extern crate alloc;
 #[cfg(test)]

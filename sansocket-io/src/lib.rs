@@ -107,6 +107,12 @@
 //!
 //! `examples/wrapper` in the repository is a driver in 200 lines, to copy and to change.
 
+#[cfg(all(feature = "std", target_os = "none"))]
+compile_error!(
+    "the features `std`, `tokio`, `rustls`, `futures-io`, `blocking` and `simd` need `std`, which this target \
+     does not have"
+);
+
 #[cfg(feature = "alloc")]
 extern crate alloc;
 #[cfg(any(test, feature = "std"))]
