@@ -7,7 +7,9 @@ use crate::transport::{Clock, Transport};
 use crate::{Broadcast, Failure};
 use core::task::{Context, Waker};
 use core::{error, fmt, mem};
-use event_listener::{Event, EventListener, Listener};
+#[cfg(not(target_family = "wasm"))]
+use event_listener::Listener;
+use event_listener::{Event, EventListener};
 use sansocket::{CloseCode, Role, SendError, State};
 use std::collections::VecDeque;
 use std::string::String;
@@ -76,10 +78,12 @@ impl Sender {
         Ok(())
     }
 
-    /// As [`send`](Self::send), and blocks the thread.
+    /// As [`send`](Self::send), and blocks the thread. Not on WebAssembly, where no thread can
+    /// block.
     ///
     /// # Errors
     /// [`Closed`], which returns the message: the connection is closing.
+    #[cfg(not(target_family = "wasm"))]
     pub fn send_blocking(&self, message: impl Into<Broadcast>) -> Result<(), Closed> {
         let mut message = message.into();
         while let Some((back, emptied)) = self.queue.push_or_listen(message)? {
