@@ -260,7 +260,9 @@
 //!
 //! If other software does the opening handshake (a web framework, or a stack for HTTP/2 or HTTP/3),
 //! use one of the four constructors named `open`. [`check_request`](handshake::check_request) and
-//! [`check_response`](handshake::check_response) check HTTP/1.1 headers that it has parsed. There
+//! [`check_response`](handshake::check_response) check HTTP/1.1 headers that it has parsed, and
+//! [`check_connect`](handshake::check_connect) and
+//! [`check_connect_response`](handshake::check_connect_response) those of HTTP/2 and HTTP/3. There
 //! is no [`Event::Open`]; pass every byte after the handshake to `receive`.
 //!
 //! | constructor | for |

@@ -64,7 +64,7 @@ impl WebSocket<Server> {
 
     /// A server's end of a connection whose opening handshake other software has done: an HTTP/1.1
     /// stack (see [`check_request`](crate::handshake::check_request)), or one for HTTP/2 or
-    /// HTTP/3. There is no [`Event::Open`].
+    /// HTTP/3 (see [`check_connect`](crate::handshake::check_connect)). There is no [`Event::Open`].
     ///
     /// For connections in the same variable or collection as those of [`server`](Self::server). If
     /// all connections start like this,
@@ -116,7 +116,7 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
 
     /// A client's end of a connection whose opening handshake other software has done: an HTTP/1.1
     /// stack (see [`check_response`](crate::handshake::check_response)), or one for HTTP/2 or
-    /// HTTP/3. There is no [`Event::Open`].
+    /// HTTP/3 (see [`check_connect_response`](crate::handshake::check_connect_response)). There is no [`Event::Open`].
     ///
     /// For connections in the same variable or collection as those of [`client`](Self::client). If
     /// all connections start like this, `WebSocket::<Established<Client<_>>>::open` leaves the
@@ -193,7 +193,7 @@ impl<R: Role> WebSocket<R> {
         outbox: &mut B,
     ) -> Result<(), AnswerError> {
         match self.request() {
-            Some(RequestForm::Upgrade(key)) if *key == accept.key() => {}
+            Some(RequestForm::Upgrade(key)) if accept.key() == Some(*key) => {}
             Some(RequestForm::Upgrade(_)) => return Err(AnswerError::OtherRequest),
             Some(RequestForm::Get | RequestForm::Head) => return Err(AnswerError::NotAnUpgrade),
             None => return Err(AnswerError::NoRequest),

@@ -94,8 +94,9 @@
 //! messages that are compressed in several fragments
 //! ([`send_piece_deflated`](crate::WebSocket::send_piece_deflated)).
 //!
-//! If another HTTP stack does the handshake: [`check_request`] and [`check_response`], or
-//! [`negotiate`], [`Offers`] and [`check`] for the one header alone; then `open_deflate`.
+//! If another HTTP stack does the handshake: [`check_request`] and [`check_response`], over HTTP/2
+//! and HTTP/3 [`check_connect`] and [`check_connect_response`]; or [`negotiate`], [`Offers`] and
+//! [`check`] for the one header alone; then `open_deflate`.
 //!
 //! # Compressors
 //!
@@ -168,5 +169,8 @@ pub(crate) use sending::Sending;
 pub use compress::{Best, Better, Compress, Compressor, Context, DynamicCodes, Fast, Level};
 pub use connection::{Deflate, WindowTooSmall, encode};
 pub use inflate::{Inflater, Status};
-pub use negotiate::{Answer, Offers, Parameters, Settings, check, check_request, check_response, negotiate};
+pub use negotiate::{
+    Answer, Offers, Parameters, Settings, check, check_connect, check_connect_response, check_request,
+    check_response, negotiate,
+};
 pub use window::{Window, WithTables};

@@ -5,7 +5,9 @@
 //! the same for a handshake that another HTTP stack does.
 
 use crate::handshake::{Accept, Agreed, Connect, HeaderName, Negotiation, head};
-use crate::handshake::{check_request_with, check_response_with};
+use crate::handshake::{
+    check_connect_response_with, check_connect_with, check_request_with, check_response_with,
+};
 use crate::{Delivery, RequestError, ResponseError};
 use core::fmt;
 
@@ -489,6 +491,18 @@ pub fn check_request<'h>(
     Ok((accept, negotiator.agreed))
 }
 
+/// [`check_connect`](crate::handshake::check_connect) and [`negotiate`] in one.
+///
+/// # Errors
+/// The first rule that the headers break. An offer that cannot be accepted is no error.
+pub fn check_connect<'h>(
+    headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+    settings: &Settings,
+) -> Result<(Accept<'static>, Option<Answer>), RequestError> {
+    let (accept, negotiator) = check_connect_with(headers, Negotiator::new(*settings))?;
+    Ok((accept, negotiator.agreed))
+}
+
 /// [`check_response`](crate::handshake::check_response) for a request with the [`Offers`] for these
 /// settings, and [`check`].
 ///
@@ -501,6 +515,22 @@ pub fn check_response<'h>(
     settings: &Settings,
 ) -> Result<(Agreed<'h>, Option<Parameters>), ResponseError> {
     let (agreed, negotiator) = check_response_with(headers, key, connect, Negotiator::new(*settings))?;
+    Ok((agreed, negotiator.agreed()))
+}
+
+/// [`check_connect_response`](crate::handshake::check_connect_response) for a request with the
+/// [`Offers`] for these settings, and [`check`].
+///
+/// # Errors
+/// The first rule that the status and the headers break.
+pub fn check_connect_response<'h>(
+    status: u16,
+    headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+    connect: &Connect<'_>,
+    settings: &Settings,
+) -> Result<(Agreed<'h>, Option<Parameters>), ResponseError> {
+    let negotiator = Negotiator::new(*settings);
+    let (agreed, negotiator) = check_connect_response_with(status, headers, connect, negotiator)?;
     Ok((agreed, negotiator.agreed()))
 }
 
@@ -1001,6 +1031,23 @@ mod tests {
         let check = |settings: &Settings| {
             let (key, connect) = ("dGhlIHNhbXBsZSBub25jZQ==", Connect::new("a", "/"));
             check_response(response.iter().copied(), key, &connect, settings).map(|(_, agreed)| agreed)
+        };
+        assert_eq!(check(&Settings::client()), Ok(Some(answer.unwrap().parameters())));
+        assert_eq!(check(&Settings::firmware()), Err(ResponseError::Invalid(EXTENSIONS)));
+    }
+
+    /// Proves: H7.
+    #[test]
+    fn an_extended_connect_negotiates_by_the_same_rules() {
+        let request = [
+            ("sec-websocket-version", &b"13"[..]),
+            ("sec-websocket-extensions", b"permessage-deflate; client_max_window_bits"),
+        ];
+        let (_, answer) = check_connect(request, &Settings::server()).unwrap();
+        let value = answer.unwrap().to_string();
+        let response = [("sec-websocket-extensions", value.as_bytes())];
+        let check = |settings: &Settings| {
+            check_connect_response(200, response, &Connect::new("a", "/"), settings).map(|(_, agreed)| agreed)
         };
         assert_eq!(check(&Settings::client()), Ok(Some(answer.unwrap().parameters())));
         assert_eq!(check(&Settings::firmware()), Err(ResponseError::Invalid(EXTENSIONS)));

@@ -4,7 +4,7 @@
 use super::head::{self, Head, HeadRules, HeaderSet, Step};
 use super::{
     HeaderName, Headers, KeyValue, Negotiation, Outcome, SelectedRange, ShownHeaders, accept_value, append,
-    are_allowed, checked_header, is_key, key_value, size,
+    are_allowed, checked_header, extended_connect, is_key, key_value, size,
 };
 use crate::{Buffer, Config, ConnectError, OutboxFull, ResponseError};
 use core::fmt;
@@ -147,6 +147,38 @@ impl<'a> Connect<'a> {
         (address, rest.get(head::split(rest, b']').0.len()..).unwrap_or_default())
     }
 
+    /// The `http` or `https` URI of the request (RFC 8441 section 5): the scheme, the authority and
+    /// the path of an extended CONNECT, for the HTTP stack that sends it.
+    ///
+    /// ```
+    /// let connect = sansocket::Connect::from_uri("wss://example.com:443/chat?room=1")?;
+    /// assert_eq!(connect.http_uri().to_string(), "https://example.com/chat?room=1");
+    /// # Ok::<_, sansocket::ConnectError>(())
+    /// ```
+    #[must_use]
+    pub fn http_uri(&self) -> impl fmt::Display + use<'a> {
+        HttpUri(*self)
+    }
+
+    /// The names and values of the headers of an extended CONNECT (RFC 8441 section 5): the
+    /// version, a header for each offered subprotocol, and the caller's headers. The
+    /// pseudo-headers are `:method` CONNECT, `:protocol` websocket, and those of
+    /// [`http_uri`](Self::http_uri). Call [`check`](Self::check) before.
+    ///
+    /// Names are in lower case, but for those of the caller's headers. A map of headers must keep
+    /// all values of the same name. [`check_connect_response`](super::check_connect_response)
+    /// checks the response.
+    pub fn connect_headers(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
+        let (one, many) = match self.offer {
+            Offer::One(protocol) => (Some(protocol), &[][..]),
+            Offer::Many(protocols) => (None, protocols),
+        };
+        let protocols = one.into_iter().chain(many.iter().copied());
+        core::iter::once(extended_connect::VERSION)
+            .chain(protocols.map(|protocol| (extended_connect::PROTOCOL, protocol)))
+            .chain(self.headers.iter().copied())
+    }
+
     /// The host, with the brackets of an IPv6 address, and the port if one is given.
     fn host_and_port(&self) -> Option<(&'a str, Option<u16>)> {
         let (len, port) = head::host_and_port(self.authority.as_bytes())?;
@@ -247,6 +279,22 @@ impl fmt::Debug for Connect<'_> {
         let mut debug = f.debug_struct("Connect");
         debug.field("authority", &self.authority).field("secure", &self.secure).field("headers", &headers);
         debug.finish_non_exhaustive()
+    }
+}
+
+/// Shows the `http` or `https` URI of a request.
+struct HttpUri<'a>(Connect<'a>);
+
+impl fmt::Display for HttpUri<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(connect) = self;
+        let (host, rest) = connect.host_value();
+        f.write_str(if connect.secure { "https://" } else { "http://" })?;
+        for part in [host, rest] {
+            f.write_str(core::str::from_utf8(part).unwrap_or_default())?;
+        }
+        f.write_str(if connect.path.starts_with('/') { "" } else { "/" })?;
+        f.write_str(connect.path)
     }
 }
 
@@ -380,14 +428,41 @@ impl Offered {
 
 /// The rules for a response with status 101, and the headers that it has had so far.
 #[derive(Clone)]
-struct Checks<N> {
+pub(super) struct Checks<N> {
     /// The key that was sent.
     key: KeyValue,
     seen: HeaderSet,
-    negotiation: N,
+    pub(super) negotiation: N,
+}
+
+impl<N> Checks<N> {
+    pub(super) const fn new(key: KeyValue, negotiation: N) -> Self {
+        Self { key, seen: HeaderSet::EMPTY, negotiation }
+    }
 }
 
 impl<N: Negotiation> Checks<N> {
+    /// Checks the headers that other software has parsed, except `ignored`.
+    pub(super) fn headers<'h>(
+        &mut self,
+        headers: impl IntoIterator<Item = (&'h str, &'h [u8])>,
+        connect: &Connect<'_>,
+        ignored: &[(HeaderName, &'static str)],
+    ) -> Result<Agreed<'h>, ResponseError> {
+        let mut protocol = None;
+        for (name, value) in headers {
+            let (name, value) = checked_header(name, value)?;
+            if HeaderName::find(name, ignored).is_some() {
+                continue;
+            }
+            self.header(name, value, |_| {
+                protocol = head::token(value).filter(|value| connect.offered().contains(value));
+                protocol.is_some()
+            })?;
+        }
+        Ok(Agreed { protocol })
+    }
+
     /// Checks a header (section 4.1 points 2 to 6 of the checks).
     // Outlined for registers: benches/README.md, "Outlined functions".
     #[inline(never)]
@@ -409,7 +484,7 @@ impl<N: Negotiation> Checks<N> {
             HeaderName::Upgrade => head::eq_ignore_case(value, b"websocket"),
             HeaderName::SecWebSocketAccept => head::eq(value, &accept_value(&self.key)),
             HeaderName::SecWebSocketProtocol => is_offered(value),
-            // If none is offered, `finish` refuses any.
+            // If none is offered, `check_extensions` refuses any.
             _ => true,
         };
         if !self.seen.insert(header) {
@@ -430,6 +505,11 @@ impl<N: Negotiation> Checks<N> {
         if let Some(header) = self.seen.first_missing(REQUIRED) {
             return Err(ResponseError::Missing(header));
         }
+        self.check_extensions()
+    }
+
+    /// Checks that there was no extension if none is negotiated.
+    pub(super) fn check_extensions(&self) -> Result<(), ResponseError> {
         if !N::NEGOTIATES && self.seen.contains(HeaderName::SecWebSocketExtensions) {
             return Err(ResponseError::Unoffered(HeaderName::SecWebSocketExtensions));
         }
@@ -456,7 +536,7 @@ impl<N> fmt::Debug for ClientOpening<N> {
 
 impl<N> ClientOpening<N> {
     const fn new(key: KeyValue, offered: Offered, negotiation: N) -> Self {
-        Self { checks: Checks { key, seen: HeaderSet::EMPTY, negotiation }, offered, status: 0 }
+        Self { checks: Checks::new(key, negotiation), offered, status: 0 }
     }
 }
 
@@ -582,17 +662,10 @@ pub(crate) fn check_response_with<'h, N: Negotiation>(
 ) -> Result<(Agreed<'h>, N), ResponseError> {
     let key = key.as_bytes();
     let (true, Ok(key)) = (is_key(key), key.try_into()) else { return Err(ResponseError::InvalidKey) };
-    let mut checks = Checks { key, seen: HeaderSet::EMPTY, negotiation };
-    let mut protocol = None;
-    for (name, value) in headers {
-        let (name, value) = checked_header(name, value)?;
-        checks.header(name, value, |_| {
-            protocol = head::token(value).filter(|value| connect.offered().contains(value));
-            protocol.is_some()
-        })?;
-    }
+    let mut checks = Checks::new(key, negotiation);
+    let agreed = checks.headers(headers, connect, &[])?;
     checks.finish()?;
-    Ok((Agreed { protocol }, checks.negotiation))
+    Ok((agreed, checks.negotiation))
 }
 
 #[cfg(test)]

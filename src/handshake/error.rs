@@ -170,6 +170,10 @@ pub enum RequestError {
     /// `Sec-WebSocket-Protocol` that is not a list of tokens, or a `Sec-WebSocket-Extensions`
     /// outside the grammar of section 9.1.
     Invalid(HeaderName),
+    /// An extended CONNECT whose `Sec-WebSocket-Version` is absent or not 13
+    /// ([`check_connect`](crate::handshake::check_connect)). In HTTP/1.1 that is `Missing` or
+    /// `Invalid`, with status 426, which HTTP/2 cannot have.
+    UnsupportedVersion,
 }
 
 impl RequestError {
@@ -188,10 +192,14 @@ impl RequestError {
     }
 
     /// The response that refuses the request: with 426, it names the protocol and its version
-    /// (RFC 6455 section 4.4).
+    /// (RFC 6455 section 4.4), and for [`UnsupportedVersion`](Self::UnsupportedVersion) the
+    /// version.
     #[must_use]
     pub fn response(self) -> ResponseHead<'static> {
-        Reject::status(self.status()).response()
+        match self {
+            Self::UnsupportedVersion => ResponseHead::UNSUPPORTED_VERSION,
+            error => Reject::status(error.status()).response(),
+        }
     }
 }
 
@@ -208,6 +216,7 @@ impl fmt::Display for RequestError {
             Self::Missing(header) => return header.fmt_missing(f),
             Self::Duplicate(header) => return write!(f, "more than one {header} header"),
             Self::Invalid(header) => return header.fmt_invalid(f),
+            Self::UnsupportedVersion => return HeaderName::SecWebSocketVersion.fmt_invalid(f),
         })
     }
 }
@@ -246,6 +255,9 @@ pub enum ResponseError {
     /// The caller's fault: the key that was given to
     /// [`check_response`](crate::handshake::check_response) is not 16 bytes in base64.
     InvalidKey,
+    /// The status, other than 2xx, of a response that refuses an extended CONNECT
+    /// ([`check_connect_response`](crate::handshake::check_connect_response)).
+    Refused(u16),
 }
 
 impl fmt::Display for ResponseError {
@@ -262,6 +274,7 @@ impl fmt::Display for ResponseError {
             }
             Self::Unoffered(_) => "the server chose a subprotocol that was not offered",
             Self::InvalidKey => "the given key is not a Sec-WebSocket-Key",
+            Self::Refused(status) => return write!(f, "the server refuses with status {status}"),
         })
     }
 }

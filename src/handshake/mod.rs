@@ -2,13 +2,41 @@
 //!
 //! The machine reads and writes HTTP/1.1 heads itself. If other software does that,
 //! [`check_request`] and [`check_response`] apply the same rules to the headers that it has parsed,
-//! and the connection starts with [`WebSocket::<Server>::open`](crate::WebSocket::open). HTTP/2 and
-//! HTTP/3 have other handshakes (RFC 8441, RFC 9220); their connections start there too. A program
+//! and the connection starts with [`WebSocket::<Server>::open`](crate::WebSocket::open). A program
 //! that starts all its connections there saves the code for heads with
 //! [`Established`](crate::Established).
+//!
+//! # HTTP/2 and HTTP/3
+//!
+//! A WebSocket over HTTP/2 is one stream, which an *extended CONNECT* opens (RFC 8441); the
+//! connection has other streams for other requests. The frames are those of HTTP/1.1, masks
+//! included. HTTP/3 has the same request and the same response (RFC 9220).
+//!
+//! | | HTTP/1.1 | HTTP/2 and HTTP/3 |
+//! |---|---|---|
+//! | a client's request | `GET` with `Upgrade`, `Connection` and a key | `CONNECT` with `:protocol` websocket: [`Connect::http_uri`], [`Connect::connect_headers`] |
+//! | a server's check | [`check_request`] | [`check_connect`] |
+//! | acceptance | [`Accept::response`] with status 101 | [`Accept::response`] with status 200 |
+//! | refusal | [`RequestError::response`], [`Reject::response`] | the same |
+//! | a client's check | [`check_response`] | [`check_connect_response`] |
+//!
+//! The stack does the rest:
+//! - It sends the setting `SETTINGS_ENABLE_CONNECT_PROTOCOL` (8) with the value 1 as a server. As a
+//!   client, it waits for that value before the first extended CONNECT.
+//! - It reads and writes the pseudo-headers. A server answers another `:protocol` with status 501.
+//! - The data of the stream is what [`receive`](crate::WebSocket::receive) takes, and what
+//!   [`transmit`](crate::WebSocket::transmit) and the other calls append.
+//! - `END_STREAM`, or the FIN of an HTTP/3 stream, is the end of the stream:
+//!   [`receive_eof`](crate::WebSocket::receive_eof). When
+//!   [`is_closed`](crate::WebSocket::is_closed), end the stream in the same way.
+//! - A reset of the stream (`RST_STREAM`, `H3_REQUEST_CANCELLED`) and the end of the connection end
+//!   the stream too: `receive_eof`. Give up a stream with `CANCEL`, or `H3_REQUEST_CANCELLED`.
+//!
+//! `examples/http2.rs` and `examples/http2_client.rs` of `sansocket-io` are a server and a client.
 
 mod client;
 mod error;
+mod extended_connect;
 pub(crate) mod head;
 mod key;
 mod negotiation;
@@ -22,10 +50,15 @@ pub(crate) use negotiation::Negotiation;
 pub(crate) use server::{RequestForm, ServerOpening};
 
 #[cfg(feature = "deflate")]
-pub(crate) use {client::check_response_with, server::check_request_with};
+pub(crate) use {
+    client::check_response_with,
+    extended_connect::{check_connect_response_with, check_connect_with},
+    server::check_request_with,
+};
 
 pub use client::{Agreed, Connect, Response, check_response};
 pub use error::{AnswerError, ConnectError, HeadError, HeaderName, RequestError, ResponseError};
+pub use extended_connect::{check_connect, check_connect_response};
 pub use key::AcceptValue;
 pub use server::{Accept, BadRequest, Reject, Request, ResponseHead, check_request};
 

@@ -4,7 +4,7 @@
 use super::head::{self, Head, HeadRules, HeaderSet, Step};
 use super::{
     AcceptValue, HeaderName, Headers, KeyValue, Negotiation, Outcome, SelectedRange, ShownHeaders,
-    accept_value, append, are_allowed, checked_header, is_key,
+    accept_value, append, are_allowed, checked_header, extended_connect, is_key,
 };
 use crate::{AnswerError, Buffer, Config, HeadError, OutboxFull, RequestError};
 use core::{fmt, mem};
@@ -259,7 +259,9 @@ fn split_absolute(target: &[u8]) -> Option<(&[u8], &[u8])> {
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[must_use = "a request is accepted by WebSocket::accept"]
 pub struct Accept<'a> {
-    key: KeyValue,
+    /// `None` if there is nothing to answer: in an extended CONNECT, and in a request that asks for
+    /// no upgrade.
+    key: Option<KeyValue>,
     protocol: Option<&'a str>,
     selected: SelectedRange,
     headers: Headers<'a>,
@@ -268,7 +270,7 @@ pub struct Accept<'a> {
 impl<'a> Accept<'a> {
     /// A form other than an upgrade is not accepted later.
     const fn new(form: RequestForm) -> Self {
-        let key = if let RequestForm::Upgrade(key) = form { key } else { [0; _] };
+        let key = if let RequestForm::Upgrade(key) = form { Some(key) } else { None };
         Self { key, protocol: None, selected: SelectedRange::NONE, headers: &[] }
     }
 
@@ -277,19 +279,23 @@ impl<'a> Accept<'a> {
         Self { headers, ..self }
     }
 
-    /// The value of `Sec-WebSocket-Accept` (section 4.2.2): 28 characters.
+    /// The value of `Sec-WebSocket-Accept` (section 4.2.2): 28 characters. It is empty for an
+    /// extended CONNECT, which has none.
     #[doc(alias = "Sec-WebSocket-Accept")]
     #[must_use]
     pub fn value(&self) -> AcceptValue {
         let mut value = AcceptValue::new();
-        // Base64 is text, and its 28 characters fit.
-        let _ = value.push_str(core::str::from_utf8(&accept_value(&self.key)).unwrap_or_default());
+        if let Some(key) = &self.key {
+            // Base64 is text, and its 28 characters fit.
+            let _ = value.push_str(core::str::from_utf8(&accept_value(key)).unwrap_or_default());
+        }
         value
     }
 
     /// Returns this acceptance with the first of `preferred` that the client offers too, as
-    /// [`Request::select`] does, for a request that [`check_request`] has checked: `headers` are
-    /// its headers. `None` if the client offers none of them.
+    /// [`Request::select`] does, for a request that [`check_request`] or
+    /// [`check_connect`](super::check_connect) has checked: `headers` are its headers. `None` if
+    /// the client offers none of them.
     #[doc(alias = "subprotocol")]
     #[must_use]
     pub fn select<'h, 'p>(
@@ -310,18 +316,19 @@ impl<'a> Accept<'a> {
         Some(Accept { protocol: preferred.get(best).copied(), ..*self })
     }
 
-    /// The complete response, with status 101, for software that writes it itself.
+    /// The complete response, for software that writes it itself: with status 101, or for an
+    /// extended CONNECT with 200.
     #[must_use]
     pub fn response(&self) -> ResponseHead<'a> {
-        ResponseHead {
-            status: 101,
-            accept: Some(self.value()),
-            protocol: self.protocol,
-            headers: self.headers,
-        }
+        let (status, fixed) = match self.key {
+            Some(_) => (101, SWITCHING),
+            None => (200, &[][..]),
+        };
+        let accept = self.key.map(|_| self.value());
+        ResponseHead { status, fixed, accept, protocol: self.protocol, headers: self.headers }
     }
 
-    pub(crate) const fn key(&self) -> KeyValue {
+    pub(crate) const fn key(&self) -> Option<KeyValue> {
         self.key
     }
 
@@ -343,7 +350,7 @@ impl<'a> Accept<'a> {
         let front: [&[u8]; _] = [
             b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
             Sec-WebSocket-Accept: ",
-            &accept_value(&self.key),
+            &accept_value(&self.key.unwrap_or_default()),
             answer.as_ref(),
             b"Sec-WebSocket-Protocol: ",
             self.protocol.unwrap_or_default().as_bytes(),
@@ -401,7 +408,13 @@ impl<'a> Reject<'a> {
     /// software knows.
     #[must_use]
     pub fn response(&self) -> ResponseHead<'a> {
-        ResponseHead { status: self.status, accept: None, protocol: None, headers: self.headers }
+        let fixed: &[_] = match self.status {
+            405 => &[("Allow", "GET")],
+            // Section 4.4, and RFC 9110 section 15.5.22.
+            426 => &[UPGRADE, CONNECTION, ("Sec-WebSocket-Version", "13")],
+            _ => &[],
+        };
+        ResponseHead { status: self.status, fixed, accept: None, protocol: None, headers: self.headers }
     }
 
     pub(crate) fn check(&self) -> Result<(), AnswerError> {
@@ -482,36 +495,39 @@ impl fmt::Debug for Reject<'_> {
 #[derive(Clone)]
 pub struct ResponseHead<'a> {
     status: u16,
+    fixed: &'static [(&'static str, &'static str)],
     accept: Option<AcceptValue>,
     protocol: Option<&'a str>,
     headers: Headers<'a>,
 }
 
 impl ResponseHead<'_> {
+    /// The refusal of an extended CONNECT with another version: "an appropriate HTTP error code […]
+    /// and a |Sec-WebSocket-Version| header field" (RFC 6455 section 4.2.2). HTTP/2 has no 426: it
+    /// would need `Upgrade` (RFC 9110 section 15.5.22).
+    pub(super) const UNSUPPORTED_VERSION: Self =
+        Self { status: 400, fixed: &[extended_connect::VERSION], accept: None, protocol: None, headers: &[] };
+
     /// The status.
     #[must_use]
     pub const fn status(&self) -> u16 {
         self.status
     }
 
-    /// The names and values of the headers.
+    /// The names and values of the headers. In the answer to an extended CONNECT, the names are in
+    /// lower case, but for those of the caller's headers.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &str)> {
-        let fixed: &[(&str, &str)] = match self.status {
-            101 => &[UPGRADE, CONNECTION],
-            405 => &[("Allow", "GET")],
-            // Section 4.4, and RFC 9110 section 15.5.22.
-            426 => &[UPGRADE, CONNECTION, ("Sec-WebSocket-Version", "13")],
-            _ => &[],
-        };
         let accept = self.accept.as_deref().map(|value| ("Sec-WebSocket-Accept", value));
-        let protocol = self.protocol.map(|value| ("Sec-WebSocket-Protocol", value));
-        fixed.iter().copied().chain(accept).chain(protocol).chain(self.headers.iter().copied())
+        let name = if accept.is_some() { "Sec-WebSocket-Protocol" } else { extended_connect::PROTOCOL };
+        let protocol = self.protocol.map(|value| (name, value));
+        self.fixed.iter().copied().chain(accept).chain(protocol).chain(self.headers.iter().copied())
     }
 }
 
 const UPGRADE: (&str, &str) = ("Upgrade", "websocket");
 /// A sender of `Upgrade` names it in `Connection` too (RFC 9110 section 7.8).
 const CONNECTION: (&str, &str) = ("Connection", "Upgrade");
+const SWITCHING: &[(&str, &str)] = &[UPGRADE, CONNECTION];
 
 /// Shows the status and the added headers; the key and the subprotocol may be secret.
 impl fmt::Debug for ResponseHead<'_> {
@@ -615,7 +631,7 @@ impl<N: Negotiation> ServerOpening<N> {
     /// Checks a header (section 4.2.1 points 2 to 10).
     // Outlined for registers: benches/README.md, "Outlined functions".
     #[inline(never)]
-    fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), RequestError> {
+    pub(super) fn header(&mut self, name: &[u8], value: &[u8]) -> Result<(), RequestError> {
         let Some(header) = HeaderName::find(name, REQUEST_HEADERS) else { return Ok(()) };
         // Whether it may come only once, and whether its value is valid.
         let (once, valid) = match header {
@@ -648,6 +664,14 @@ impl<N: Negotiation> ServerOpening<N> {
             self.form = RequestForm::Upgrade(*key);
         }
         if valid { Ok(()) } else { Err(RequestError::Invalid(header)) }
+    }
+
+    /// Accepts an extended CONNECT, whose only required header is the version.
+    pub(super) fn finish_connect(self) -> Result<(Accept<'static>, N), RequestError> {
+        if !self.seen.contains(HeaderName::SecWebSocketVersion) {
+            return Err(RequestError::UnsupportedVersion);
+        }
+        Ok((Accept::new(RequestForm::Get), self.negotiation))
     }
 
     /// Checks that the complete head has all required headers.

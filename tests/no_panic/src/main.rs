@@ -4,10 +4,11 @@
 #![no_main]
 
 use core::convert::Infallible;
+use core::fmt::{self, Write};
 use core::hint::black_box;
 use core::time::Duration;
 use sansocket::frame::{self, Masking};
-use sansocket::handshake::{check_request, check_response};
+use sansocket::handshake::{check_connect, check_connect_response, check_request, check_response};
 use sansocket::deflate::{
     self, Best, Better, Compress, Compressor, Deflate, Inflater, Offers, Parameters, Settings, Window, WithTables,
 };
@@ -84,6 +85,7 @@ extern "C" fn main(_: i32, _: *const *const u8) -> i32 {
         let _ = black_box(check_request(headers()));
         let connect = Connect::new(Opaque.text(), Opaque.text()).protocol(Opaque.text());
         let _ = black_box(check_response(headers(), Opaque.text(), &connect));
+        extended_connect(&connect.headers(Opaque.headers()));
         let settings = settings();
         let mut client = WebSocket::deflate_client(config, Opaque, settings, [0; 512]);
         compress(&mut client, outbox_of(&mut outbox));
@@ -101,11 +103,34 @@ extern "C" fn main(_: i32, _: *const *const u8) -> i32 {
         }
         let _ = black_box(deflate::check_request(headers(), &settings));
         let _ = black_box(deflate::check_response(headers(), Opaque.text(), &connect, &settings));
+        let _ = black_box(deflate::check_connect(headers(), &settings));
+        let _ = black_box(deflate::check_connect_response(Opaque.number() as u16, headers(), &connect, &settings));
         let _ = black_box(deflate::negotiate([Opaque.bytes()], &settings));
         let _ = black_box(deflate::check([Opaque.bytes()], &settings));
         let _ = black_box(Offers::new(&settings));
     }
     0
+}
+
+fn extended_connect(connect: &Connect<'_>) {
+    let _ = black_box(write!(Sink, "{}", connect.http_uri()));
+    let headers = || connect.connect_headers().map(|(name, value)| (name, value.as_bytes()));
+    let response = match check_connect(headers()) {
+        Ok(accept) => accept.select(headers(), &[Opaque.text()]).unwrap_or(accept).response(),
+        Err(error) => error.response(),
+    };
+    let headers = response.headers().map(|(name, value)| (name, value.as_bytes()));
+    let _ = black_box(check_connect_response(response.status(), headers, connect));
+}
+
+/// What is written is not kept.
+struct Sink;
+
+impl Write for Sink {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        black_box(text);
+        Ok(())
+    }
 }
 
 fn outbox_of(outbox: &mut dyn Buffer) -> &mut dyn Buffer {
