@@ -1,7 +1,8 @@
 //! Proves that a client accepts only the responses that RFC 6455 section 4.1 allows, by naive
 //! checks and by httparse, that it reports any other status with the headers that can be read and
-//! leaves its body, that an inbox which is too small only loses headers without rules, and that a
-//! failed handshake sends nothing more.
+//! leaves its body, that an inbox which is too small only loses headers without rules, that a
+//! failed handshake sends nothing more, and that the response to an extended CONNECT with the same
+//! headers has the same verdict.
 #![no_main]
 
 use sansocket::handshake::HeaderName as Name;
@@ -52,6 +53,7 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         _ => (small_inbox(capacity), capacity),
     };
     let check = Check { accept: &accept, offered, max_head, capacity, stream: &stream };
+    check.connect_response(150 + u16::from(shape));
 
     let mut peer = Peer::new(WebSocket::client(config, rng()), inbox);
     peer.two_steps = flags & 0x80 != 0;
@@ -192,6 +194,27 @@ impl Check<'_> {
         let agreed = handshake::check_response(open.headers(), CLIENT_KEY, &connect).unwrap();
         assert_eq!(agreed.protocol(), open.protocol());
         assert!(!format!("{agreed:?}").is_empty(), "Debug does not panic");
+    }
+
+    /// The verdict on these headers in the response to an extended CONNECT is that on a response
+    /// with the headers that HTTP/2 replaces.
+    fn connect_response(&self, status: u16) {
+        let replaced = [
+            ("upgrade", &b"websocket"[..]),
+            ("connection", b"upgrade"),
+            ("sec-websocket-accept", self.accept.as_bytes()),
+        ];
+        let (head, _) = Head::read(self.stream);
+        let fields = || head.fields.iter().map(|(name, value)| (&name[..], &value[..]));
+        let is_replaced = |name: &str| replaced.iter().any(|(replaced, _)| *replaced == name);
+        let others = fields().map(|(name, value)| (if is_replaced(name) { "x" } else { name }, value));
+        let connect = Connect::new("a.example", "/").protocols(self.offered);
+        let expected = match status {
+            200..300 => handshake::check_response(replaced.into_iter().chain(others), CLIENT_KEY, &connect),
+            _ => Err(ResponseError::Refused(status)),
+        };
+        assert_eq!(handshake::check_connect_response(status, fields(), &connect), expected);
+        assert!(expected.err().is_none_or(|error| !error.to_string().is_empty()));
     }
 
     /// The stream has the fault that the error names.

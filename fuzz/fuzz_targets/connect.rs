@@ -60,6 +60,12 @@ libfuzzer_sys::fuzz_target!(|data: &[u8]| {
         assert_eq!(head.values(&name.to_ascii_lowercase()), [value.as_bytes()]);
     }
 
+    let scheme = if naive.secure { "https" } else { "http" };
+    assert_eq!(connect.http_uri().to_string(), format!("{scheme}://{}{}", naive.host_header, naive.target));
+    let offers = protocols.iter().map(|protocol| ("sec-websocket-protocol", *protocol));
+    let version = [("sec-websocket-version", "13")];
+    assert!(connect.connect_headers().eq(version.into_iter().chain(offers).chain(headers.iter().copied())));
+
     // `server_head` covers heads over the server's limit.
     if request.len() > 8 << 10 {
         return;

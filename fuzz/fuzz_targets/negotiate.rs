@@ -248,7 +248,10 @@ fn answer(wanted: &Wanted, declines: bool, values: &[&[u8]]) {
         ("Sec-WebSocket-Version", b"13"),
     ];
     headers.extend(values.iter().map(|value| ("Sec-WebSocket-Extensions", *value)));
-    let checked = deflate::check_request(headers, &wanted.settings);
+    let checked = deflate::check_request(headers.iter().copied(), &wanted.settings);
+    // An extended CONNECT has the last of them.
+    let connected = deflate::check_connect(headers[4..].iter().copied(), &wanted.settings);
+    assert_eq!(connected.map(|(_, answer)| answer), checked.map(|(_, answer)| answer));
     // Or the values are no list of extensions.
     let Some(Event::Request(request)) = ws.receive(&mut input, &mut inbox) else {
         return assert!(checked.is_err());
@@ -309,8 +312,11 @@ fn check(wanted: &Wanted, values: &[&[u8]]) {
         ("Sec-WebSocket-Accept", accept.as_bytes()),
     ];
     headers.extend(values.iter().map(|value| ("Sec-WebSocket-Extensions", *value)));
-    let by_other = deflate::check_response(headers, CLIENT_KEY, &Connect::new("a", "/"), &wanted.settings);
+    let (connect, settings) = (Connect::new("a", "/"), &wanted.settings);
+    let by_other = deflate::check_response(headers.iter().copied(), CLIENT_KEY, &connect, settings);
     assert_eq!(by_other.map(|(_, agreed)| agreed), checked);
+    let connected = deflate::check_connect_response(200, headers[3..].iter().copied(), &connect, settings);
+    assert_eq!(connected, by_other);
     let mut head = head.into_bytes();
     match (ws.receive(&mut &mut head[..], &mut inbox), checked) {
         (Some(Event::Open(open)), Ok(agreed)) => assert_eq!(open.deflate(), agreed),

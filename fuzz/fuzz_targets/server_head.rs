@@ -1,7 +1,8 @@
 //! Proves that a server accepts only the requests that RFC 6455 section 4.2.1 allows, by naive
 //! checks and by httparse, that each refusal is a well-formed response with the status of a fault
-//! in the request, that an inbox which is too small only loses headers without rules, and that no
-//! header can be injected into a response.
+//! in the request, that an inbox which is too small only loses headers without rules, that no
+//! header can be injected into a response, and that an extended CONNECT with the same headers has
+//! the same verdict.
 #![no_main]
 
 use sansocket::handshake::{HeaderName as Name, ResponseHead};
@@ -54,6 +55,7 @@ const LIMITS: (usize, usize) = (300, 6);
 
 fn run(input: &Input<'_>) {
     let Input { flags, stream, .. } = input;
+    check_connect(&Head::read(stream).0);
     let mut config = Config::default().plain_requests(flags & 0x20 != 0);
     if flags & 0x40 != 0 {
         config = config.max_head(LIMITS.0 as u16).max_headers(LIMITS.1 as u16);
@@ -254,6 +256,44 @@ fn check(request: &Request<'_>, bytes: &[u8], input: &Input<'_>) {
     );
     assert_eq!(request.is_complete(), fields.len() == parsed.fields.len());
     assert!(request.is_complete() || bytes.len() > input.capacity);
+}
+
+/// The verdict on these headers in an extended CONNECT is that on a request with the headers that
+/// HTTP/2 replaces.
+fn check_connect(head: &Head) {
+    const REPLACED: [(&str, &[u8]); 4] = [
+        ("host", b"a"),
+        ("upgrade", b"websocket"),
+        ("connection", b"upgrade"),
+        ("sec-websocket-key", b"dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+    let fields = || head.fields.iter().map(|(name, value)| (&name[..], &value[..]));
+    let is_replaced = |name: &str| REPLACED.iter().any(|(replaced, _)| *replaced == name);
+    let others = fields().map(|(name, value)| (if is_replaced(name) { "x" } else { name }, value));
+    let expected =
+        handshake::check_request(REPLACED.into_iter().chain(others)).map_err(|error| match error {
+            RequestError::Missing(Name::SecWebSocketVersion)
+            | RequestError::Invalid(Name::SecWebSocketVersion) => RequestError::UnsupportedVersion,
+            error => error,
+        });
+    let checked = handshake::check_connect(fields());
+    assert_eq!(checked.map(|_| ()), expected.map(|_| ()));
+    let response = match checked {
+        Ok(accept) => {
+            assert!(accept.value().is_empty());
+            let selected = accept.select(fields(), &["v2", "chat"]);
+            let offered = head.values("sec-websocket-protocol").join(&b',');
+            let mut offered = offered.split(|&byte| byte == b',').map(<[u8]>::trim_ascii);
+            assert_eq!(selected.is_some(), offered.any(|one| one == b"v2" || one == b"chat"));
+            selected.unwrap_or(accept).response()
+        }
+        Err(error) => {
+            assert!(!error.to_string().is_empty());
+            error.response()
+        }
+    };
+    assert_eq!(response.status(), checked.map_or_else(RequestError::status, |_| 200));
+    assert!(response.headers().all(|(name, _)| name.starts_with("sec-websocket-")));
 }
 
 /// A bad request shows what has arrived of it: `bytes` end with the slice that holds the fault.
