@@ -5,7 +5,7 @@ use crate::{Pooled, Settings, Socket, tcp};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::net::TcpStream;
 use ::tokio::time::timeout;
-use sansocket::{Accept, Connect, Open, Reject, Request, Role, Server, WebSocket};
+use sansocket::{Accept, Client, Connect, Open, Reject, Request, Role, Server, WebSocket};
 use std::io;
 
 /// Connects to a `ws://` URI with the default [`Settings`].
@@ -150,9 +150,22 @@ pub fn server<S: AsyncRead + AsyncWrite + Unpin>(stream: S, settings: Settings) 
 }
 
 /// A server's connection whose opening handshake other software has done: the upgraded stream of
-/// hyper or axum, for example.
+/// hyper or axum, for example, over HTTP/1.1 or HTTP/2.
 pub fn open<S: AsyncRead + AsyncWrite + Unpin>(stream: S, settings: Settings) -> ServerSocket<S> {
     new(stream, WebSocket::<Server>::open(settings.config), settings)
+}
+
+/// A client's connection whose opening handshake other software has done: a stream of HTTP/2, for
+/// example.
+///
+/// # Errors
+/// [`Unreachable`](crate::OpenError::Unreachable): the operating system has no random numbers.
+pub fn open_client<S: AsyncRead + AsyncWrite + Unpin>(
+    stream: S,
+    settings: Settings,
+) -> Result<ClientSocket<S>, OpenError> {
+    let rng = tcp::rng().map_err(OpenError::Unreachable)?;
+    Ok(new(stream, WebSocket::<Client<_>>::open(settings.config, rng), settings))
 }
 
 pub(super) fn new<R: Role, S: AsyncRead + AsyncWrite + Unpin>(

@@ -27,6 +27,7 @@
 //! | a server | [`Server`]: a limit on connections, an orderly end |
 //! | an accepted stream | [`accept`], [`accept_on`] |
 //! | the upgraded stream of hyper or axum | [`open`] |
+//! | a stream of HTTP/2 | [`open`], [`open_client`] |
 //! | a request whose answer takes time | [`server`], and [`Event::Request`](crate::Event::Request) |
 //! | a client that sees the response as an event | [`client`], and [`Reply::connect`] |
 //! | a tunnel through a proxy, a Unix socket, … | [`connect_on`], [`accept_on`] |
@@ -74,6 +75,10 @@
 //! than GET. [`Accept::select`](sansocket::Accept::select) selects a subprotocol.
 //! `examples/hyper_server.rs` and `examples/axum_server.rs` are whole servers.
 //!
+//! Over HTTP/2, [`check_connect`](sansocket::handshake::check_connect) takes the place of
+//! `check_request`. `examples/http2.rs` serves a page and its WebSocket over both, and
+//! `examples/http2_client.rs` is a client.
+//!
 //! For compression, `sansocket::deflate::check_request` and `WebSocket::open_deflate` take the place
 //! of `check_request` and [`open`]; [`Socket::new`] makes the connection of [`Tokio`],
 //! [`TokioClock`], the machine and [`Pooled`].
@@ -108,7 +113,7 @@ mod tls;
 
 pub use clock::TokioClock;
 pub use connect::{
-    accept, accept_on, client, connect, connect_on, connect_tcp, connect_with, open, server, tune,
+    accept, accept_on, client, connect, connect_on, connect_tcp, connect_with, open, open_client, server, tune,
 };
 #[cfg(feature = "deflate")]
 pub use deflate::{DeflateClientSocket, DeflateServerSocket, deflate_client, deflate_server};
