@@ -113,7 +113,8 @@ mod tls;
 
 pub use clock::TokioClock;
 pub use connect::{
-    accept, accept_on, client, connect, connect_on, connect_tcp, connect_with, open, open_client, server, tune,
+    accept, accept_on, client, connect, connect_on, connect_tcp, connect_with, open, open_client, server,
+    tune,
 };
 #[cfg(feature = "deflate")]
 pub use deflate::{DeflateClientSocket, DeflateServerSocket, deflate_client, deflate_server};
