@@ -3,8 +3,8 @@
 use rcgen::generate_simple_self_signed;
 use sansocket_io::tokio::{ClientSocket, connect};
 use sansocket_io::{CloseCode, Event, OpenError};
-use std::io::{BufRead, BufReader};
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -186,17 +186,67 @@ async fn two_servers_have_one_chat_with_redis_between_them() {
     }
 }
 
-#[test]
-fn a_message_goes_over_tls_and_back() {
+/// Starts `wss_server` with a certificate for `localhost` that is its own root. Returns its address
+/// and the file of the certificate.
+fn serve_tls(name: &str) -> (Process, String, String) {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
-    let path = |name: &str| directory.join(name).to_str().unwrap().to_owned();
+    let path = |extension: &str| directory.join(format!("{name}.{extension}")).to_str().unwrap().to_owned();
     let (certificate, key) = (path("certificate.pem"), path("key.pem"));
     fs::write(&certificate, made.cert.pem()).unwrap();
     fs::write(&key, made.signing_key.serialize_pem()).unwrap();
-    let (mut server, address) = serve("wss_server", &[&certificate, &key]);
+    let (server, address) = serve("wss_server", &[&certificate, &key]);
+    (server, address, certificate)
+}
+
+#[test]
+fn a_message_goes_over_tls_and_back() {
+    let (mut server, address, certificate) = serve_tls("tokio");
     let uri = format!("wss://localhost:{}/", address.rsplit_once(':').unwrap().1);
     let output = run("wss_client", &[&uri, &certificate]);
     assert_eq!(output, "Text(\"Hello\")\nclosed: 1000 (clean)\n");
     interrupt(&mut server);
+}
+
+/// Forwards connections to `server`, in pieces of up to 3 bytes in both directions. Returns its
+/// port.
+fn cut_into_pieces(server: &str) -> u16 {
+    fn forward(mut from: TcpStream, mut to: TcpStream) {
+        let mut piece = [0; 3];
+        while let Ok(count @ 1..) = from.read(&mut piece) {
+            if to.write_all(&piece[..count]).is_err() {
+                break;
+            }
+            // Otherwise the receiver reads many pieces at once.
+            std::thread::sleep(Duration::from_micros(100));
+        }
+        let _ = to.shutdown(Shutdown::Write);
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let server = server.to_owned();
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let (client, server) = (client.unwrap(), TcpStream::connect(&server).unwrap());
+            for (from, to) in [(&client, &server), (&server, &client)] {
+                to.set_nodelay(true).unwrap();
+                let (from, to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                std::thread::spawn(|| forward(from, to));
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn a_message_goes_over_embedded_tls_and_back_in_pieces() {
+    let (_server, address, certificate) = serve_tls("embedded");
+    let port = cut_into_pieces(&address);
+    for message in ["Hello", &"a".repeat(1000)] {
+        let output = run("embedded_tls", &[&format!("localhost:{port}"), &certificate, message]);
+        assert_eq!(output, format!("Text({message:?})\nclosed: 1000 (clean)\n"));
+    }
+    let (_server, _, other) = serve_tls("other");
+    let refused = example("embedded_tls").args([&format!("localhost:{port}"), &other, "Hello"]).output().unwrap();
+    assert!(!refused.status.success(), "a certificate of another root");
 }
