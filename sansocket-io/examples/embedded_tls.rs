@@ -60,8 +60,10 @@ async fn run(address: &str, root: &[u8], message: &str) -> Result<(), Box<dyn Er
     tls.open(TlsContext::new(&config, provider)).await.map_err(failed)?;
     let (mut reader, mut writer) = tls.split();
     converse(&mut reader, &mut writer, host, message).await?;
-    // Fails if the server has ended TLS before.
-    let _ = tls.close().await;
+    // Once the server has ended TLS, embedded-tls would send its alert unencrypted.
+    if tls.is_opened() {
+        tls.close().await.map_err(|(_, error)| failed(error))?;
+    }
     Ok(())
 }
 
