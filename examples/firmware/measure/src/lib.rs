@@ -3,6 +3,7 @@
 
 mod app;
 pub mod driver;
+pub mod echo;
 pub mod peer;
 mod rng;
 
