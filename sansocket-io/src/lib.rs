@@ -49,12 +49,15 @@
 //! | `futures-io` | smol and other runtimes with the streams of futures-io: module [`futures_io`] |
 //! | `blocking` | threads: module [`blocking`] |
 //! | `embedded-io-async`, `embassy-time` | embassy-net and edge-nal, without a heap: module [`embedded_io_async`] |
+//! | `std` | [`Sender`] and `Broadcast`: sending from other tasks and threads |
+//! | `alloc` | `Heap`: memory that grows and shrinks with the messages |
 //! | `stream` | owned messages as a `Stream` and a `Sink`: module [`stream`] |
 //! | `deflate` | compression (RFC 7692) |
 //! | `simd` | the widest vector instructions of the processor |
 //!
-//! They only add: none changes what another one does. Any other stream works with a [`Transport`] of
-//! your own and [`Socket::new`].
+//! `tokio`, `futures-io` and `blocking` include `std`, which includes `alloc`. They only add: none
+//! changes what another one does. Any other stream works with a [`Transport`] of your own and
+//! [`Socket::new`].
 //!
 //! # Cancel safety
 //!
@@ -72,7 +75,7 @@
 //! | what waits | its limit | at the limit |
 //! |---|---|---|
 //! | replies: what is sent while an event is borrowed | [`Settings::max_unsent`], 64 KiB | `next` returns no event until the peer has read some, so nothing is read from the peer either |
-//! | messages of [`Sender`]s | [`Settings::max_queued`], 64 KiB | the caller's choice: [`try_send`](Sender::try_send) returns the message, [`send`](Sender::send) waits |
+//! | messages of [`Sender`]s | [`Settings::max_queued`], 64 KiB | the caller's choice: [`Sender::try_send`] returns the message, [`Sender::send`] waits |
 //! | other messages: sent with [`Socket::reply`] | none | look at [`Reply::unsent`] before, or wait in [`Socket::next_or_room`] or [`Reply::flush`] |
 //! | received bytes | [`Settings::max_read_buffer`], and [`Config::max_message`] | a longer message fails the connection with 1009 |
 //!
@@ -106,6 +109,16 @@
 //! # Writing your own
 //!
 //! `examples/wrapper` in the repository is a driver in 200 lines, to copy and to change.
+// Where links lead without the feature.
+#![doc = ""]
+#![cfg_attr(not(feature = "std"), doc = "[`Sender`]: #features")]
+#![cfg_attr(not(feature = "std"), doc = "[`Sender::send`]: #features")]
+#![cfg_attr(not(feature = "std"), doc = "[`Sender::try_send`]: #features")]
+#![cfg_attr(not(feature = "blocking"), doc = "[`blocking`]: #features")]
+#![cfg_attr(not(feature = "embedded-io-async"), doc = "[`embedded_io_async`]: #features")]
+#![cfg_attr(not(feature = "futures-io"), doc = "[`futures_io`]: #features")]
+#![cfg_attr(not(feature = "stream"), doc = "[`stream`]: #features")]
+#![cfg_attr(not(feature = "tokio"), doc = "[`tokio`]: #features")]
 
 #[cfg(all(feature = "std", target_os = "none"))]
 compile_error!(

@@ -29,7 +29,8 @@ pub struct Buffers<I, B, O> {
     /// Takes heads, and messages that do not lie whole in the input. Its capacity limits the length
     /// of every message.
     pub inbox: B,
-    /// Takes the bytes to be written.
+    /// Takes the bytes to be written: at least 131, for a Pong with 125 bytes of payload. With less
+    /// capacity, a Ping that cannot be answered stops the connection until it times out.
     pub outbox: O,
 }
 
@@ -64,14 +65,25 @@ pub type Heap = Buffers<Vec<u8>, Inbox, Vec<u8>>;
 /// bytes to be written.
 ///
 /// An outbox should hold twice the longest message: while more than half of it is unsent, no event
-/// is returned.
+/// is returned. It must have 131 bytes, for a Pong with 125 bytes of payload and a masking key:
+///
+/// ```
+/// # use sansocket_io::Fixed;
+/// let memory = Fixed::<512, 1024, 131>::new();
+/// ```
+///
+/// ```compile_fail
+/// # use sansocket_io::Fixed;
+/// let memory = Fixed::<512, 1024, 130>::new();
+/// ```
 pub type Fixed<const INPUT: usize, const INBOX: usize, const OUTBOX: usize> =
     Buffers<[u8; INPUT], FixedInbox<INBOX>, heapless::Vec<u8, OUTBOX>>;
 
 impl<const INPUT: usize, const INBOX: usize, const OUTBOX: usize> Fixed<INPUT, INBOX, OUTBOX> {
-    /// Empty buffers.
+    /// Empty buffers. An outbox that is too small does not compile.
     #[must_use]
     pub const fn new() -> Self {
+        const { assert!(OUTBOX >= 131, "an OUTBOX of less than 131 bytes cannot answer a Ping of 125 bytes") };
         Self { input: [0; INPUT], inbox: FixedInbox::new(), outbox: heapless::Vec::new() }
     }
 }
