@@ -27,6 +27,7 @@ pub struct Request<'r> {
 
 /// What a request asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(unreachable_pub)] // As in `head`.
 pub enum RequestForm {
     /// A WebSocket, with this value of `Sec-WebSocket-Key`.
     Upgrade(KeyValue),
