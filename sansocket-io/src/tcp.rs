@@ -1,6 +1,7 @@
-//! What the runtimes share: the options of TCP streams, the end of TLS streams, and the client's host
-//! and random numbers.
+//! What the runtimes share: the options of TCP streams, the errors of accepts, the end of TLS streams,
+//! and the client's host and random numbers.
 
+use core::time::Duration;
 use rand::SeedableRng;
 use rand::rngs::{StdRng, SysRng};
 use sansocket::Connect;
@@ -34,6 +35,25 @@ fn limit_unsent(_: &socket2::Socket) -> io::Result<()> {
     Ok(())
 }
 
+/// How long a server waits after a failed accept. Without resources, the next one would fail too,
+/// until connections end; so it would if the listener is none. Other errors are those of one
+/// connection, which is gone.
+pub(crate) fn delay_after(error: &io::Error) -> Option<Duration> {
+    let code = error.raw_os_error()?;
+    (NO_RESOURCES.contains(&code) || NO_LISTENER.contains(&code)).then_some(Duration::from_millis(100))
+}
+
+#[cfg(unix)]
+const NO_RESOURCES: [i32; 4] = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM];
+#[cfg(unix)]
+const NO_LISTENER: [i32; 3] = [libc::EBADF, libc::EINVAL, libc::ENOTSOCK];
+/// WSAEMFILE, WSAENOBUFS.
+#[cfg(not(unix))]
+const NO_RESOURCES: [i32; 2] = [10024, 10055];
+/// WSAEINVAL, WSAENOTSOCK.
+#[cfg(not(unix))]
+const NO_LISTENER: [i32; 2] = [10022, 10038];
+
 /// The end of a TLS stream without `close_notify` is an end of the stream. Frames have lengths, and a
 /// connection that ends without a Close frame is reported as such, so nothing can be cut off
 /// unnoticed.
@@ -57,4 +77,21 @@ pub(crate) fn host(connect: &Connect<'_>) -> String {
 /// The generator of a client's masking keys, seeded by the operating system.
 pub(crate) fn rng() -> io::Result<StdRng> {
     StdRng::try_from_rng(&mut SysRng).map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_server_waits_for_resources_and_not_for_a_connection_that_is_gone() {
+        let waits = |code| delay_after(&io::Error::from_raw_os_error(code)).is_some();
+        for code in [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM] {
+            assert!(waits(code), "{code}");
+        }
+        for code in [libc::ECONNABORTED, libc::EPROTO, libc::EPERM, libc::ENETUNREACH, libc::ETIMEDOUT] {
+            assert!(!waits(code), "{code}");
+        }
+    }
 }

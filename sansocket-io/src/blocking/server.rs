@@ -5,6 +5,7 @@ use super::wait::Wait;
 use super::{ServerSocket, Socket, Stream, TcpStream};
 use crate::Settings;
 use crate::peers::{Peers, Report};
+use crate::tcp::delay_after;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use core::time::Duration;
@@ -19,8 +20,6 @@ use std::time::Instant;
 
 const LISTENER: Token = Token(0);
 const WAKER: Token = Token(1);
-/// How long it waits when it cannot accept: no more file descriptors, for example.
-const RETRY: Duration = Duration::from_millis(100);
 
 /// Listens, and runs a thread for each connection.
 ///
@@ -216,8 +215,11 @@ impl Server {
                     continue;
                 }
                 Err(error) => {
+                    let delay = delay_after(&error);
                     report.call(error);
-                    wait(Some(RETRY));
+                    if delay.is_some() {
+                        wait(delay);
+                    }
                     continue;
                 }
             };
@@ -264,7 +266,9 @@ fn accept(
     match Wait::new() {
         Ok(waits) => Ok((waits, stream, address)),
         Err(error) => {
-            *pending = Some((stream, address));
+            if delay_after(&error).is_some() {
+                *pending = Some((stream, address));
+            }
             Err(error)
         }
     }

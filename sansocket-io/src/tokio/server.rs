@@ -2,6 +2,7 @@
 
 use super::{ServerSocket, Tokio, TokioClock, server, tune};
 use crate::peers::{Peers, Report};
+use crate::tcp::delay_after;
 use crate::{Memory, Settings, Socket};
 use ::tokio::io::{AsyncRead, AsyncWrite};
 use ::tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
@@ -180,10 +181,12 @@ impl Server {
                 Ok((stream, address)) if tune(&stream).is_ok() => return (stream, address, permit),
                 // The peer is gone already.
                 Ok(_) => {}
-                // No more file descriptors, for example: until connections end.
                 Err(error) => {
+                    let delay = delay_after(&error);
                     self.report.call(error);
-                    sleep(Duration::from_millis(100)).await;
+                    if let Some(delay) = delay {
+                        sleep(delay).await;
+                    }
                 }
             }
         }
