@@ -15,35 +15,33 @@ mod compression;
 #[cfg(feature = "deflate")]
 mod inflate;
 mod json;
-#[path = "../wrapper/listen.rs"]
-mod listen;
 mod race;
 mod session;
 mod talk;
 mod tap;
 mod watch;
-#[path = "../wrapper/mod.rs"]
-mod wrapper;
 
 use common::{PageServer, Result, is_trusted};
-use listen::listen;
 use race::{Run, Transport};
-use sansocket::{Accept, Config, Event, Reject, Request, WebSocket};
+use sansocket::WebSocket;
+use sansocket_io::tokio::{Server, Tokio, TokioClock};
+use sansocket_io::{Accept, Config, Event, Pooled, Reject, Request, Settings, Socket};
 use session::{Session, Sessions};
+use std::future::ready;
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 use tap::Tap;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::runtime::Runtime;
-use tokio::sync::watch::Receiver;
+use tokio::runtime::Builder;
 
 /// The role of every connection. Which of them compress is decided when they are accepted.
 #[cfg(feature = "deflate")]
 type Role = sansocket::deflate::Deflate<sansocket::Server, Vec<u8>>;
 #[cfg(not(feature = "deflate"))]
 type Role = sansocket::Server;
-type Connection = wrapper::Connection<Tap, Role>;
+type Connection = Socket<Role, Tokio<Tap>, TokioClock, Pooled>;
 
 const USAGE: &str = "\
 usage: demo [ADDR] [--host NAME]... [--connections N]
@@ -57,6 +55,10 @@ Serves a page that shows both ends of a WebSocket. ADDR is an address and a port
 
 /// The maximum message size. The page has buttons for exactly this size, and for one byte more.
 pub const MAX_MESSAGE: u64 = 1 << 20;
+/// How many bytes of log entries wait for a page. More entries are dropped and counted.
+const MAX_LOG: usize = 512 << 10;
+/// How long the connections may take to end after Ctrl-C.
+const GRACE: Duration = Duration::from_secs(5);
 
 struct File {
     path: &'static str,
@@ -88,7 +90,7 @@ const FILE_HEADERS: &str = "Content-Security-Policy: default-src 'self'; img-src
 fn main() -> ExitCode {
     let parse = |args: &mut _| PageServer::parse(args, 512);
     common::start(USAGE, parse, |options| {
-        Runtime::new()?.block_on(run(options))?;
+        Builder::new_current_thread().enable_all().build()?.block_on(run(options))?;
         Ok(ExitCode::SUCCESS)
     })
 }
@@ -108,10 +110,25 @@ async fn run(PageServer { address, hosts, connections }: PageServer) -> Result<(
     } else {
         address.to_string()
     };
-    let greeting = format!("listening on {address}\nopen http://{host}/ in a browser");
+    println!("listening on {address}\nopen http://{host}/ in a browser");
     let sessions = Arc::new(Sessions::default());
-    let serve = move |stream, stop| serve(stream, Arc::clone(&sessions), Arc::clone(&hosts), stop);
-    listen(listener, &greeting, connections, serve).await
+    let serve = move |connection: Connection, peer| {
+        let (sessions, hosts) = (Arc::clone(&sessions), Arc::clone(&hosts));
+        async move {
+            if let Err(error) = serve(connection, &sessions, &hosts).await {
+                eprintln!("{peer}: {error}");
+            }
+        }
+    };
+    let server = Server::from(listener).max_connections(connections).grace(GRACE);
+    server.run_with(interrupt()?, |stream| ready(Ok(connection(stream))), serve).await;
+    Ok(())
+}
+
+/// A new connection.
+fn connection(stream: TcpStream) -> Connection {
+    let settings = Settings::new().max_queued(MAX_LOG);
+    Socket::new(Tokio(Tap::new(stream)), TokioClock::new(), machine(), Pooled::default(), settings)
 }
 
 /// The machine of a new connection, which accepts upgrades and plain requests.
@@ -128,7 +145,7 @@ fn machine() -> WebSocket<Role> {
 #[cfg_attr(not(feature = "deflate"), expect(unused_variables))]
 fn decline_deflate(connection: &mut Connection) {
     #[cfg(feature = "deflate")]
-    connection.reply().ws.decline_deflate();
+    connection.reply().parts_mut().0.decline_deflate();
 }
 
 /// What a request asks for. It borrows nothing, so it can be kept until the answer is ready.
@@ -172,22 +189,15 @@ impl Route {
 }
 
 /// Runs one connection: any number of plain requests, then perhaps a WebSocket.
-async fn serve(
-    stream: TcpStream,
-    sessions: Arc<Sessions>,
-    hosts: Arc<[String]>,
-    mut stop: Receiver<bool>,
-) -> Result<()> {
-    stream.set_nodelay(true)?;
-    let local = stream.local_addr()?.ip();
-    let (tap, wire) = Tap::new(stream);
-    let mut connection = Connection::new(tap, machine()).stop_when(stop.clone());
+async fn serve(mut connection: Connection, sessions: &Sessions, hosts: &[String]) -> Result<()> {
+    let local = connection.transport().0.local_addr()?.ip();
+    let wire = connection.transport().0.wire();
     loop {
         let (route, last) = match connection.next().await {
             Some((Event::Request(request), _)) => {
                 let last =
                     request.header("Connection").is_some_and(|value| value.eq_ignore_ascii_case(b"close"));
-                (Route::of(&request, &sessions, is_trusted(&request, local, &hosts, &[])), last)
+                (Route::of(&request, sessions, is_trusted(&request, local, hosts, &[])), last)
             }
             // The machine answers a malformed request itself. An idle connection may end.
             Some(_) => continue,
@@ -210,20 +220,21 @@ async fn serve(
             Route::LongPoll(run, after) => {
                 wire.claim_exchange(run.count(Transport::LongPoll));
                 tokio::select! {
-                    () = run.wait(after, race::LONGEST_POLL) => {}
-                    _ = stop.wait_for(|stop| *stop) => {}
+                    () = run.wait(after, race::LONGEST_POLL) => {
+                        respond_updates(&mut connection, &run, after, last)?;
+                    }
+                    // Before the answer, there is only an event if the connection ends.
+                    _ = connection.next() => {}
                 }
-                respond_updates(&mut connection, &run, after, last)?;
             }
-            Route::Push(run, accept) => return race::push(connection, &wire, &run, accept).await,
+            Route::Push(run, accept) => return race::push(connection, &run, accept).await,
             Route::Talk(session, accept, compress) => {
-                return talk::talk(connection, &wire, &session, accept, compress).await;
+                return talk::talk(connection, &session, accept, compress).await;
             }
-            Route::Watch(accept) => return watch::watch(connection, &sessions, accept).await,
+            Route::Watch(accept) => return watch::watch(connection, sessions, accept).await,
             Route::Refuse(status) => {
                 wire.claim_nothing();
-                let reply = connection.reply();
-                reply.ws.reject(Reject::status(status), reply.outbox)?;
+                connection.reply().reject(Reject::status(status))?;
             }
         }
     }
@@ -264,19 +275,36 @@ fn respond_updates(connection: &mut Connection, run: &Run, after: u64, last: boo
 /// Answers a plain request and keeps the connection alive: a new machine handles the next request.
 /// (`WebSocket::reject` would end the connection.)
 fn respond(connection: &mut Connection, status: &str, headers: &str, body: &str, last: bool) -> Result<()> {
-    let reply = connection.reply();
-    write!(reply.outbox, "HTTP/1.1 {status}\r\n{headers}")?;
+    let (ws, outbox) = connection.reply().parts_mut();
+    write!(outbox, "HTTP/1.1 {status}\r\n{headers}")?;
     if last {
-        write!(reply.outbox, "Connection: close\r\n")?;
+        write!(outbox, "Connection: close\r\n")?;
     }
     if !status.starts_with("204") {
-        write!(reply.outbox, "Content-Length: {}\r\n", body.len())?;
+        write!(outbox, "Content-Length: {}\r\n", body.len())?;
     }
-    write!(reply.outbox, "\r\n{body}")?;
-    *reply.ws = machine();
+    write!(outbox, "\r\n{body}")?;
+    *ws = machine();
     if last {
         // The client wants the connection to end.
-        reply.ws.receive_eof();
+        ws.receive_eof();
     }
     Ok(())
+}
+
+#[cfg(unix)]
+fn interrupt() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(not(unix))]
+fn interrupt() -> std::io::Result<impl Future> {
+    Ok(tokio::signal::ctrl_c())
 }

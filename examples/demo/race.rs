@@ -3,9 +3,9 @@
 //! and IP headers.
 
 use crate::session::now;
-use crate::tap::{Direction, Sink, Wire};
+use crate::tap::{Direction, Sink};
 use crate::{Connection, Result};
-use sansocket::Accept;
+use sansocket_io::{Accept, Sender};
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,8 +20,6 @@ const MAX_RATE: u32 = 100;
 const MAX_SECONDS: u32 = 60;
 /// How many updates are kept: more than arrive between two polls.
 const MAX_KEPT: usize = 1024;
-/// With more unsent bytes than this, a push connection is ended.
-const MAX_UNSENT: usize = 64 << 10;
 
 #[derive(Clone, Copy)]
 pub enum Transport {
@@ -41,6 +39,7 @@ struct Counter {
 pub struct Run {
     updates: Mutex<VecDeque<(u64, String)>>,
     latest: watch::Sender<u64>,
+    push: Mutex<Option<Sender>>,
     counters: [Counter; 3],
     source: Mutex<Option<JoinHandle<()>>>,
 }
@@ -50,6 +49,7 @@ impl Run {
         Arc::new(Self {
             updates: Mutex::default(),
             latest: watch::Sender::new(0),
+            push: Mutex::default(),
             counters: Default::default(),
             source: Mutex::default(),
         })
@@ -87,6 +87,10 @@ impl Run {
         let mut updates = self.updates.lock().unwrap_or_else(PoisonError::into_inner);
         if updates.len() == MAX_KEPT {
             updates.pop_front();
+        }
+        if let Some(push) = &*self.push.lock().unwrap_or_else(PoisonError::into_inner) {
+            // A page that reads too slowly loses updates.
+            let _ = push.try_send(&*update);
         }
         updates.push_back((id, update));
         drop(updates);
@@ -129,36 +133,12 @@ impl Run {
     }
 }
 
-/// Runs a push connection: sends each update as a message.
-pub async fn push(
-    mut connection: Connection,
-    wire: &Wire,
-    run: &Arc<Run>,
-    accept: Accept<'static>,
-) -> Result<()> {
-    wire.claim_connection(run.count(Transport::Push));
-    let mut latest = run.latest.subscribe();
-    let mut last = 0;
+/// Runs a push connection, to which each update is sent as a message.
+pub async fn push(mut connection: Connection, run: &Arc<Run>, accept: Accept<'static>) -> Result<()> {
+    connection.transport().0.wire().claim_connection(run.count(Transport::Push));
     let reply = connection.reply();
-    reply.ws.accept(accept, reply.outbox)?;
-    loop {
-        tokio::select! {
-            next = connection.next() => match next {
-                Some(_) => continue,
-                None => return Ok(()),
-            },
-            changed = latest.changed() => changed?,
-        }
-        let reply = connection.reply();
-        if !reply.ws.can_send() {
-            continue;
-        }
-        for (id, update) in run.since(last) {
-            reply.ws.send(&*update, reply.outbox)?;
-            last = id;
-        }
-        if connection.unsent() > MAX_UNSENT {
-            return Ok(());
-        }
-    }
+    reply.accept(accept)?;
+    *run.push.lock().unwrap_or_else(PoisonError::into_inner) = Some(reply.sender());
+    while connection.next().await.is_some() {}
+    Ok(())
 }

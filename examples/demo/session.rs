@@ -2,6 +2,7 @@
 
 use crate::race::Run;
 use crate::talk::Order;
+use sansocket_io::Sender;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
@@ -10,8 +11,6 @@ use tokio::sync::mpsc;
 
 /// The maximum number of open pages. Each can make the server hold two large messages.
 const MAX_SESSIONS: usize = 64;
-/// The maximum number of waiting log entries. More entries are dropped and counted.
-const MAX_WAITING: usize = 1024;
 
 /// Microseconds of the server's clock.
 pub fn now() -> u64 {
@@ -23,14 +22,14 @@ pub fn now() -> u64 {
 pub struct Sessions(Mutex<HashMap<String, Arc<Session>>>);
 
 impl Sessions {
-    /// Creates a session. Returns its random name and its log; `None` if there are too many.
-    pub fn open(&self) -> Option<(String, Arc<Session>, mpsc::Receiver<String>)> {
+    /// Creates a session, whose log is sent to the page. Returns its random name too; `None` if
+    /// there are too many.
+    pub fn open(&self, log: Sender) -> Option<(String, Arc<Session>)> {
         let mut sessions = lock(&self.0);
         if sessions.len() >= MAX_SESSIONS {
             return None;
         }
         let name = format!("{:016x}", rand::random::<u64>());
-        let (log, entries) = mpsc::channel(MAX_WAITING);
         let session = Arc::new(Session {
             log,
             missed: AtomicU64::new(0),
@@ -39,7 +38,7 @@ impl Sessions {
             run: Mutex::default(),
         });
         sessions.insert(name.clone(), Arc::clone(&session));
-        Some((name, session, entries))
+        Some((name, session))
     }
 
     pub fn find(&self, name: &str) -> Option<Arc<Session>> {
@@ -52,7 +51,7 @@ impl Sessions {
 }
 
 pub struct Session {
-    log: mpsc::Sender<String>,
+    log: Sender,
     missed: AtomicU64,
     talks: AtomicU32,
     orders: Mutex<Option<mpsc::Sender<Order>>>,

@@ -2,12 +2,10 @@
 
 use crate::compression::{Compression, Encoder};
 use crate::session::{Session, now};
-use crate::tap::{Cutter, Direction, Found, Inflated, Sink, Wire};
+use crate::tap::{Cutter, Direction, Found, Inflated, Sink};
 use crate::{Connection, Result, decline_deflate, json};
-use sansocket::{Accept, CloseCode, Event, Message, State};
+use sansocket_io::{Accept, CloseCode, Event, Message, State};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::sleep;
 
 /// The page's orders for this end.
 pub enum Order {
@@ -24,21 +22,18 @@ pub enum Order {
 const BROKEN_FRAME: &[u8] = b"\xA1\x03bad";
 /// With more unsent bytes than this, orders have to wait.
 const MAX_UNSENT: usize = 64 << 10;
-/// How often the unsent bytes are checked while orders wait.
-const PATIENCE: Duration = Duration::from_millis(10);
 /// The log shows at most this many characters of a message.
 const EXCERPT: usize = 120;
 
 pub async fn talk(
     mut connection: Connection,
-    wire: &Wire,
     session: &Arc<Session>,
     accept: Accept<'static>,
     compress: bool,
 ) -> Result<()> {
     let (number, mut orders) = session.begin_talk();
     let mut log = Log { session: Arc::clone(session), number, state: None };
-    wire.claim_connection(log.of_wire());
+    connection.transport().0.wire().claim_connection(log.of_wire());
     log.state(State::Connecting);
     log.event("request", "GET /talk");
 
@@ -46,20 +41,17 @@ pub async fn talk(
         log.call("decline_deflate()");
         decline_deflate(&mut connection);
     }
-    let reply = connection.reply();
     log.call("accept(request.accept())");
-    reply.ws.accept(accept, reply.outbox)?;
+    connection.reply().accept(accept)?;
 
     let mut encoder = Encoder::default();
     loop {
-        log.state(connection.reply().ws.state());
-        // Bound the bytes that wait for a browser that does not read.
-        let takes_orders = connection.unsent() < MAX_UNSENT;
+        log.state(connection.reply().state());
+        let is_busy = connection.reply().unsent() >= MAX_UNSENT;
         let order = tokio::select! {
-            order = orders.recv(), if takes_orders => order,
-            // Nothing signals that bytes were written, so check again later.
-            () = sleep(PATIENCE), if !takes_orders => continue,
-            next = connection.next() => {
+            order = orders.recv(), if !is_busy => order,
+            next = connection.next_or_room(if is_busy { MAX_UNSENT } else { 0 }) => {
+                let Ok(next) = next else { continue };
                 let Some((event, reply)) = next else { break };
                 match &event {
                     Event::Open(open) => {
@@ -73,9 +65,10 @@ pub async fn talk(
                     Event::Close(close) => log.event("close", &close.to_string()),
                     Event::Request(_) | Event::BadRequest(_) | Event::Refused(_) | Event::Piece(_) => {}
                 }
-                log.state(reply.ws.state());
-                if let Event::Message(message) = event && reply.ws.state() == State::Open {
-                    encoder.send(reply.ws, message, reply.outbox)?;
+                log.state(reply.state());
+                if let Event::Message(message) = event && reply.state() == State::Open {
+                    let (ws, outbox) = reply.parts_mut();
+                    encoder.send(ws, message, outbox)?;
                 }
                 continue;
             }
@@ -87,24 +80,25 @@ pub async fn talk(
                 log.state(State::Closed);
                 return Ok(());
             }
-            _ if reply.ws.state() != State::Open => {}
+            _ if reply.state() != State::Open => {}
             Some(Order::Send(text)) => {
                 log.call(&format!("send({text:?})"));
-                encoder.send(reply.ws, &*text, reply.outbox)?;
+                let (ws, outbox) = reply.parts_mut();
+                encoder.send(ws, &*text, outbox)?;
             }
             Some(Order::Ping) => {
                 log.call("ping(b\"are you there?\")");
-                reply.ws.ping(b"are you there?", reply.outbox)?;
+                reply.ping(b"are you there?")?;
             }
             Some(Order::Close(code, reason)) => {
                 log.call(&format!("close({code}, {reason:?})"));
-                if let Err(error) = reply.ws.close(CloseCode(code), &reason, reply.outbox) {
+                if let Err(error) = reply.close(CloseCode(code), &reason) {
                     log.call(&error.to_string());
                 }
             }
             Some(Order::BreakRule) => {
                 log.call("(sends a frame with RSV2 set)");
-                reply.outbox.extend_from_slice(BROKEN_FRAME);
+                reply.parts_mut().1.extend_from_slice(BROKEN_FRAME);
             }
             None => {}
         }

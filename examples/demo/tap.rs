@@ -4,6 +4,7 @@
 use crate::inflate::Inflate;
 use crate::session::now;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
@@ -44,9 +45,16 @@ struct Claim {
 const MAX_HELD: usize = 32 << 10;
 
 impl Tap {
-    pub fn new(stream: TcpStream) -> (Self, Wire) {
-        let wire = Wire(Arc::new(Mutex::new(Claim { sink: None, both: false, held: Vec::new() })));
-        (Self { stream, wire: wire.clone() }, wire)
+    pub fn new(stream: TcpStream) -> Self {
+        Self { stream, wire: Wire(Arc::new(Mutex::new(Claim { sink: None, both: false, held: Vec::new() }))) }
+    }
+
+    pub fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.stream.local_addr()
+    }
+
+    pub fn wire(&self) -> Wire {
+        self.wire.clone()
     }
 }
 

@@ -5,61 +5,57 @@ use crate::race::Run;
 use crate::session::{Session, Sessions, now};
 use crate::talk::Order;
 use crate::{Connection, Result};
-use sansocket::{Accept, Event, Message, Reject};
+use sansocket_io::{Accept, Event, Message, Reject};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 
-/// With more unsent bytes than this, the log has to wait.
-const BACKLOG: usize = 256 << 10;
 /// The maximum text that a page can order the server to send, in characters.
 const MAX_TEXT: usize = 2000;
 /// How often the counters of a race are sent.
 const TICK: Duration = Duration::from_millis(200);
+/// With more unsent bytes than this, they are not.
+const MAX_UNSENT: usize = 64 << 10;
 
 pub async fn watch(mut connection: Connection, sessions: &Sessions, accept: Accept<'static>) -> Result<()> {
-    let Some((name, session, mut entries)) = sessions.open() else {
-        let reply = connection.reply();
-        reply.ws.reject(Reject::status(503), reply.outbox)?;
+    let reply = connection.reply();
+    let Some((name, session)) = sessions.open(reply.sender()) else {
+        reply.reject(Reject::status(503))?;
         while connection.next().await.is_some() {}
         return Ok(());
     };
     // The session ends with this connection, also after an error.
     let _end = End { sessions, name: &name, session: &session };
-    let reply = connection.reply();
-    reply.ws.accept(accept, reply.outbox)?;
+    reply.accept(accept)?;
     let deflate = cfg!(feature = "deflate");
-    reply.ws.send(&*format!(r#"{{"session":"{name}","deflate":{deflate}}}"#), reply.outbox)?;
+    reply.send(&*format!(r#"{{"session":"{name}","deflate":{deflate}}}"#))?;
 
     let mut tick = interval(TICK);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let reads_on = connection.unsent() < BACKLOG;
-        let entry = tokio::select! {
-            next = connection.next() => {
-                let Some((event, reply)) = next else { return Ok(()) };
-                if let Event::Message(Message::Text(line)) = event
-                    && let Some(answer) = execute(&session, line)
-                    && reply.ws.can_send()
-                {
-                    reply.ws.send(&*answer, reply.outbox)?;
+        tokio::select! {
+            next = connection.next() => match next {
+                Some((Event::Message(Message::Text(line)), reply)) => {
+                    if let Some(answer) = execute(&session, line) {
+                        reply.send(&*answer)?;
+                    }
                 }
-                continue;
+                Some(_) => {}
+                None => return Ok(()),
+            },
+            _ = tick.tick() => {
+                let reply = connection.reply();
+                if reply.unsent() > MAX_UNSENT {
+                    continue;
+                }
+                let missed = session.take_missed();
+                if missed > 0 {
+                    reply.send(&*format!(r#"{{"missed":{missed}}}"#))?;
+                }
+                if let Some(run) = session.run() {
+                    reply.send(&*run.counters())?;
+                }
             }
-            Some(entry) = entries.recv(), if reads_on => Some(entry),
-            _ = tick.tick() => None,
-        };
-        let reply = connection.reply();
-        if !reply.ws.can_send() || !reads_on {
-            continue;
-        }
-        let missed = session.take_missed();
-        if missed > 0 {
-            reply.ws.send(&*format!(r#"{{"missed":{missed}}}"#), reply.outbox)?;
-        }
-        let entry = entry.or_else(|| session.run().map(|run| run.counters()));
-        if let Some(entry) = entry {
-            reply.ws.send(&*entry, reply.outbox)?;
         }
     }
 }
