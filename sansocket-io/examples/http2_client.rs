@@ -11,10 +11,7 @@ use sansocket_io::tokio::tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use sansocket_io::tokio::{connect_tcp, open_client};
 use sansocket_io::{CloseCode, Connect, Event, Settings};
 use std::error::Error;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::Poll;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -33,12 +30,16 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
 
     let (mut http, mut connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-    // "A client MUST NOT use the extended CONNECT before it has received the setting" (RFC 8441 section 3)
-    poll_fn(|cx| match Pin::new(&mut connection).poll(cx) {
-        Poll::Pending if connection.is_extended_connect_protocol_enabled() => Poll::Ready(Ok(())),
-        polled => polled,
-    })
-    .await?;
+    // With the first response, the server's settings have arrived: whether it takes an extended CONNECT (RFC
+    // 8441 section 3).
+    let first = Request::head(connect.http_uri().to_string()).body(Empty::<Bytes>::new())?;
+    tokio::select! {
+        response = http.send_request(first) => drop(response?),
+        ended = &mut connection => ended?,
+    }
+    if !connection.is_extended_connect_protocol_enabled() {
+        return Err("the server has no WebSockets over HTTP/2".into());
+    }
     tokio::spawn(connection);
     let request =
         Request::connect(connect.http_uri().to_string()).extension(Protocol::from_static("websocket"));

@@ -1,2 +1,344 @@
-#[test]
-fn a() {}
+//! WebSockets over HTTP/2 (RFC 8441): connections of hyper with a peer that h2 operates frame by
+//! frame, the examples, and a proxy between them.
+
+use h2::{Reason, RecvStream, SendStream, client, server};
+use http_body_util::{Empty, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::{Request, Response, service::service_fn};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use rcgen::generate_simple_self_signed;
+use sansocket_io::sansocket::handshake::{check_connect, check_connect_response};
+use sansocket_io::sansocket::{Client, Role, frame};
+use sansocket_io::tokio::tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
+use sansocket_io::tokio::tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use sansocket_io::tokio::{
+    ClientSocket, ServerSocket, Tokio, TokioClock, connect, connect_tls, open, open_client,
+};
+use sansocket_io::{CloseCode, Connect, Event, Failure, Pooled, Settings, Socket};
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io::{self, BufRead, BufReader};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use std::{env, fs};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
+use tokio::sync::oneshot;
+
+/// What a connection has seen: its events, and the failure of its transport.
+type Seen = (Vec<String>, Option<String>);
+
+/// Echoes until the end of the connection.
+async fn echo<R: Role, S: AsyncRead + AsyncWrite + Unpin>(
+    mut socket: Socket<R, Tokio<S>, TokioClock, Pooled>,
+) -> Seen {
+    let mut seen = Vec::new();
+    while let Some((event, reply)) = socket.next().await {
+        match event {
+            Event::Message(message) => {
+                seen.push(format!("message of {}", message.as_bytes().len()));
+                let _ = reply.send(message);
+            }
+            Event::Error(error) => seen.push(format!("error: {error}")),
+            Event::Close(close) => seen.push(format!("close: {close}")),
+            _ => {}
+        }
+    }
+    (seen, socket.into_transport().1.map(|failure| failure.to_string()))
+}
+
+/// A server of hyper that echoes on one stream; what its connection has seen.
+fn serve(io: DuplexStream) -> oneshot::Receiver<Seen> {
+    let (sender, receiver) = oneshot::channel();
+    let mut sender = Some(sender);
+    let respond = move |mut request: Request<Incoming>| {
+        let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let head = match check_connect(headers) {
+            Ok(accept) => accept.response(),
+            Err(error) => error.response(),
+        };
+        if let (200, Some(sender)) = (head.status(), sender.take()) {
+            let upgrade = hyper::upgrade::on(&mut request);
+            tokio::spawn(async move {
+                let socket = open(TokioIo::new(upgrade.await.unwrap()), Settings::new());
+                let _ = sender.send(echo(socket).await);
+            });
+        }
+        let response = Response::builder().status(head.status());
+        let response = head.headers().fold(response, |response, (name, value)| response.header(name, value));
+        async { Ok::<_, Infallible>(response.body(Full::<Bytes>::default()).unwrap()) }
+    };
+    let mut http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    http.enable_connect_protocol();
+    let respond = std::sync::Mutex::new(respond);
+    let service = service_fn(move |request| (respond.lock().unwrap())(request));
+    tokio::spawn(http.serve_connection(TokioIo::new(io), service));
+    receiver
+}
+
+/// The client's end, operated by h2. The task is that of its HTTP/2 connection.
+struct Raw {
+    _http: client::SendRequest<Bytes>,
+    task: tokio::task::JoinHandle<()>,
+    send: SendStream<Bytes>,
+    receive: RecvStream,
+}
+
+async fn send_request(
+    io: DuplexStream,
+    headers: &[(&str, &str)],
+) -> (client::SendRequest<Bytes>, tokio::task::JoinHandle<()>, Response<RecvStream>, SendStream<Bytes>) {
+    let (http, mut connection) = client::handshake(io).await.unwrap();
+    poll_fn(|cx| {
+        let polled = std::pin::pin!(&mut connection).poll(cx);
+        if http.is_extended_connect_protocol_enabled() {
+            std::task::Poll::Ready(())
+        } else {
+            polled.map(|_| ())
+        }
+    })
+    .await;
+    let task = tokio::spawn(async { drop(connection.await) });
+    let request = Request::connect("http://localhost/").extension(h2::ext::Protocol::from("websocket"));
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+    let mut http = http.ready().await.unwrap();
+    let (response, send) = http.send_request(request.body(()).unwrap(), false).unwrap();
+    (http, task, response.await.unwrap(), send)
+}
+
+impl Raw {
+    /// Opens a WebSocket over this stream.
+    async fn open(io: DuplexStream) -> Self {
+        let (http, task, response, send) = send_request(io, &[("sec-websocket-version", "13")]).await;
+        assert_eq!(response.status(), 200);
+        Self { _http: http, task, send, receive: response.into_body() }
+    }
+
+    fn send(&mut self, bytes: &[u8], is_last: bool) {
+        self.send.send_data(Bytes::copy_from_slice(bytes), is_last).unwrap();
+    }
+
+    /// Receives this many bytes.
+    async fn receive(&mut self, len: usize) -> Vec<u8> {
+        receive(&mut self.receive, len).await
+    }
+}
+
+async fn receive(stream: &mut RecvStream, len: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while bytes.len() < len {
+        let data = stream.data().await.expect("the stream has not ended").unwrap();
+        let _ = stream.flow_control().release_capacity(data.len());
+        bytes.extend_from_slice(&data);
+    }
+    bytes
+}
+
+/// The peer ends the stream with END_STREAM.
+async fn end(stream: &mut RecvStream) {
+    while let Some(data) = stream.data().await {
+        assert_eq!(data.unwrap(), "");
+    }
+}
+
+/// A text and a Close frame with 1000, masked with zeros.
+const HELLO: &[u8] = b"\x81\x85\0\0\0\0Hello";
+const CLOSE: &[u8] = b"\x88\x82\0\0\0\0\x03\xE8";
+const LOST: [&str; 2] = ["error: the stream ended without a Close frame", "close: 1006 (not clean)"];
+
+async fn opened() -> (Raw, oneshot::Receiver<Seen>) {
+    let (ours, theirs) = duplex(1 << 16);
+    let seen = serve(ours);
+    let mut raw = Raw::open(theirs).await;
+    raw.send(HELLO, false);
+    assert_eq!(raw.receive(7).await, b"\x81\x05Hello");
+    (raw, seen)
+}
+
+#[tokio::test]
+async fn end_stream_after_the_close_frames_is_a_clean_end() {
+    let (mut raw, seen) = opened().await;
+    raw.send(CLOSE, false);
+    assert_eq!(raw.receive(4).await, b"\x88\x02\x03\xE8");
+    end(&mut raw.receive).await;
+    raw.send(b"", true);
+    assert_eq!(seen.await.unwrap(), (vec!["message of 5".into(), "close: 1000 (clean)".into()], None));
+}
+
+#[tokio::test]
+async fn end_stream_without_a_close_frame_is_an_error() {
+    let (mut raw, seen) = opened().await;
+    raw.send(b"", true);
+    let (events, failure) = seen.await.unwrap();
+    assert_eq!((&events[1..], failure), (&LOST.map(String::from)[..], None));
+}
+
+#[tokio::test]
+async fn a_reset_stream_is_an_error() {
+    // hyper reads CANCEL as an end of the stream.
+    for (reason, failure) in [(Reason::CANCEL, None), (Reason::INTERNAL_ERROR, Some("internal error"))] {
+        let (mut raw, seen) = opened().await;
+        raw.send.send_reset(reason);
+        let (events, seen) = seen.await.unwrap();
+        assert_eq!(events[1..], LOST);
+        assert_eq!(seen.is_some(), failure.is_some());
+        assert!(seen.unwrap_or_default().contains(failure.unwrap_or_default()));
+    }
+}
+
+#[tokio::test]
+async fn a_reset_after_the_peers_close_frame_is_no_error() {
+    let (mut raw, seen) = opened().await;
+    raw.send(CLOSE, false);
+    assert_eq!(raw.receive(4).await, b"\x88\x02\x03\xE8");
+    raw.send.send_reset(Reason::INTERNAL_ERROR);
+    assert_eq!(seen.await.unwrap().0, ["message of 5", "close: 1000 (clean)"]);
+}
+
+#[tokio::test]
+async fn the_end_of_the_connection_is_an_error() {
+    let (raw, seen) = opened().await;
+    raw.task.abort();
+    let (events, failure) = seen.await.unwrap();
+    assert_eq!(events[1..], LOST);
+    assert!(failure.is_some());
+}
+
+#[tokio::test]
+async fn another_version_is_refused_with_status_400() {
+    for headers in [&[][..], &[("sec-websocket-version", "8")]] {
+        let (ours, theirs) = duplex(1 << 16);
+        let _seen = serve(ours);
+        let (_http, _task, response, _send) = send_request(theirs, headers).await;
+        assert_eq!(response.status(), 400);
+        assert_eq!(response.headers()["sec-websocket-version"], "13");
+    }
+}
+
+#[tokio::test]
+async fn messages_larger_than_the_windows_of_flow_control_are_echoed() {
+    let (mut raw, seen) = opened().await;
+    let message = vec![b'a'; 100_000];
+    let mut sent = b"\x82\xFF\0\0\0\0\0\x01\x86\xA0\0\0\0\0".to_vec();
+    sent.extend(&message);
+    raw.send(&sent, false);
+    let echo = raw.receive(10 + message.len()).await;
+    assert!(echo[..10] == *b"\x82\x7F\0\0\0\0\0\x01\x86\xA0" && echo[10..] == message);
+    raw.send(CLOSE, true);
+    assert_eq!(raw.receive(4).await, b"\x88\x02\x03\xE8");
+    end(&mut raw.receive).await;
+    let events = ["message of 5", "message of 100000", "close: 1000 (clean)"];
+    assert_eq!(seen.await.unwrap(), (events.map(String::from).to_vec(), None));
+}
+
+/// A server whose HTTP/2 connection h2 operates, and one stream of it.
+struct RawServer {
+    http: server::Connection<DuplexStream, Bytes>,
+    send: SendStream<Bytes>,
+    receive: RecvStream,
+}
+
+impl RawServer {
+    async fn open(io: DuplexStream) -> Self {
+        let mut http = server::Builder::new().enable_connect_protocol().handshake(io).await.unwrap();
+        let (request, mut respond) = http.accept().await.unwrap().unwrap();
+        assert_eq!(request.extensions().get::<h2::ext::Protocol>().unwrap().as_str(), "websocket");
+        let send = respond.send_response(Response::new(()), false).unwrap();
+        Self { http, send, receive: request.into_body() }
+    }
+
+    /// Sends a message, and receives its echo.
+    async fn hello(&mut self) {
+        self.run(async |send, stream| {
+            send.send_data(Bytes::from_static(b"\x81\x05Hello"), false).unwrap();
+            assert_eq!(receive(stream, 11).await[..2], [0x81, 0x85]);
+        })
+        .await;
+    }
+
+    /// Runs the connection while a future does.
+    async fn run<T>(
+        &mut self,
+        mut future: impl AsyncFnMut(&mut SendStream<Bytes>, &mut RecvStream) -> T,
+    ) -> T {
+        let rest = async {
+            while self.http.accept().await.is_some() {}
+            std::future::pending::<()>().await
+        };
+        tokio::select! {
+            output = future(&mut self.send, &mut self.receive) => output,
+            () = rest => unreachable!(),
+        }
+    }
+}
+
+/// A client of hyper that echoes; what its connection has seen.
+async fn echo_client(io: DuplexStream) -> Seen {
+    let connect = Connect::new("localhost", "/");
+    let (mut http, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(io)).await.unwrap();
+    // hyper wakes nobody when the setting arrives.
+    while !connection.is_extended_connect_protocol_enabled() {
+        tokio::task::yield_now().await;
+    }
+    tokio::spawn(connection);
+    let request = Request::connect(connect.http_uri().to_string());
+    let request = request.extension(hyper::ext::Protocol::from_static("websocket"));
+    let request =
+        connect.connect_headers().fold(request, |request, (name, value)| request.header(name, value));
+    let response = http.send_request(request.body(Empty::<Bytes>::new()).unwrap()).await.unwrap();
+    check_connect_response(response.status().as_u16(), [], &connect).unwrap();
+    let upgraded = hyper::upgrade::on(response).await.unwrap();
+    echo(open_client(TokioIo::new(upgraded), Settings::new()).unwrap()).await
+}
+
+#[tokio::test]
+async fn a_websocket_outlives_the_goaway_of_a_graceful_shutdown() {
+    let (ours, theirs) = duplex(1 << 16);
+    let seen = tokio::spawn(echo_client(ours));
+    let mut raw = RawServer::open(theirs).await;
+    raw.hello().await;
+    raw.http.graceful_shutdown();
+    raw.hello().await;
+    raw.run(async |send, stream| {
+        send.send_data(Bytes::from_static(b"\x88\x02\x03\xE8"), true).unwrap();
+        receive(stream, 8).await;
+    })
+    .await;
+    assert!(raw.http.accept().await.is_none(), "the connection ends after its last stream");
+    assert_eq!(
+        seen.await.unwrap(),
+        (vec!["message of 5".into(), "message of 5".into(), "close: 1000 (clean)".into()], None)
+    );
+}
+
+#[tokio::test]
+async fn the_goaway_of_an_error_is_an_error() {
+    let (ours, theirs) = duplex(1 << 16);
+    let seen = tokio::spawn(echo_client(ours));
+    let mut raw = RawServer::open(theirs).await;
+    raw.hello().await;
+    raw.http.abrupt_shutdown(Reason::INTERNAL_ERROR);
+    assert!(!matches!(raw.http.accept().await, Some(Ok(_))));
+    let (events, failure) = seen.await.unwrap();
+    assert_eq!(events[1..], LOST);
+    assert!(failure.is_some());
+}
+
+#[tokio::test]
+async fn a_client_that_ends_in_order_waits_for_the_end_of_the_stream() {
+    let (ours, theirs) = duplex(1 << 16);
+    let seen = tokio::spawn(echo_client(ours));
+    let mut raw = RawServer::open(theirs).await;
+    raw.run(async |send, stream| {
+        send.send_data(Bytes::from_static(b"\x88\x02\x03\xE8"), false).unwrap();
+        assert_eq!(receive(stream, 8).await[..2], [0x88, 0x82]);
+        assert!(!seen.is_finished());
+        send.send_data(Bytes::new(), true).unwrap();
+        end(stream).await;
+    })
+    .await;
+    assert_eq!(seen.await.unwrap(), (vec!["close: 1000 (clean)".into()], None));
+}
