@@ -247,6 +247,7 @@ fn a_message_goes_over_embedded_tls_and_back_in_pieces() {
         assert_eq!(output, format!("Text({message:?})\nclosed: 1000 (clean)\n"));
     }
     let (_server, _, other) = serve_tls("other");
-    let refused = example("embedded_tls").args([&format!("localhost:{port}"), &other, "Hello"]).output().unwrap();
+    let refused =
+        example("embedded_tls").args([&format!("localhost:{port}"), &other, "Hello"]).output().unwrap();
     assert!(!refused.status.success(), "a certificate of another root");
 }
