@@ -339,8 +339,3 @@ pub use websocket::WebSocket;
 
 // In the versions whose types are part of this crate's interface.
 pub use {heapless, rand_core};
-
-/// The README's examples are tested.
-#[cfg(doctest)]
-#[doc = include_str!("../README.md")]
-struct Readme;

@@ -2,7 +2,7 @@
 //! loopback TCP.
 //!
 //! `cargo bench --manifest-path benches/Cargo.toml --bench rest_vs_websocket` prints a table after
-//! a minute and draws `figures/rest_vs_websocket.svg`; with `-- --test` it takes seconds and draws
+//! a minute and draws `examples/figures/rest_vs_websocket.svg`; with `-- --test` it takes seconds and draws
 //! nothing.
 //!
 //! - **Updates** are JSON of about 40 bytes, 1, 10 and 100 a second, at random moments, so that no
@@ -104,7 +104,7 @@ fn main() -> Result<()> {
     }
     print(&outcomes, seconds);
     if !test {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../figures/rest_vs_websocket.svg");
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/figures/rest_vs_websocket.svg");
         std::fs::write(path, chart::draw(&outcomes))?;
     }
     Ok(())

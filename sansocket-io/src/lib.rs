@@ -189,7 +189,8 @@ pub use {error::Refusal, memory::Heap, message::OwnedMessage};
 pub use sansocket;
 pub use sansocket::{Accept, CloseCode, Config, Connect, Event, Message, Reject, Request, State};
 
-/// The README's example is tested.
+/// The examples of the READMEs, that of the protocol crate included, are tested.
 #[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
+#[doc = include_str!("../../README.md")]
 struct Readme;

@@ -126,6 +126,6 @@ fn main() {
             report.whole(&effort, &idle::table(&peers, idle::CONNECTIONS)),
         )
         .unwrap();
-        std::fs::write(format!("{here}/../../figures/peers.svg"), report.chart()).unwrap();
+        std::fs::write(format!("{here}/../../examples/figures/peers.svg"), report.chart()).unwrap();
     }
 }

@@ -1,4 +1,4 @@
-//! The printed report, and the contents of `results.md` and `figures/peers.svg`.
+//! The printed report, and the contents of `results.md` and `examples/figures/peers.svg`.
 
 use crate::{
     measure::{Effort, Measured},
