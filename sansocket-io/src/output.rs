@@ -188,7 +188,9 @@ impl<T: Transport, O: Buffer + Release> Buffer for Direct<'_, T, O> {
         self.output.outbox.remaining()
     }
     fn append(&mut self, bytes: &[u8]) {
-        let written = if bytes.len() >= LARGE { self.write(bytes) } else { 0 };
+        // It fits into the outbox: if that is smaller, the compiler removes the write.
+        let is_large = bytes.len() >= LARGE && self.max_len() >= LARGE;
+        let written = if is_large { self.write(bytes) } else { 0 };
         self.output.outbox.append(bytes.get(written..).unwrap_or_default());
     }
     fn clear(&mut self) {

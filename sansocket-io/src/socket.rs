@@ -307,7 +307,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
 
     /// Sets the alarm for the next deadline. Ready if that has passed.
     pub(crate) fn poll_alarm(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let deadline = [self.reply.deadline(), self.tidy.at].into_iter().flatten().min();
+        let deadline = earlier(self.reply.deadline(), self.tidy.at);
         deadline.map_or(Poll::Pending, |at| self.reply.clock.poll_until(cx, at))
     }
 
@@ -429,13 +429,20 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
             Stream::ReadOnly { until } => Some(until),
             _ => None,
         };
-        [self.machine_deadline(), self.output.pace.deadline(), stream].into_iter().flatten().min()
+        earlier(earlier(self.machine_deadline(), self.output.pace.deadline()), stream)
     }
 
     /// The machine's deadline. On an open connection it measures the peer's silence, which is
     /// unknown while no input is received because too much is unsent.
     fn machine_deadline(&self) -> Option<Duration> {
         if self.is_blocked() && self.ws.state() == State::Open { None } else { self.ws.poll_timeout() }
+    }
+}
+
+fn earlier(one: Option<Duration>, other: Option<Duration>) -> Option<Duration> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => one.or(other),
     }
 }
 
