@@ -97,6 +97,8 @@ pub(crate) fn drop_front(bytes: &mut [u8], count: usize) {
 pub trait ReadBuffer {
     /// What it grows to before the first read, in bytes.
     const FIRST: usize = SMALL;
+    /// Whether [`release`](Self::release) can give memory back.
+    const RELEASES: bool = true;
     /// All of it.
     fn as_slice_mut(&mut self) -> &mut [u8];
     /// Makes it `len` bytes long, if it can; the bytes in it stay.
@@ -112,12 +114,14 @@ pub trait ReadBuffer {
 }
 
 impl<const N: usize> ReadBuffer for [u8; N] {
+    const RELEASES: bool = false;
     fn as_slice_mut(&mut self) -> &mut [u8] {
         self
     }
 }
 
 impl ReadBuffer for &mut [u8] {
+    const RELEASES: bool = false;
     fn as_slice_mut(&mut self) -> &mut [u8] {
         self
     }
@@ -141,14 +145,23 @@ impl ReadBuffer for Vec<u8> {
 
 /// A [`Buffer`] that may give its memory back when it is empty or not needed.
 pub trait Release {
+    /// Whether [`release`](Self::release) can give memory back.
+    const RELEASES: bool = true;
     /// Removes all bytes, and gives the memory back, if it can.
     fn release(&mut self) {}
 }
 
-impl<const N: usize> Release for heapless::Vec<u8, N> {}
-impl<const N: usize> Release for FixedInbox<N> {}
-impl Release for Slice<'_> {}
+impl<const N: usize> Release for heapless::Vec<u8, N> {
+    const RELEASES: bool = false;
+}
+impl<const N: usize> Release for FixedInbox<N> {
+    const RELEASES: bool = false;
+}
+impl Release for Slice<'_> {
+    const RELEASES: bool = false;
+}
 impl<B: Release + ?Sized> Release for &mut B {
+    const RELEASES: bool = B::RELEASES;
     fn release(&mut self) {
         (**self).release();
     }

@@ -7,7 +7,7 @@
 
 use crate::Failure;
 use crate::input::Input;
-use crate::memory::{Buffers, Memory, Release, SMALL};
+use crate::memory::{Buffers, Memory, ReadBuffer, Release, SMALL};
 use crate::output::Output;
 use crate::reply::{Reply, Stream};
 use crate::settings::Settings;
@@ -301,7 +301,9 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
         if self.reply.advance(now) {
             return true;
         }
-        self.tidy(now);
+        if Self::RELEASES {
+            self.tidy(now);
+        }
         self.poll_alarm(cx).is_ready()
     }
 
@@ -310,6 +312,9 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
         let deadline = earlier(self.reply.deadline(), self.tidy.at);
         deadline.map_or(Poll::Pending, |at| self.reply.clock.poll_until(cx, at))
     }
+
+    /// Whether any buffer can give memory back. The code for it is linked only then.
+    const RELEASES: bool = M::Input::RELEASES || M::Inbox::RELEASES || M::Outbox::RELEASES;
 
     /// Gives memory back that was not needed since the last check.
     fn tidy(&mut self, now: Duration) {
