@@ -4,7 +4,7 @@
 use crate::Failure;
 use crate::memory::Memory;
 use crate::output::{Direct, Output};
-use crate::settings::Settings;
+use crate::settings::Limits;
 use crate::transport::{Clock, Transport};
 use core::fmt;
 use core::task::{Context, Poll, ready};
@@ -30,7 +30,7 @@ pub struct Reply<R: Role, T: Transport, C, M: Memory> {
     pub(crate) io: T,
     pub(crate) clock: C,
     pub(crate) output: Output<M::Outbox>,
-    pub(crate) settings: Settings,
+    pub(crate) limits: Limits,
     pub(crate) stream: Stream,
     pub(crate) failure: Option<Failure<T::Error>>,
     /// What other tasks send.
@@ -245,7 +245,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
 
     /// Whether so much is unsent that no more events are returned.
     pub(crate) fn is_blocked(&self) -> bool {
-        self.output.is_over(self.settings.max_unsent) && !self.ws.is_closed()
+        self.output.is_over(self.limits.max_unsent) && !self.ws.is_closed()
     }
 
     /// Whether the connection has ended, and all is written.
@@ -270,7 +270,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
     /// How slowly the peer may read. There is a limit for the last bytes of a closed connection: no
     /// other timeout ends it.
     fn write_timeout(&self) -> Option<Duration> {
-        let Settings { write_timeout, linger, .. } = self.settings;
+        let Limits { write_timeout, linger, .. } = self.limits;
         write_timeout.or_else(|| self.ws.is_closed().then_some(linger))
     }
 
@@ -301,7 +301,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
         self.output.discard();
         self.failure.get_or_insert(failure);
         if self.stream == Stream::Open {
-            let until = self.clock.now().saturating_add(self.settings.linger);
+            let until = self.clock.now().saturating_add(self.limits.linger);
             self.stream = Stream::ReadOnly { until };
         }
     }

@@ -370,7 +370,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
     /// A handle that sends on this connection from any task or thread. The connection's `next`
     /// sends what is queued, so go on calling it.
     pub fn sender(&mut self) -> Sender {
-        let max = self.settings.max_queued;
+        let max = self.limits.max_queued;
         let queue = self.queued.0.get_or_insert_with(|| Arc::new(Queue::new(max)));
         Sender { queue: Arc::clone(queue) }
     }
@@ -410,7 +410,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
     }
 
     fn takes(&self) -> Takes {
-        let is_over = self.output.is_full || self.output.unsent_len() > self.settings.max_unsent;
+        let is_over = self.output.is_full || self.output.unsent_len() > self.limits.max_unsent;
         match self.ws.state() {
             State::Connecting => Takes::AnyEnd,
             _ if is_over || !self.ws.can_send() => Takes::Abort,

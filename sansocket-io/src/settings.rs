@@ -27,10 +27,16 @@ use sansocket::Config;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub(crate) config: Config,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) limits: Limits,
+}
+
+/// What an open connection keeps of its [`Settings`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limits {
     pub(crate) max_unsent: usize,
     pub(crate) max_queued: usize,
     pub(crate) max_read_buffer: usize,
-    pub(crate) connect_timeout: Option<Duration>,
     pub(crate) write_timeout: Option<Duration>,
     pub(crate) linger: Duration,
     pub(crate) keep_memory: Duration,
@@ -42,13 +48,15 @@ impl Settings {
     pub const fn new() -> Self {
         Self {
             config: Config::new(),
-            max_unsent: 64 << 10,
-            max_queued: 64 << 10,
-            max_read_buffer: (1 << 20) + 64,
             connect_timeout: Some(Duration::from_secs(10)),
-            write_timeout: Some(Duration::from_secs(30)),
-            linger: Duration::from_secs(2),
-            keep_memory: Duration::from_secs(4),
+            limits: Limits {
+                max_unsent: 64 << 10,
+                max_queued: 64 << 10,
+                max_read_buffer: (1 << 20) + 64,
+                write_timeout: Some(Duration::from_secs(30)),
+                linger: Duration::from_secs(2),
+                keep_memory: Duration::from_secs(4),
+            },
         }
     }
 
@@ -70,14 +78,14 @@ impl Settings {
     #[doc(alias = "back-pressure")]
     #[doc(alias = "max_write_buffer_size")]
     pub const fn max_unsent(self, bytes: usize) -> Self {
-        Self { max_unsent: bytes, ..self }
+        Self { limits: Limits { max_unsent: bytes, ..self.limits }, ..self }
     }
 
     /// Sets how many bytes may wait in the queue of a connection's `Sender`s. A single message that
     /// is longer is taken if the queue is empty.
     #[must_use]
     pub const fn max_queued(self, bytes: usize) -> Self {
-        Self { max_queued: bytes, ..self }
+        Self { limits: Limits { max_queued: bytes, ..self.limits }, ..self }
     }
 
     /// Sets the largest read buffer. Frames that fit into it are delivered from there; those that
@@ -85,7 +93,7 @@ impl Settings {
     /// grows with the bytes that have arrived. (`Pooled` buffers have 64 KiB or more.)
     #[must_use]
     pub const fn max_read_buffer(self, bytes: usize) -> Self {
-        Self { max_read_buffer: bytes, ..self }
+        Self { limits: Limits { max_read_buffer: bytes, ..self.limits }, ..self }
     }
 
     /// Sets how long connecting the transport may take: name resolution, TCP and TLS. The opening
@@ -107,7 +115,7 @@ impl Settings {
     /// with the default, a peer must read 2.2 KB/s.
     #[must_use]
     pub const fn write_timeout(self, timeout: Option<Duration>) -> Self {
-        Self { write_timeout: timeout, ..self }
+        Self { limits: Limits { write_timeout: timeout, ..self.limits }, ..self }
     }
 
     /// Sets how long a closed connection waits for the peer to end the stream. If the stream were
@@ -115,14 +123,14 @@ impl Settings {
     /// Close frame.
     #[must_use]
     pub const fn linger(self, time: Duration) -> Self {
-        Self { linger: time, ..self }
+        Self { limits: Limits { linger: time, ..self.limits }, ..self }
     }
 
     /// Sets when buffers that have grown are given back: once they were not needed for this time,
     /// and at the latest after twice this time.
     #[must_use]
     pub const fn keep_memory(self, time: Duration) -> Self {
-        Self { keep_memory: time, ..self }
+        Self { limits: Limits { keep_memory: time, ..self.limits }, ..self }
     }
 }
 

@@ -99,7 +99,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
                 io,
                 clock,
                 output,
-                settings,
+                limits: settings.limits,
                 stream: Stream::Open,
                 failure: None,
                 #[cfg(feature = "std")]
@@ -257,7 +257,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
             return false;
         }
         let missing = reply.ws.missing(input.unread(), inbox);
-        missing > 0 && input.make_room(missing, reply.settings.max_read_buffer)
+        missing > 0 && input.make_room(missing, reply.limits.max_read_buffer)
     }
 
     /// Writes and reads. `true`: there may be an event now.
@@ -278,7 +278,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
         if self.reply.ws.awaits_caller() || self.reply.ws.is_closed() {
             return false;
         }
-        let room = self.input.room(self.reply.settings.max_read_buffer);
+        let room = self.input.room(self.reply.limits.max_read_buffer);
         if room.is_empty() {
             return false;
         }
@@ -318,7 +318,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
 
     /// Gives memory back that was not needed since the last check.
     fn tidy(&mut self, now: Duration) {
-        let next = now.saturating_add(self.reply.settings.keep_memory);
+        let next = now.saturating_add(self.reply.limits.keep_memory);
         match self.tidy.at {
             None if self.tidy.was_needed || self.input.is_large() => self.tidy.at = Some(next),
             Some(at) if at <= now && self.tidy.was_needed => self.tidy.at = Some(next),
@@ -349,7 +349,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
             Stream::Ended => return Poll::Ready(()),
             Stream::Lingering { until, shut } => (until, shut),
             Stream::Open | Stream::ReadOnly { .. } => {
-                (reply.clock.now().saturating_add(reply.settings.linger), false)
+                (reply.clock.now().saturating_add(reply.limits.linger), false)
             }
         };
         shut = shut || reply.io.poll_shutdown(cx).is_ready();

@@ -143,7 +143,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Sink<OwnedMessage> for Messages
 
     fn poll_ready(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         let this = self.get_mut();
-        let limit = this.socket.reply().settings.max_unsent.max(1);
+        let limit = this.socket.reply().limits.max_unsent.max(1);
         ready!(this.poll_unsent(cx, limit))?;
         Poll::Ready(match this.socket.reply().state() {
             State::Closing | State::Closed => Err(StreamError::Closed),
