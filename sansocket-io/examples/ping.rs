@@ -1,4 +1,4 @@
-//! Sends a Ping, waits for the Pong, and closes: `client ws://127.0.0.1:9001/`.
+//! Sends a Ping, waits for the Pong, and closes: `ping ws://127.0.0.1:9001/`.
 
 use sansocket_io::tokio::connect_with;
 use sansocket_io::{CloseCode, Config, Connect, Event, Settings};

@@ -46,8 +46,8 @@
 //! |---|---|
 //! | `tokio` | the streams of tokio, and a server: module [`tokio`] |
 //! | `rustls` | `wss` URIs, with tokio |
-//! | `futures-io` | smol and other runtimes with the streams of futures-io: module [`futures_io`] |
-//! | `blocking` | threads: module [`blocking`] |
+//! | `futures-io` | smol and other runtimes with the streams of futures-io, and a server: module [`futures_io`] |
+//! | `blocking` | threads, and a server: module [`blocking`] |
 //! | `embedded-io-async`, `embassy-time` | embassy-net and edge-nal, without a heap: module [`embedded_io_async`] |
 //! | `std` | [`Sender`] and `Broadcast`: sending from other tasks and threads |
 //! | `alloc` | `Heap`: memory that grows and shrinks with the messages |
@@ -149,7 +149,7 @@ mod message;
 mod opening;
 mod output;
 mod pace;
-#[cfg(any(feature = "blocking", feature = "tokio"))]
+#[cfg(any(feature = "blocking", feature = "futures-io", feature = "tokio"))]
 mod peers;
 #[cfg(feature = "std")]
 mod pool;

@@ -7,6 +7,12 @@ use sansocket::CloseCode;
 use std::collections::HashMap;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+#[cfg(any(feature = "futures-io", feature = "tokio"))]
+use {
+    core::future::poll_fn,
+    core::pin::{Pin, pin},
+    core::task::Poll,
+};
 
 /// What is called with the error of a connection that is not served.
 #[derive(Clone)]
@@ -94,4 +100,15 @@ impl Drop for PeerGuard {
     fn drop(&mut self) {
         self.peers.lock().senders.remove(&self.id);
     }
+}
+
+/// The output of `future`; `None` if `stop` is ready before.
+#[cfg(any(feature = "futures-io", feature = "tokio"))]
+pub(crate) async fn before<F: Future>(mut stop: Pin<&mut impl Future>, future: F) -> Option<F::Output> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match stop.as_mut().poll(cx) {
+        Poll::Ready(_) => Poll::Ready(None),
+        Poll::Pending => future.as_mut().poll(cx).map(Some),
+    })
+    .await
 }

@@ -84,20 +84,22 @@ async fn check_echo(uri: &str) -> ClientSocket {
 }
 
 #[tokio::test]
-async fn the_client_pings_the_echo_server_and_closes() {
-    let (mut server, address) = serve("echo", &[]);
-    let uri = format!("ws://{address}/");
-    assert_eq!(run("client", &[&uri]), "closed: 1000 (clean)\n");
-    let mut socket = check_echo(&uri).await;
-    let client = async {
-        match socket.next().await {
-            Some((Event::Close(close), _)) => assert_eq!(close.code, CloseCode::GOING_AWAY),
-            other => panic!("{other:?}"),
-        }
-        while socket.next().await.is_some() {}
-    };
-    let stop = tokio::task::spawn_blocking(move || interrupt(&mut server));
-    tokio::join!(client, stop).1.unwrap();
+async fn the_client_pings_the_echo_servers_and_closes() {
+    for name in ["echo", "smol_echo"] {
+        let (mut server, address) = serve(name, &[]);
+        let uri = format!("ws://{address}/");
+        assert_eq!(run("ping", &[&uri]), "closed: 1000 (clean)\n");
+        let mut socket = check_echo(&uri).await;
+        let client = async {
+            match socket.next().await {
+                Some((Event::Close(close), _)) => assert_eq!(close.code, CloseCode::GOING_AWAY),
+                other => panic!("{other:?}"),
+            }
+            while socket.next().await.is_some() {}
+        };
+        let stop = tokio::task::spawn_blocking(move || interrupt(&mut server));
+        tokio::join!(client, stop).1.unwrap();
+    }
 }
 
 #[tokio::test]

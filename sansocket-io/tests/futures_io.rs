@@ -2,13 +2,17 @@
 
 mod exchange;
 
-use sansocket_io::futures_io::{ServerSocket, accept, accept_on, connect, connect_with};
+use sansocket_io::futures_io::{Server, ServerSocket, accept, accept_on, connect, connect_with};
 use sansocket_io::sansocket::Error;
-use sansocket_io::{AcceptError, Config, Connect, Event, OpenError, Reject, Settings};
-use smol::io::AsyncWriteExt;
+use sansocket_io::{AcceptError, CloseCode, Config, Connect, Event, OpenError, Reject, Settings};
+use smol::channel::Sender;
+use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::{TcpListener, TcpStream};
 use smol::{Task, block_on};
-use std::io;
+use std::future::pending;
+use std::io::{self, ErrorKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
 /// Serves one connection: the URI to connect to, and the task.
@@ -119,5 +123,103 @@ fn the_timeouts_of_the_protocol_are_kept() {
         }
         // It answers no Ping.
         assert_eq!(server.await, (10, Error::PongTimeout));
+    });
+}
+
+/// Runs a server: its URI, what stops it, and its task.
+async fn start(change: impl FnOnce(Server) -> Server) -> (String, Sender<()>, Task<()>) {
+    let server = change(Server::bind("127.0.0.1:0").await.unwrap());
+    let uri = format!("ws://{}/", server.local_addr().unwrap());
+    let (stop, stopped) = smol::channel::bounded::<()>(1);
+    let spawn = |task| smol::spawn(task).detach();
+    let handler = |mut socket: ServerSocket, _| async move {
+        if socket.accept(|request| Ok(request.accept())).await.is_ok() {
+            echo(socket).await;
+        }
+    };
+    let task = smol::spawn(async move { server.run(stopped.recv(), spawn, handler).await });
+    (uri, stop, task)
+}
+
+/// Two clients are served, the third waits; all are told that the server goes away.
+#[test]
+fn a_server_limits_its_connections_and_stops_in_order() {
+    block_on(async {
+        let (uri, stop, running) = start(|server| server.max_connections(2)).await;
+        let (mut first, mut second) = (connect(&uri).await.unwrap(), connect(&uri).await.unwrap());
+        let third = Connect::from_uri(&uri).unwrap();
+        let config = Config::new().handshake_timeout(Some(Duration::from_millis(100)));
+        let error =
+            connect_with(third, Settings::new().config(config), |_| ()).await.map(|_| ()).unwrap_err();
+        assert!(matches!(error, OpenError::Server(Error::HandshakeTimeout)), "{error}");
+        first.reply().close(CloseCode::NORMAL, "").unwrap();
+        while first.next().await.is_some() {}
+        let mut third = connect(&uri).await.unwrap();
+        stop.send(()).await.unwrap();
+        for client in [&mut third, &mut second] {
+            match client.next().await {
+                Some((Event::Close(close), _)) => assert_eq!(close.code, CloseCode::GOING_AWAY),
+                other => panic!("{other:?}"),
+            }
+            assert!(client.next().await.is_none());
+        }
+        running.await;
+        assert!(connect(&uri).await.is_err());
+    });
+}
+
+#[test]
+fn a_server_drops_those_that_stay() {
+    block_on(async {
+        let (uri, stop, running) = start(|server| server.grace(Duration::from_millis(50))).await;
+        let stays = connect(&uri).await.unwrap();
+        stop.send(()).await.unwrap();
+        running.await;
+        let mut left = vec![];
+        stays.into_transport().0.0.read_to_end(&mut left).await.unwrap();
+        assert_eq!(left, b"\x88\x02\x03\xE9");
+
+        // The server itself is dropped.
+        let (uri, _stop, running) = start(|server| server).await;
+        let mut socket = connect(&uri).await.unwrap();
+        running.cancel().await;
+        assert!(matches!(socket.next().await, Some((Event::Error(Error::EndOfStream), _))));
+    });
+}
+
+#[test]
+fn a_handler_that_panics_frees_its_place() {
+    block_on(async {
+        let server = Server::bind("127.0.0.1:0").await.unwrap().max_connections(1);
+        let uri = format!("ws://{}/", server.local_addr().unwrap());
+        let calls = Arc::new(AtomicUsize::new(0));
+        let handler = move |mut socket: ServerSocket, _| {
+            let call = calls.fetch_add(1, SeqCst);
+            async move {
+                assert!(call > 0, "the first call fails");
+                socket.accept(|request| Ok(request.accept())).await.unwrap();
+                echo(socket).await;
+            }
+        };
+        let spawn = |task| smol::spawn(task).detach();
+        let _running = smol::spawn(async move { server.run(pending::<()>(), spawn, handler).await });
+        assert!(connect(&uri).await.is_err());
+        connect(&uri).await.unwrap();
+    });
+}
+
+#[test]
+fn errors_of_connections_that_are_not_served_are_reported() {
+    block_on(async {
+        let (report, reports) = smol::channel::unbounded();
+        let server = Server::bind("127.0.0.1:0").await.unwrap();
+        let server = server.on_error(move |error| report.try_send(error.kind()).unwrap());
+        let uri = format!("ws://{}/", server.local_addr().unwrap());
+        let prepare = async |_: TcpStream| Err::<ServerSocket, _>(ErrorKind::InvalidData.into());
+        let spawn = |task| smol::spawn(task).detach();
+        let run = server.run_with(pending::<()>(), spawn, prepare, async |_, _| unreachable!());
+        let _running = smol::spawn(run);
+        assert!(connect(&uri).await.is_err());
+        assert_eq!(reports.recv().await, Ok(ErrorKind::InvalidData));
     });
 }

@@ -71,7 +71,7 @@ async fn connect_tcp(connect: &Connect<'_>, settings: &Settings) -> Result<TcpSt
 }
 
 /// `None`: the future is not ready in time.
-async fn within<F: Future>(time: Option<Duration>, future: F) -> Option<F::Output> {
+pub(super) async fn within<F: Future>(time: Option<Duration>, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     let mut timer = time.map_or_else(Timer::never, Timer::after);
     poll_fn(|cx| match future.as_mut().poll(cx) {

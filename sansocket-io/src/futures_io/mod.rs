@@ -24,34 +24,11 @@
 //! }
 //! ```
 //!
-//! A server that sends every message back:
-//!
-//! ```no_run
-//! use sansocket_io::{Event, futures_io::accept};
-//! use smol::net::{TcpListener, TcpStream};
-//!
-//! fn main() -> std::io::Result<()> {
-//!     smol::block_on(async {
-//!         let listener = TcpListener::bind("127.0.0.1:9001").await?;
-//!         loop {
-//!             let (stream, _) = listener.accept().await?;
-//!             smol::spawn(echo(stream)).detach();
-//!         }
-//!     })
-//! }
-//!
-//! async fn echo(stream: TcpStream) {
-//!     let Ok(mut socket) = accept(stream, |request| Ok(request.accept())).await else { return };
-//!     while let Some((event, reply)) = socket.next().await {
-//!         if let Event::Message(message) = event {
-//!             let _ = reply.send(message);
-//!         }
-//!     }
-//! }
-//! ```
+//! A server that sends every message back, with a limit on connections and an orderly end, is the
+//! example of [`Server`].
 //!
 //! # Streams
-//! [`connect`], [`connect_with`] and [`accept`] use the TCP stream of smol
+//! [`connect`], [`connect_with`], [`accept`] and [`Server`] use the TCP stream of smol
 //! (`async_net::TcpStream`). For the streams of async-std, for TLS and for Unix sockets, there are
 //! [`connect_on`] and [`accept_on`]; call [`tune`] with a TCP stream before.
 //!
@@ -66,23 +43,25 @@
 
 mod clock;
 mod connect;
+mod server;
 mod stream;
 
 pub use clock::AsyncIoClock;
 pub use connect::{accept, accept_on, connect, connect_on, connect_with, open, server, tune};
+pub use server::{Server, ServerTask};
 pub use stream::FuturesIo;
 
 use crate::{Pooled, Reply, Socket};
 use async_net::TcpStream;
 use rand::rngs::StdRng;
-use sansocket::{Client, Server};
+use sansocket::Client;
 
 /// A server's connection over the stream `S`.
-pub type ServerSocket<S = TcpStream> = Socket<Server, FuturesIo<S>, AsyncIoClock, Pooled>;
+pub type ServerSocket<S = TcpStream> = Socket<sansocket::Server, FuturesIo<S>, AsyncIoClock, Pooled>;
 /// A client's connection over the stream `S`.
 pub type ClientSocket<S = TcpStream> = Socket<Client<StdRng>, FuturesIo<S>, AsyncIoClock, Pooled>;
 /// What a [`ServerSocket`] sends with.
-pub type ServerReply<S = TcpStream> = Reply<Server, FuturesIo<S>, AsyncIoClock, Pooled>;
+pub type ServerReply<S = TcpStream> = Reply<sansocket::Server, FuturesIo<S>, AsyncIoClock, Pooled>;
 /// What a [`ClientSocket`] sends with.
 pub type ClientReply<S = TcpStream> = Reply<Client<StdRng>, FuturesIo<S>, AsyncIoClock, Pooled>;
 /// Why a [`ServerSocket`] was not opened.

@@ -1,7 +1,7 @@
 //! A server: accepts connections up to a limit, and ends them in order when it is shut down.
 
 use super::{ServerSocket, Tokio, TokioClock, server, tune};
-use crate::peers::{Peers, Report};
+use crate::peers::{Peers, Report, before};
 use crate::tcp::delay_after;
 use crate::{Memory, Settings, Socket};
 use ::tokio::io::{AsyncRead, AsyncWrite};
@@ -9,9 +9,7 @@ use ::tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use ::tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use ::tokio::task::JoinSet;
 use ::tokio::time::{sleep, timeout};
-use core::future::poll_fn;
-use core::pin::{Pin, pin};
-use core::task::Poll;
+use core::pin::pin;
 use core::time::Duration;
 use sansocket::Role;
 use std::io;
@@ -203,14 +201,4 @@ impl From<TcpListener> for Server {
             report: Report::default(),
         }
     }
-}
-
-/// The output of `future`; `None` if `stop` is ready before.
-async fn before<F: Future>(mut stop: Pin<&mut impl Future>, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    poll_fn(|cx| match stop.as_mut().poll(cx) {
-        Poll::Ready(_) => Poll::Ready(None),
-        Poll::Pending => future.as_mut().poll(cx).map(Some),
-    })
-    .await
 }
