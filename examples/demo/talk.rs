@@ -67,8 +67,7 @@ pub async fn talk(
                 }
                 log.state(reply.state());
                 if let Event::Message(message) = event && reply.state() == State::Open {
-                    let (ws, outbox) = reply.parts_mut();
-                    encoder.send(ws, message, outbox)?;
+                    encoder.send(reply, message)?;
                 }
                 continue;
             }
@@ -83,8 +82,7 @@ pub async fn talk(
             _ if reply.state() != State::Open => {}
             Some(Order::Send(text)) => {
                 log.call(&format!("send({text:?})"));
-                let (ws, outbox) = reply.parts_mut();
-                encoder.send(ws, &*text, outbox)?;
+                encoder.send(reply, &*text)?;
             }
             Some(Order::Ping) => {
                 log.call("ping(b\"are you there?\")");

@@ -96,9 +96,9 @@ async fn echo<R: Role>(
                 {
                     last = Some(text.to_owned());
                 }
-                encoder.reply(reply, message)?;
+                encoder.send(reply, message)?;
             }
-            Event::Piece(piece) => encoder.reply_piece(reply, &piece)?,
+            Event::Piece(piece) => encoder.send_piece(reply, &piece)?,
             _ => {}
         }
     }

@@ -8,12 +8,12 @@ mod compression;
 
 use common::{Parsed, Result, printable};
 use compression::{Compression, Encoder};
-use sansocket_io::sansocket::{ClientRole, ConnectError, ControlPayload, Fragment, WebSocket};
+use sansocket_io::sansocket::{ClientRole, ConnectError, ControlPayload, Fragment};
 #[cfg(feature = "deflate")]
 use sansocket_io::tokio::deflate_client;
 use sansocket_io::tokio::{Tokio, TokioClock, client, connect_tcp};
 use sansocket_io::{
-    CloseCode, Config, Connect, Delays, Event, Message, Pooled, Room, Settings, Socket, State,
+    CloseCode, Config, Connect, Delays, Event, Message, Pooled, Reply, Room, Settings, Socket, State,
 };
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
@@ -177,10 +177,9 @@ impl<'o> Terminal<'o> {
             let next = tokio::select! {
                 next = socket.next_or_room(if is_busy { CHUNK } else { 0 }) => next,
                 line = self.lines.recv(), if is_open && !is_busy => {
-                    let (ws, outbox) = socket.reply().parts_mut();
                     let sent = match line {
-                        Some(line) => sending.line(ws, outbox, line),
-                        None => ws.close(CloseCode::NORMAL, "", outbox).map_err(Into::into),
+                        Some(line) => sending.line(socket.reply(), line),
+                        None => socket.reply().close(CloseCode::NORMAL, "").map_err(Into::into),
                     };
                     sent.unwrap_or_else(|error| eprintln!("{error}"));
                     continue;
@@ -212,8 +211,7 @@ impl<'o> Terminal<'o> {
                 }
                 Ok(None) => break,
                 Err(Room) => {
-                    let (ws, outbox) = socket.reply().parts_mut();
-                    sending.fragment(ws, outbox).unwrap_or_else(|error| eprintln!("{error}"));
+                    sending.fragment(socket.reply()).unwrap_or_else(|error| eprintln!("{error}"));
                 }
             }
         }
@@ -249,56 +247,57 @@ struct Sending {
     file: Option<File>,
 }
 
+/// What sends on a connection.
+type Server<R> = Reply<R, Tokio<Box<dyn Stream>>, TokioClock, Pooled>;
+
 impl Sending {
     /// Executes a line of the input.
-    fn line<R: ClientRole>(
-        &mut self,
-        ws: &mut WebSocket<R>,
-        outbox: &mut Vec<u8>,
-        line: io::Result<String>,
-    ) -> Result<()> {
+    fn line<R: ClientRole>(&mut self, server: &mut Server<R>, line: io::Result<String>) -> Result<()> {
         let line = line?;
         let (command, rest) = line.split_once(' ').unwrap_or((&line, ""));
         match command {
-            "/close" if rest.is_empty() => ws.close_without_code(outbox)?,
+            "/close" if rest.is_empty() => {
+                let (ws, outbox) = server.parts_mut();
+                ws.close_without_code(outbox)?;
+            }
             "/close" => {
                 let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
                 let code = code.parse().map_err(|_| format!("not a close code: {code}"))?;
-                ws.close(CloseCode(code), reason, outbox)?;
+                server.close(CloseCode(code), reason)?;
             }
-            "/ping" => ws.ping(rest.as_bytes(), outbox)?,
-            "/binary" => self.encoder.send(ws, &from_hex(rest)?[..], outbox)?,
+            "/ping" => server.ping(rest.as_bytes())?,
+            "/binary" => self.encoder.send(server, &from_hex(rest)?[..])?,
             "/file" => self.file = Some(File::open(rest).map_err(|error| format!("{rest}: {error}"))?),
             "/fragments" => {
                 let mut words = rest.split_whitespace().peekable();
                 words.peek().ok_or("/fragments WORD...")?;
                 while let Some(word) = words.next() {
-                    self.encoder.send_piece(ws, Fragment::new(word, words.peek().is_none()), outbox)?;
+                    self.encoder.send_piece(server, Fragment::new(word, words.peek().is_none()))?;
                 }
             }
-            _ if line.starts_with("//") => self.encoder.send(ws, &line[1..], outbox)?,
+            _ if line.starts_with("//") => self.encoder.send(server, &line[1..])?,
             _ if line.starts_with('/') => {
                 return Err(format!("no such command: {command} (//TEXT sends /TEXT)").into());
             }
-            _ => self.encoder.send(ws, &*line, outbox)?,
+            _ => self.encoder.send(server, &*line)?,
         }
         Ok(())
     }
 
     /// Sends the next fragment of the file.
-    fn fragment<R: ClientRole>(&mut self, ws: &mut WebSocket<R>, outbox: &mut Vec<u8>) -> Result<()> {
+    fn fragment<R: ClientRole>(&mut self, server: &mut Server<R>) -> Result<()> {
         let Some(mut file) = self.file.take() else { return Ok(()) };
         let mut chunk = vec![0; CHUNK];
         match file.read(&mut chunk) {
             // Only an empty read shows the end of the file, so the last fragment is empty.
             Ok(len) => {
-                self.encoder.send_piece(ws, Fragment::new(&chunk[..len], len == 0), outbox)?;
+                self.encoder.send_piece(server, Fragment::new(&chunk[..len], len == 0))?;
                 self.file = (len > 0).then_some(file);
                 Ok(())
             }
             // A message that was started cannot be cancelled.
             Err(error) => {
-                ws.close(CloseCode::INTERNAL_ERROR, "file read failed", outbox)?;
+                server.close(CloseCode::INTERNAL_ERROR, "file read failed")?;
                 Err(error.into())
             }
         }
@@ -309,14 +308,10 @@ fn print(out: &mut impl Write, event: &Event<'_>) -> io::Result<()> {
     let escaped = |payload: &ControlPayload| payload.escape_ascii().to_string();
     match event {
         Event::Open(open) => {
-            write!(out, "open")?;
-            if let Some(protocol) = open.protocol() {
-                write!(out, " protocol={protocol}")?;
-            }
-            if let Some(extensions) = open.header("Sec-WebSocket-Extensions") {
-                write!(out, " extensions={}", extensions.escape_ascii())?;
-            }
-            writeln!(out)
+            let protocol = open.protocol().map(|protocol| format!(" protocol={protocol}"));
+            let extensions = open.header("Sec-WebSocket-Extensions");
+            let extensions = extensions.map(|value| format!(" extensions={}", value.escape_ascii()));
+            writeln!(out, "open{}{}", protocol.unwrap_or_default(), extensions.unwrap_or_default())
         }
         Event::Message(Message::Text(text)) => writeln!(out, "text: {}", printable(text)),
         Event::Message(Message::Binary(bytes)) => {

@@ -78,8 +78,8 @@ fn echo<R: ServerRole>(socket: &mut Socket<R>, peer: SocketAddr, options: &Optio
             Event::Message(Message::Text(text)) if options.bye.as_deref() == Some(text) => {
                 reply.close(CloseCode::NORMAL, text)?;
             }
-            Event::Message(message) => encoder.reply(reply, message)?,
-            Event::Piece(piece) => encoder.reply_piece(reply, &piece)?,
+            Event::Message(message) => encoder.send(reply, message)?,
+            Event::Piece(piece) => encoder.send_piece(reply, &piece)?,
             _ => {}
         }
     }

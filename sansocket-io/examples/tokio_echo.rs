@@ -116,7 +116,7 @@ async fn echo<R: ServerRole>(
                 }
             }
             Event::Open(open) => encoder = compression.encoder(&open, true),
-            Event::Message(message) => encoder.reply(reply, message)?,
+            Event::Message(message) => encoder.send(reply, message)?,
             _ => {}
         }
     }

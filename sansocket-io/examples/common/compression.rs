@@ -5,7 +5,7 @@
 use crate::common::NO_DEFLATE;
 #[cfg(feature = "deflate")]
 use sansocket::deflate::{Best, Better, Compress, Compressor, Settings};
-use sansocket::{Buffer, Fragment, Message, Open, Role, SendError, WebSocket};
+use sansocket::{Fragment, Message, Open, Role, SendError};
 use sansocket_io::{Clock, Memory, Reply, Transport};
 
 /// The usage of the options.
@@ -126,39 +126,10 @@ impl Encoder {
         false
     }
 
-    pub fn send<'m, R: Role>(
-        &mut self,
-        ws: &mut WebSocket<R>,
-        message: impl Into<Message<'m>>,
-        outbox: &mut impl Buffer,
-    ) -> Result<(), SendError> {
-        #[cfg(feature = "deflate")]
-        if let Some(compressor) = &mut self.compressor {
-            return compressor.with(|compressor| ws.send_deflated(message, compressor, outbox));
-        }
-        ws.send(message, outbox)
-    }
-
-    pub fn send_piece<'f, R: Role>(
-        &mut self,
-        ws: &mut WebSocket<R>,
-        fragment: impl Into<Fragment<'f>>,
-        outbox: &mut impl Buffer,
-    ) -> Result<(), SendError> {
-        #[cfg(feature = "deflate")]
-        if let Some(compressor) = &mut self.compressor {
-            return compressor.with(|compressor| ws.send_piece_deflated(fragment, compressor, outbox));
-        }
-        ws.send_piece(fragment, outbox)
-    }
-}
-
-impl Encoder {
-    /// Sends a message on a connection of `sansocket-io`.
-    pub fn reply<R: Role, T: Transport, C: Clock, M: Memory>(
+    pub fn send<'m, R: Role, T: Transport, C: Clock, M: Memory>(
         &mut self,
         reply: &mut Reply<R, T, C, M>,
-        message: Message<'_>,
+        message: impl Into<Message<'m>>,
     ) -> Result<(), SendError> {
         #[cfg(feature = "deflate")]
         if let Some(compressor) = &mut self.compressor {
@@ -167,8 +138,7 @@ impl Encoder {
         reply.send(message)
     }
 
-    /// Sends a fragment of a message on a connection of `sansocket-io`.
-    pub fn reply_piece<'f, R: Role, T: Transport, C: Clock, M: Memory>(
+    pub fn send_piece<'f, R: Role, T: Transport, C: Clock, M: Memory>(
         &mut self,
         reply: &mut Reply<R, T, C, M>,
         fragment: impl Into<Fragment<'f>>,
