@@ -1,43 +1,20 @@
-//! The wrapper for tokio in `examples/wrapper/`: dropping `next` loses and duplicates nothing.
+//! The driver for tokio in `examples/wrapper`: dropping `next` loses and duplicates nothing.
 
-#[path = "../examples/wrapper/mod.rs"]
+#[path = "../examples/wrapper/main.rs"]
 #[allow(dead_code)]
 mod wrapper;
 
 use futures_util::FutureExt;
 use rand::{SeedableRng, rngs::StdRng};
 use sansocket::{
-    Accept, Client, CloseCode, Config, Connect, Error, Event, Message, Reject, Role, Server, State, WebSocket,
+    Client, CloseCode, Config, Connect, Error, Event, Message, Server, State, WebSocket,
 };
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 use wrapper::Connection;
-
-/// Counts the bytes that the current thread has allocated and not freed.
-struct Counting;
-
-thread_local! {
-    static ALLOCATED: Cell<isize> = const { Cell::new(0) };
-}
-
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATED.set(ALLOCATED.get() + layout.size() as isize);
-        unsafe { System.alloc(layout) }
-    }
-    unsafe fn dealloc(&self, memory: *mut u8, layout: Layout) {
-        ALLOCATED.set(ALLOCATED.get() - layout.size() as isize);
-        unsafe { System.dealloc(memory, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 type ClientConnection = Connection<DuplexStream, Client<StdRng>>;
 
@@ -46,8 +23,7 @@ const DEADLINE: Duration = Duration::from_secs(60);
 fn client(stream: DuplexStream, uri: &str) -> ClientConnection {
     let ws = WebSocket::client(Config::default(), StdRng::seed_from_u64(6455));
     let mut connection = Connection::new(stream, ws);
-    let reply = connection.reply();
-    reply.ws.connect(Connect::from_uri(uri).unwrap(), reply.outbox).unwrap();
+    connection.ws.connect(Connect::from_uri(uri).unwrap(), &mut connection.outbox).unwrap();
     connection
 }
 
@@ -80,23 +56,17 @@ macro_rules! next_or_cancel {
 }
 
 /// Echoes messages until the connection ends; returns how often `next` was cancelled.
-async fn echo<R: Role>(mut connection: Connection<DuplexStream, R>, accept: Accepting<R>) -> usize {
+async fn echo(mut connection: Connection<DuplexStream, Server>) -> usize {
     let mut cancelled = 0;
     loop {
-        let Some((event, reply)) = next_or_cancel!(connection, cancelled) else { return cancelled };
+        let Some((event, ws, outbox)) = next_or_cancel!(connection, cancelled) else { return cancelled };
         match event {
-            Event::Request(request) => accept(reply, request.accept()),
-            Event::Message(message) => reply.ws.send(message, reply.outbox).unwrap(),
+            Event::Request(request) => ws.accept(request.accept(), outbox).unwrap(),
+            Event::Message(message) => ws.send(message, outbox).unwrap(),
             Event::Error(error) => panic!("{error}"),
             _ => {}
         }
     }
-}
-
-type Accepting<R> = fn(wrapper::Reply<'_, R>, Accept<'_>);
-
-fn accept_now(reply: wrapper::Reply<'_, Server>, accept: Accept<'_>) {
-    reply.ws.accept(accept, reply.outbox).unwrap();
 }
 
 #[tokio::test]
@@ -104,28 +74,28 @@ async fn thousands_of_cancellations_lose_and_duplicate_nothing() {
     const COUNT: usize = 1000;
     // The stream has a capacity of 7 bytes, so a head and most frames take several writes.
     let (near, far) = duplex(7);
-    let server = tokio::spawn(echo(server(far), accept_now));
+    let server = tokio::spawn(echo(server(far)));
     let mut client = client(near, "ws://a/");
     let (mut cancelled, mut sent, mut received, mut pongs, mut closed) = (0, 0, 0, 0, None);
     let exchange = async {
         loop {
             // A few messages at a time are on the way in both directions.
-            let reply = client.reply();
-            while reply.ws.state() == State::Open && sent < COUNT && sent < received + 4 {
-                reply.ws.send(message(sent, &payload(sent)), reply.outbox).unwrap();
+            let (ws, outbox) = (&mut client.ws, &mut client.outbox);
+            while ws.state() == State::Open && sent < COUNT && sent < received + 4 {
+                ws.send(message(sent, &payload(sent)), outbox).unwrap();
                 if sent % 10 == 0 {
-                    reply.ws.ping(&sent.to_be_bytes(), reply.outbox).unwrap();
+                    ws.ping(&sent.to_be_bytes(), outbox).unwrap();
                 }
                 sent += 1;
             }
-            let Some((event, reply)) = next_or_cancel!(client, cancelled) else { break };
+            let Some((event, ws, outbox)) = next_or_cancel!(client, cancelled) else { break };
             match event {
                 Event::Message(got) => {
                     let expected = payload(received);
                     assert_eq!(got, message(received, &expected));
                     received += 1;
                     if received == COUNT {
-                        reply.ws.close(CloseCode::NORMAL, "done", reply.outbox).unwrap();
+                        ws.close(CloseCode::NORMAL, "done", outbox).unwrap();
                     }
                 }
                 Event::Pong(payload) => {
@@ -149,76 +119,6 @@ async fn thousands_of_cancellations_lose_and_duplicate_nothing() {
 }
 
 #[tokio::test]
-async fn select_between_events_and_a_channel_loses_nothing() {
-    const COUNT: usize = 2000;
-    let (near, far) = duplex(64);
-    let (sender, mut to_push) = mpsc::channel::<usize>(1);
-    // The server echoes messages, and sends those of another task.
-    let serving = tokio::spawn(async move {
-        let mut server = server(far);
-        let mut pushes = 0;
-        loop {
-            let pushed = tokio::select! {
-                biased;
-                Some(number) = to_push.recv() => number,
-                next = server.next() => {
-                    let Some((event, reply)) = next else { return pushes };
-                    match event {
-                        Event::Request(request) => reply.ws.accept(request.accept(), reply.outbox).unwrap(),
-                        Event::Message(message) => reply.ws.send(message, reply.outbox).unwrap(),
-                        Event::Error(error) => panic!("{error}"),
-                        _ => {}
-                    }
-                    continue;
-                }
-            };
-            let reply = server.reply();
-            reply.ws.send(&*format!("pushed {pushed}"), reply.outbox).unwrap();
-            pushes += 1;
-        }
-    });
-    let mut client = client(near, "ws://a/");
-    let (mut echoed, mut pushed) = (0, 0);
-    let exchange = async {
-        while let Some((event, reply)) = client.next().await {
-            match event {
-                Event::Open(_) => {
-                    let sender = sender.clone();
-                    tokio::spawn(async move {
-                        for number in 0..COUNT {
-                            sender.send(number).await.unwrap();
-                        }
-                    });
-                    reply.ws.send("0", reply.outbox).unwrap();
-                }
-                Event::Message(Message::Text(text)) => match text.strip_prefix("pushed ") {
-                    Some(number) => {
-                        assert_eq!(number, pushed.to_string());
-                        pushed += 1;
-                    }
-                    None => {
-                        assert_eq!(text, echoed.to_string());
-                        echoed += 1;
-                        if echoed < COUNT {
-                            reply.ws.send(&*echoed.to_string(), reply.outbox).unwrap();
-                        }
-                    }
-                },
-                Event::Error(error) => panic!("{error}"),
-                _ => {}
-            }
-            let reply = client.reply();
-            if (echoed, pushed) == (COUNT, COUNT) && reply.ws.state() == State::Open {
-                reply.ws.close_without_code(reply.outbox).unwrap();
-            }
-        }
-    };
-    timeout(DEADLINE, exchange).await.expect("within the deadline");
-    assert_eq!((echoed, pushed), (COUNT, COUNT));
-    assert_eq!(timeout(DEADLINE, serving).await.expect("within the deadline").unwrap(), COUNT);
-}
-
-#[tokio::test]
 async fn a_request_can_be_accepted_later_and_frames_after_it_are_kept() {
     let (mut near, far) = duplex(1 << 16);
     // The request, and a message right behind it.
@@ -229,8 +129,8 @@ async fn a_request_can_be_accepted_later_and_frames_after_it_are_kept() {
 
     let mut server = server(far);
     let accept = match server.next().await {
-        Some((Event::Request(request), _)) => request.accept(),
-        other => panic!("{:?}", other.map(|(event, _)| event)),
+        Some((Event::Request(request), ..)) => request.accept(),
+        other => panic!("{:?}", other.map(|(event, ..)| event)),
     };
     // During the lookup, `next` returns nothing and can be dropped any number of times.
     let (found, mut lookup) = oneshot::channel();
@@ -238,24 +138,23 @@ async fn a_request_can_be_accepted_later_and_frames_after_it_are_kept() {
     loop {
         tokio::select! {
             known = &mut lookup => break known.unwrap(),
-            next = server.next() => panic!("{:?}", next.map(|(event, _)| event)),
+            next = server.next() => panic!("{:?}", next.map(|(event, ..)| event)),
             () = tokio::time::sleep(Duration::from_millis(1)) => cancelled += 1,
         }
         if cancelled == 10 {
             let _ = found.take().map(|found| found.send(()));
         }
     }
-    let reply = server.reply();
-    assert!(reply.ws.awaits_caller());
-    reply.ws.accept(accept, reply.outbox).unwrap();
+    assert!(server.ws.awaits_caller());
+    server.ws.accept(accept, &mut server.outbox).unwrap();
 
-    assert!(matches!(server.next().await, Some((Event::Open(_), _))));
+    assert!(matches!(server.next().await, Some((Event::Open(_), ..))));
     match server.next().await {
-        Some((Event::Message(message), reply)) => {
+        Some((Event::Message(message), ws, outbox)) => {
             assert_eq!(message, Message::Text("glued"));
-            reply.ws.send(message, reply.outbox).unwrap();
+            ws.send(message, outbox).unwrap();
         }
-        other => panic!("{:?}", other.map(|(event, _)| event)),
+        other => panic!("{:?}", other.map(|(event, ..)| event)),
     }
     // The next call of `next` sends the answer, even if it is dropped.
     assert!(server.next().now_or_never().is_none());
@@ -265,45 +164,20 @@ async fn a_request_can_be_accepted_later_and_frames_after_it_are_kept() {
 }
 
 #[tokio::test]
-async fn a_request_can_be_rejected_and_the_connection_ends() {
-    let (near, far) = duplex(64);
-    let serving = tokio::spawn(async move {
-        let mut server = server(far);
-        let mut events = 0;
-        while let Some((event, reply)) = server.next().await {
-            if let Event::Request(_) = event {
-                reply.ws.reject(Reject::status(401).body(b"who are you?"), reply.outbox).unwrap();
-            }
-            events += 1;
-        }
-        events
-    });
-    let mut client = client(near, "ws://a/");
-    assert!(matches!(client.next().await, Some((Event::Refused(response), _)) if response.status() == 401));
-    match client.next().await {
-        Some((Event::Error(error), _)) => assert!(error.to_string().contains("401"), "{error}"),
-        other => panic!("{:?}", other.map(|(event, _)| event)),
-    }
-    assert!(matches!(client.next().await, Some((Event::Close(_), _))));
-    assert!(client.next().await.is_none());
-    assert_eq!(timeout(DEADLINE, serving).await.unwrap().unwrap(), 2, "Request and Close");
-}
-
-#[tokio::test]
 async fn a_peer_that_does_not_read_stops_the_server_and_loses_nothing() {
     const COUNT: usize = 1000;
     let (near, far) = duplex(1024);
     let serving = tokio::spawn(async move {
         let mut server = server(far);
         let mut most = 0;
-        while let Some((event, reply)) = server.next().await {
+        while let Some((event, ws, outbox)) = server.next().await {
             match event {
-                Event::Request(request) => reply.ws.accept(request.accept(), reply.outbox).unwrap(),
-                Event::Message(message) => reply.ws.send(message, reply.outbox).unwrap(),
+                Event::Request(request) => ws.accept(request.accept(), outbox).unwrap(),
+                Event::Message(message) => ws.send(message, outbox).unwrap(),
                 Event::Error(error) => panic!("{error}"),
                 _ => {}
             }
-            most = most.max(server.reply().outbox.len());
+            most = most.max(server.outbox.len());
         }
         most
     });
@@ -382,13 +256,13 @@ async fn a_peer_that_answers_pings_stays_and_a_silent_one_is_dropped() {
     let talking = async {
         loop {
             tokio::select! {
-                Some((event, reply)) = server.next() => match event {
-                    Event::Request(request) => reply.ws.accept(request.accept(), reply.outbox).unwrap(),
+                Some((event, ws, outbox)) = server.next() => match event {
+                    Event::Request(request) => ws.accept(request.accept(), outbox).unwrap(),
                     Event::Pong(_) => pongs += 1,
                     Event::Open(_) => {}
                     other => panic!("{other:?}"),
                 },
-                Some((event, _)) = client.next() => assert!(matches!(event, Event::Open(_) | Event::Ping(_))),
+                Some((event, ..)) = client.next() => assert!(matches!(event, Event::Open(_) | Event::Ping(_))),
             }
             if pongs == 5 {
                 break;
@@ -399,93 +273,31 @@ async fn a_peer_that_answers_pings_stays_and_a_silent_one_is_dropped() {
     // The client is not polled any more.
     let ending = async {
         match server.next().await {
-            Some((Event::Error(Error::PongTimeout), _)) => {}
-            other => panic!("{:?}", other.map(|(event, _)| event)),
+            Some((Event::Error(Error::PongTimeout), ..)) => {}
+            other => panic!("{:?}", other.map(|(event, ..)| event)),
         }
-        assert!(matches!(server.next().await, Some((Event::Close(_), _))));
+        assert!(matches!(server.next().await, Some((Event::Close(_), ..))));
         assert!(server.next().await.is_none());
     };
     timeout(DEADLINE, ending).await.expect("within the deadline");
 }
 
 #[tokio::test]
-async fn a_large_message_leaves_no_large_buffers() {
-    let (near, far) = duplex(1 << 16);
-    let (mut server, mut client) = (server(far), client(near, "ws://a/"));
-    let large = vec![b'x'; 15_000_000];
-    let text = Message::Text(str::from_utf8(&large).unwrap());
-    let (mut rounds, before) = ([text, Message::Binary(&large)].into_iter(), ALLOCATED.get());
-    let mut sent = None;
-    let exchange = async {
-        loop {
-            tokio::select! {
-                Some((event, reply)) = server.next() => match event {
-                    Event::Request(request) => reply.ws.accept(request.accept(), reply.outbox).unwrap(),
-                    Event::Message(message) => reply.ws.send(message, reply.outbox).unwrap(),
-                    Event::Open(_) => {}
-                    other => panic!("{other:?}"),
-                },
-                Some((event, _)) = client.next() => match event {
-                    Event::Message(message) => assert!(sent == Some(message)),
-                    event => assert!(matches!(event, Event::Open(_))),
-                },
-                else => panic!("the end"),
-            }
-            if client.unsent() > 0 || server.unsent() > 0 {
-                continue;
-            }
-            // The last event is still in the inbox.
-            assert!(client.next().now_or_never().is_none() && server.next().now_or_never().is_none());
-            let kept = ALLOCATED.get() - before;
-            assert!(kept < 500_000, "{kept} bytes are kept");
-            sent = rounds.next();
-            let Some(message) = sent else { break };
-            let reply = client.reply();
-            reply.ws.send(message, reply.outbox).unwrap();
-        }
-    };
-    timeout(DEADLINE, exchange).await.expect("within the deadline");
-}
-
-#[tokio::test]
-async fn a_stop_closes_with_1001() {
-    let (near, far) = duplex(64);
-    let (stop, stopped) = tokio::sync::watch::channel(false);
-    let server = Connection::new(far, WebSocket::server(Config::default())).stop_when(stopped.clone());
-    let serving = tokio::spawn(echo(server, accept_now));
-    let mut client = client(near, "ws://a/");
-    assert!(matches!(client.next().await, Some((Event::Open(_), _))));
-    stop.send(true).unwrap();
-    match client.next().await {
-        Some((Event::Close(close), _)) => {
-            assert_eq!((close.code, close.clean), (CloseCode::GOING_AWAY, true))
-        }
-        other => panic!("{:?}", other.map(|(event, _)| event)),
-    }
-    assert!(client.next().await.is_none());
-    timeout(DEADLINE, serving).await.expect("within the deadline").unwrap();
-
-    // It also ends a connection that has not asked for anything.
-    let (_near, far) = duplex(64);
-    let mut silent = Connection::new(far, WebSocket::server(Config::default())).stop_when(stopped);
-    assert!(matches!(silent.next().await, Some((Event::Error(Error::EndOfStream), _))));
-}
-
-#[tokio::test]
 async fn a_peer_that_takes_a_byte_at_a_time_is_given_up() {
     let (near, far) = duplex(1024);
-    let mut server = Connection::new(far, WebSocket::<Server>::open(Config::default()))
-        .write_timeout(Duration::from_millis(200));
-    let reply = server.reply();
-    reply.ws.send(&[0; 100_000][..], reply.outbox).unwrap();
+    let mut server = Connection::new(far, WebSocket::<Server>::open(Config::default()));
+    server.write_timeout = Duration::from_millis(200);
+    server.ws.send(&[0; 100_000][..], &mut server.outbox).unwrap();
     let (mut reader, _writer) = tokio::io::split(near);
     let reading = tokio::spawn(async move {
         while reader.read(&mut [0]).await.is_ok_and(|len| len > 0) {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     });
-    let ending = async { while server.next().await.is_some() {} };
+    let ending = async {
+        assert!(matches!(server.next().await, Some((Event::Error(Error::EndOfStream), ..))));
+        while server.next().await.is_some() {}
+    };
     timeout(DEADLINE, ending).await.expect("within the deadline");
-    assert!(server.error.is_some_and(|error| error.to_string().contains("too slowly")));
     reading.abort();
 }

@@ -108,7 +108,8 @@
 //!
 //! # Writing your own
 //!
-//! `examples/wrapper` in the repository is a driver in 200 lines, to copy and to change.
+//! `examples/wrapper` in the repository is the least that a driver for tokio needs, in 200 lines, to
+//! copy and to change.
 // Where links lead without the feature.
 #![doc = ""]
 #![cfg_attr(not(feature = "std"), doc = "[`Sender`]: #features")]

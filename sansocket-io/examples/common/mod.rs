@@ -13,10 +13,6 @@ pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + S
 /// What a parser of arguments returns: `None` for `--help`.
 pub type Parsed<O> = std::result::Result<Option<O>, lexopt::Error>;
 
-/// The response to a connection over the limit.
-pub const BUSY: &[u8] =
-    b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 21\r\n\r\ntoo many connections\n";
-
 /// The error of a build without the feature `deflate`.
 pub const NO_DEFLATE: &str = "compression needs a feature: cargo run --features deflate --example …";
 
