@@ -205,6 +205,8 @@ fn serve_tls(name: &str) -> (Process, String, String) {
 fn a_message_goes_over_tls_and_back() {
     let (mut server, address, certificate) = serve_tls("tokio");
     let uri = format!("wss://localhost:{}/", address.rsplit_once(':').unwrap().1);
+    let output = run("client", &[&uri, "--roots", &certificate]);
+    assert_eq!(output, "open\nclose: 1000 (clean)\n");
     let output = run("wss_client", &[&uri, &certificate]);
     assert_eq!(output, "Text(\"Hello\")\nclosed: 1000 (clean)\n");
     interrupt(&mut server);

@@ -316,6 +316,31 @@ fn a_signal_closes_the_client_with_1001() {
 }
 
 #[test]
+fn the_client_connects_again_after_a_failure() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut client = client(&listener.local_addr().unwrap().to_string(), "/", &["--reconnect"]);
+    // The first connection ends before the handshake, the second one is answered.
+    drop(listener.accept().unwrap());
+    client.output.expect("error: the stream ended without a Close frame");
+    client.output.expect("close: 1006 (not clean)");
+    let (mut stream, _) = listener.accept().unwrap();
+    let mut ws = WebSocket::server(Config::default());
+    let (mut buffer, mut inbox, mut outbox) = ([0; 1024], Vec::new(), Vec::new());
+    let len = stream.read(&mut buffer).unwrap();
+    match ws.receive(&mut &mut buffer[..len], &mut inbox) {
+        Some(Event::Request(request)) => ws.accept(request.accept(), &mut outbox).unwrap(),
+        _ => panic!("no request"),
+    }
+    stream.write_all(&outbox).unwrap();
+    client.output.expect("open");
+    // After a clean close, it does not.
+    stream.write_all(b"\x88\x02\x03\xE8").unwrap();
+    client.output.expect("close: 1000 (clean)");
+    drop(stream);
+    assert!(client.exit().success());
+}
+
+#[test]
 fn a_connection_over_the_limit_waits() {
     at_once(SERVERS, |(name, path)| {
         let (_server, address) = serve(name, &["--connections", "2"]);
