@@ -1,29 +1,31 @@
 //! WebSockets over HTTP/2 (RFC 8441): connections of hyper with a peer that h2 operates frame by
 //! frame, the examples, and a proxy between them.
 
+#[path = "interop/process.rs"]
+#[allow(dead_code)]
+mod process;
+
 use h2::{Reason, RecvStream, SendStream, client, server};
 use http_body_util::{Empty, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::{Request, Response, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use rcgen::generate_simple_self_signed;
+use process::{Process, example};
+use sansocket_io::sansocket::Role;
 use sansocket_io::sansocket::handshake::{check_connect, check_connect_response};
-use sansocket_io::sansocket::{Client, Role, frame};
 use sansocket_io::tokio::tokio_rustls::rustls::pki_types::{CertificateDer, pem::PemObject};
 use sansocket_io::tokio::tokio_rustls::rustls::{ClientConfig, RootCertStore};
-use sansocket_io::tokio::{
-    ClientSocket, ServerSocket, Tokio, TokioClock, connect, connect_tls, open, open_client,
-};
-use sansocket_io::{CloseCode, Connect, Event, Failure, Pooled, Settings, Socket};
+use sansocket_io::tokio::{Tokio, TokioClock, connect, connect_tls, open, open_client};
+use sansocket_io::{CloseCode, Connect, Event, Pooled, Settings, Socket};
 use std::convert::Infallible;
 use std::future::poll_fn;
-use std::io::{self, BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::{Duration, Instant};
-use std::{env, fs};
+use std::{env, fs, thread};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, duplex};
 use tokio::sync::oneshot;
 
@@ -72,7 +74,7 @@ fn serve(io: DuplexStream) -> oneshot::Receiver<Seen> {
     };
     let mut http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
     http.enable_connect_protocol();
-    let respond = std::sync::Mutex::new(respond);
+    let respond = Mutex::new(respond);
     let service = service_fn(move |request| (respond.lock().unwrap())(request));
     tokio::spawn(http.serve_connection(TokioIo::new(io), service));
     receiver
@@ -93,11 +95,7 @@ async fn send_request(
     let (http, mut connection) = client::handshake(io).await.unwrap();
     poll_fn(|cx| {
         let polled = std::pin::pin!(&mut connection).poll(cx);
-        if http.is_extended_connect_protocol_enabled() {
-            std::task::Poll::Ready(())
-        } else {
-            polled.map(|_| ())
-        }
+        if http.is_extended_connect_protocol_enabled() { Poll::Ready(()) } else { polled.map(|_| ()) }
     })
     .await;
     let task = tokio::spawn(async { drop(connection.await) });
@@ -341,4 +339,154 @@ async fn a_client_that_ends_in_order_waits_for_the_end_of_the_stream() {
     })
     .await;
     assert_eq!(seen.await.unwrap(), (vec!["close: 1000 (clean)".into()], None));
+}
+
+/// A certificate for localhost and its key, in files.
+struct Certificate {
+    certificate: PathBuf,
+    key: PathBuf,
+    /// Both.
+    pem: PathBuf,
+}
+
+impl Certificate {
+    /// In files whose names begin with this one, for one test.
+    fn new(name: &str) -> Self {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let [certificate, key, pem] = ["certificate", "key", "both"]
+            .map(|part| Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{part}.pem")));
+        fs::write(&certificate, made.cert.pem()).unwrap();
+        fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+        fs::write(&pem, made.cert.pem() + &made.signing_key.serialize_pem()).unwrap();
+        Self { certificate, key, pem }
+    }
+
+    /// A client's configuration that trusts it.
+    fn roots(&self) -> Arc<ClientConfig> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(&self.certificate).unwrap()).unwrap();
+        Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+    }
+}
+
+fn start(command: &mut Command) -> Process {
+    Process::start(command, Instant::now() + Duration::from_secs(60)).unwrap()
+}
+
+/// Starts the example `http2`; returns it and its port.
+fn serve_http2(Certificate { certificate, key, .. }: &Certificate) -> (Process, u16) {
+    let server = start(Command::new(example("http2")).arg("127.0.0.1:0").args([certificate, key]));
+    let address = server.output.listening();
+    (server, port_of(&address))
+}
+
+fn port_of(address: &str) -> u16 {
+    address.rsplit_once(':').unwrap().1.parse().unwrap()
+}
+
+/// Runs the example `http2_client`; returns its output.
+fn run_client(port: u16, certificate: &Certificate) -> Vec<String> {
+    let uri = format!("wss://localhost:{port}/echo");
+    let client = start(Command::new(example("http2_client")).arg(uri).arg(&certificate.certificate));
+    std::iter::from_fn(|| client.output.next()).collect()
+}
+
+/// Sends messages over HTTP/1.1, checks that they come back, and closes.
+async fn check_echo<S: AsyncRead + AsyncWrite + Unpin>(mut socket: sansocket_io::tokio::ClientSocket<S>) {
+    for message in ["Hello".to_owned(), "a".repeat(100_000)] {
+        socket.reply().send(&message).unwrap();
+        match socket.next().await {
+            Some((Event::Message(echo), _)) => assert!(echo.as_bytes() == message.as_bytes()),
+            other => panic!("{other:?}"),
+        }
+    }
+    socket.reply().close(CloseCode::NORMAL, "").unwrap();
+    match socket.next().await {
+        Some((Event::Close(close), _)) => assert_eq!(close.to_string(), "1000 (clean)"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn the_example_echoes_over_http_2_and_http_1_1_on_one_port() {
+    let certificate = Certificate::new("example");
+    let (_server, port) = serve_http2(&certificate);
+    let expected = ["subprotocol: Some(\"echo\")", "Text(\"Hello\")", "closed: 1000 (clean)"];
+    assert_eq!(run_client(port, &certificate), expected);
+    check_echo(connect_tls(&format!("wss://localhost:{port}/echo"), certificate.roots()).await.unwrap())
+        .await;
+}
+
+/// A port that is free, and most likely still is when a program that cannot choose one listens on it.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Starts a proxy that listens on these ports; `None` if it is not installed.
+fn start_proxy(name: &str, arguments: &[String], ports: [u16; 2]) -> Option<Vec<Process>> {
+    if Command::new(name).arg("-v").output().is_err() {
+        assert!(env::var_os("SANSOCKET_INTEROP").is_none(), "{name} is not installed");
+        eprintln!("skipped: no {name}");
+        return None;
+    }
+    let proxies = arguments.iter().map(|arguments| start(Command::new(name).args(arguments.split(' '))));
+    let proxies = proxies.collect();
+    let until = Instant::now() + Duration::from_secs(20);
+    for port in ports {
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            assert!(Instant::now() < until, "{name} does not listen");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+    Some(proxies)
+}
+
+/// A client with HTTP/1.1 reaches the example through `to_http2`, and a client with HTTP/2 a server
+/// with HTTP/1.1 through `to_http1`.
+async fn check_proxy(to_http2: u16, to_http1: u16, certificate: &Certificate) {
+    check_echo(connect(&format!("ws://127.0.0.1:{to_http2}/echo")).await.unwrap()).await;
+    let output = run_client(to_http1, certificate);
+    assert_eq!(output, ["subprotocol: None", "Text(\"Hello\")", "closed: 1000 (clean)"]);
+}
+
+#[tokio::test]
+async fn haproxy_translates_between_http_1_1_and_http_2() {
+    let certificate = Certificate::new("haproxy");
+    let (_http2, http2) = serve_http2(&certificate);
+    let echo = start(Command::new(example("echo")).arg("127.0.0.1:0"));
+    let http1 = port_of(&echo.output.listening());
+    let ports @ [to_http2, to_http1] = [free_port(), free_port()];
+    let config = format!(
+        "defaults\n mode http\n timeout connect 10s\n timeout client 1m\n timeout server 1m\n\
+         listen to_http2\n bind 127.0.0.1:{to_http2}\n server s 127.0.0.1:{http2} ssl verify none alpn h2 ws h2\n\
+         listen to_http1\n bind 127.0.0.1:{to_http1} ssl crt {} alpn h2\n server s 127.0.0.1:{http1}\n",
+        certificate.pem.display(),
+    );
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("haproxy.cfg");
+    fs::write(&path, config).unwrap();
+    let arguments = [format!("-db -f {}", path.display())];
+    if let Some(_proxy) = start_proxy("haproxy", &arguments, ports) {
+        check_proxy(to_http2, to_http1, &certificate).await;
+    }
+}
+
+#[tokio::test]
+async fn nghttpx_translates_between_http_1_1_and_http_2() {
+    let certificate = Certificate::new("nghttpx");
+    let (_http2, http2) = serve_http2(&certificate);
+    let echo = start(Command::new(example("echo")).arg("127.0.0.1:0"));
+    let http1 = port_of(&echo.output.listening());
+    let ports @ [to_http2, to_http1] = [free_port(), free_port()];
+    let (own, key) = (certificate.certificate.display(), certificate.key.display());
+    let arguments = [
+        format!(
+            "--conf=/dev/null --frontend=127.0.0.1,{to_http2};no-tls --backend=127.0.0.1,{http2};;proto=h2;tls;sni=localhost --insecure --workers=1"
+        ),
+        format!(
+            "--conf=/dev/null --frontend=127.0.0.1,{to_http1} --backend=127.0.0.1,{http1} --workers=1 {key} {own}"
+        ),
+    ];
+    if let Some(_proxies) = start_proxy("nghttpx", &arguments, ports) {
+        check_proxy(to_http2, to_http1, &certificate).await;
+    }
 }

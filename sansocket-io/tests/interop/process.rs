@@ -152,7 +152,7 @@ impl Process {
 }
 
 /// The path of an example. All examples are built once, with the profile of this test, and with the
-/// feature `deflate` if this test has it.
+/// features `deflate` and `rustls` if this test has them.
 pub fn example(name: &str) -> PathBuf {
     static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
     EXAMPLES.get_or_init(build_examples).join(name)
@@ -178,6 +178,9 @@ fn build_examples() -> PathBuf {
     ]);
     if cfg!(feature = "deflate") {
         cargo.args(["--features", "sansocket-io/deflate,sansocket-demo/deflate"]);
+    }
+    if cfg!(feature = "rustls") {
+        cargo.args(["--features", "sansocket-io/rustls"]);
     }
     cargo.arg("--target-dir").arg(target_dir);
     cargo.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
