@@ -75,5 +75,5 @@ fn describe(header: &[u8], payload: u64) -> String {
             text += &format!(" {byte:02x}");
         }
     }
-    format!("{text}, {payload} bytes")
+    format!("{text} payload {payload}")
 }

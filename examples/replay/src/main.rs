@@ -71,7 +71,7 @@ fn run() -> Result<bool, Box<dyn Error>> {
     for stream in &streams {
         faults += Connection::replay(stream, deflate, &mut report);
     }
-    report += &format!("{} connections, {faults} faults\n", streams.len());
+    report += &format!("connections: {}, faults: {faults}\n", streams.len());
     std::io::stdout().write_all(report.as_bytes())?;
     Ok(faults > 0)
 }
