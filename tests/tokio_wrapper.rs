@@ -6,9 +6,7 @@ mod wrapper;
 
 use futures_util::FutureExt;
 use rand::{SeedableRng, rngs::StdRng};
-use sansocket::{
-    Client, CloseCode, Config, Connect, Error, Event, Message, Server, State, WebSocket,
-};
+use sansocket::{Client, CloseCode, Config, Connect, Error, Event, Message, Server, State, WebSocket};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::oneshot;
