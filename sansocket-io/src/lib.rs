@@ -45,7 +45,7 @@
 //! | feature | for |
 //! |---|---|
 //! | `tokio` | the streams of tokio, and a server: module [`tokio`] |
-//! | `rustls` | `wss` URIs, with tokio |
+//! | `rustls` | TLS for `tokio` and for `blocking`: `wss` URIs |
 //! | `futures-io` | smol and other runtimes with the streams of futures-io, and a server: module [`futures_io`] |
 //! | `blocking` | threads, and a server: module [`blocking`] |
 //! | `embedded-io-async`, `embassy-time` | embassy-net and edge-nal, without a heap: module [`embedded_io_async`] |

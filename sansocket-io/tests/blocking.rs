@@ -1,7 +1,9 @@
 //! Connections over TCP on this machine, on threads.
 
-use sansocket_io::blocking::{Server, ServerSocket, Timeout, accept, accept_on, connect, connect_with, open};
-use sansocket_io::sansocket::{Error, RequestError, WebSocket};
+use sansocket_io::blocking::{
+    Server, ServerSocket, Stream, Timeout, accept, accept_on, connect, connect_with, open,
+};
+use sansocket_io::sansocket::{Error, RequestError, Role, WebSocket};
 use sansocket_io::{
     AcceptError, CloseCode, Config, Connect, Event, Failure, Message, OpenError, Reject, Settings,
 };
@@ -201,7 +203,7 @@ fn it_reads_while_it_writes() {
     server.join().unwrap();
 }
 
-fn exchange<R: sansocket_io::sansocket::Role>(socket: &mut sansocket_io::blocking::Socket<R>) {
+fn exchange<R: Role, S: Stream>(socket: &mut sansocket_io::blocking::Socket<R, S>) {
     let message = vec![7; 1 << 20];
     for _ in 0..20 {
         socket.reply().send(&message).unwrap();
@@ -340,4 +342,159 @@ fn a_server_aborts_those_that_stay() {
     stop.stop();
     running.join().unwrap();
     assert!(wait_for_end.recv().unwrap());
+}
+
+#[cfg(feature = "rustls")]
+mod tls {
+    use super::*;
+    use sansocket_io::blocking::rustls::pki_types::{PrivateKeyDer, ServerName};
+    use sansocket_io::blocking::rustls::{
+        ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned,
+    };
+    use sansocket_io::blocking::{TlsStream, connect_tls, connect_tls_with};
+    use std::io::ErrorKind;
+    use std::net::Shutdown;
+    use std::sync::Arc;
+
+    fn configs() -> (Arc<ServerConfig>, Arc<ClientConfig>) {
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = PrivateKeyDer::Pkcs8(made.signing_key.serialize_der().into());
+        let certificate = made.cert.der().clone();
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate.clone()).unwrap();
+        let server = ServerConfig::builder().with_no_client_auth();
+        (
+            Arc::new(server.with_single_cert(vec![certificate], key).unwrap()),
+            Arc::new(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth()),
+        )
+    }
+
+    /// Serves one connection over TLS: the URI to connect to, and the thread.
+    fn serve_tls<O: Send + 'static>(
+        config: Arc<ServerConfig>,
+        handle: impl FnOnce(ServerSocket<TlsStream>) -> O + Send + 'static,
+    ) -> (String, JoinHandle<O>) {
+        let (uri, thread) = serve(move |stream| {
+            let wrap = |tcp| TlsStream::server(config, tcp);
+            handle(accept_on(stream, wrap, Settings::new(), |request| Ok(request.accept())).unwrap())
+        });
+        (uri.replace("ws://127.0.0.1", "wss://localhost"), thread)
+    }
+
+    #[test]
+    fn a_server_echoes_over_tls_and_stops_in_order() {
+        let (server_config, client_config) = configs();
+        let server = Server::bind("127.0.0.1:0").unwrap();
+        let (stop, uri) =
+            (server.stop_handle(), format!("wss://localhost:{}/", server.local_addr().unwrap().port()));
+        let running = thread::spawn(move || {
+            let prepare = move |tcp, config| {
+                Ok((TlsStream::server(server_config.clone(), tcp)?, WebSocket::server(config)))
+            };
+            server.run_with(prepare, |mut socket, _| {
+                socket.accept(|request| Ok(request.accept())).unwrap();
+                while let Some((event, reply)) = socket.next() {
+                    if let Event::Message(message) = event {
+                        reply.send(message).unwrap();
+                    }
+                }
+            });
+        });
+        let mut socket = connect_tls(&uri, client_config).unwrap();
+        assert!(socket.stream().connection().peer_certificates().is_some());
+        for len in [0, 5, 125, 4096, 70_000, 1 << 20, 5] {
+            let message = vec![7; len];
+            socket.reply().send(&message).unwrap();
+            match socket.next() {
+                Some((Event::Message(Message::Binary(echo)), _)) => assert!(echo == message),
+                other => panic!("{other:?}"),
+            }
+        }
+        stop.stop();
+        match socket.next() {
+            Some((Event::Close(close), _)) => assert_eq!(close.code, CloseCode::GOING_AWAY),
+            other => panic!("{other:?}"),
+        }
+        assert!(socket.next().is_none());
+        assert!(socket.failure().is_none());
+        running.join().unwrap();
+    }
+
+    /// Both sides send much before they read: neither waits for ever.
+    #[test]
+    fn it_reads_while_it_writes_over_tls() {
+        let (server_config, client_config) = configs();
+        let (uri, server) = serve_tls(server_config, |mut socket| exchange(&mut socket));
+        exchange(&mut connect_tls(&uri, client_config).unwrap());
+        server.join().unwrap();
+    }
+
+    #[test]
+    fn the_ends_of_the_stream() {
+        let (server_config, client_config) = configs();
+        for says_so in [true, false] {
+            let (uri, server) = serve_tls(server_config.clone(), |mut socket| {
+                socket.reply().close(CloseCode::NORMAL, "").unwrap();
+                let mut events = vec![];
+                while let Some((event, _)) = socket.next() {
+                    events.push(format!("{event:?}"));
+                }
+                assert!(socket.failure().is_none(), "{:?}", socket.failure());
+                events.concat()
+            });
+            let name = ServerName::try_from("localhost").unwrap();
+            let connection = ClientConnection::new(client_config.clone(), name).unwrap();
+            let address = uri.trim_start_matches("wss://").trim_end_matches("/chat");
+            let mut peer = StreamOwned::new(connection, TcpStream::connect(address).unwrap());
+            peer.write_all(
+                b"GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            )
+            .unwrap();
+            let mut all = vec![];
+            while !all.ends_with(b"\x88\x02\x03\xE8") {
+                let mut buffer = [0; 100];
+                let count = peer.read(&mut buffer).unwrap();
+                all.extend(&buffer[..count]);
+            }
+            if says_so {
+                peer.write_all(b"\x88\x82\0\0\0\0\x03\xE8").unwrap();
+                // Only after `close_notify`, it reads an end.
+                assert_eq!(peer.read(&mut [0; 100]).unwrap(), 0);
+            } else {
+                // No Close frame, and no `close_notify`.
+                peer.sock.shutdown(Shutdown::Write).unwrap();
+            }
+            let events = server.join().unwrap();
+            assert!(events.contains(if says_so { "1000" } else { "EndOfStream" }), "{events}");
+        }
+    }
+
+    #[test]
+    fn what_fails_before_a_connection_over_tls_says_which_side() {
+        let (server_config, client_config) = configs();
+        let error = connect_tls("ws://localhost/", client_config.clone()).map(|_| ()).unwrap_err();
+        assert!(matches!(error, OpenError::Scheme), "{error}");
+        // Not the name in the certificate: the server is told so by an alert.
+        let (uri, server) = serve(move |stream| {
+            let wrap = |tcp| TlsStream::server(server_config, tcp);
+            accept_on(stream, wrap, Settings::new(), |request| Ok(request.accept())).map(|_| ()).unwrap_err()
+        });
+        let error = connect_tls(&uri.replace("ws://", "wss://"), client_config.clone());
+        match error.map(|_| ()).unwrap_err() {
+            OpenError::Unreachable(error) => assert_eq!(error.kind(), ErrorKind::InvalidData),
+            other => panic!("{other}"),
+        }
+        match server.join().unwrap() {
+            AcceptError::Transport(Failure::Read(error)) => assert_eq!(error.kind(), ErrorKind::InvalidData),
+            other => panic!("{other}"),
+        }
+        // A server that says nothing.
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let uri = format!("wss://localhost:{}/", listener.local_addr().unwrap().port());
+        let settings = Settings::new().connect_timeout(Some(Duration::from_millis(100)));
+        let connect = Connect::from_uri(&uri).unwrap();
+        let error = connect_tls_with(connect, client_config, settings, |_| ()).map(|_| ()).unwrap_err();
+        assert!(matches!(error, OpenError::ConnectTimeout), "{error}");
+    }
 }

@@ -34,7 +34,7 @@ pub fn connect_with<O>(
     if connect.is_secure() {
         return Err(OpenError::Scheme);
     }
-    let stream = connect_tcp(&connect, &settings)?;
+    let stream = connect_tcp(&connect, deadline(&settings))?;
     connect_on(stream, Ok, connect, settings, on_open)
 }
 
@@ -56,11 +56,18 @@ pub fn connect_on<S: Stream, O>(
     Ok((socket, opened))
 }
 
+/// When a connection that is begun now must be there.
+pub(super) fn deadline(settings: &Settings) -> Option<Instant> {
+    settings.connect_timeout.and_then(|time| Instant::now().checked_add(time))
+}
+
 /// Connects to the addresses of the host in turn, in time. The resolver of the operating system has
 /// a timeout of its own.
-fn connect_tcp(connect: &Connect<'_>, settings: &Settings) -> Result<std::net::TcpStream, OpenError> {
+pub(super) fn connect_tcp(
+    connect: &Connect<'_>,
+    deadline: Option<Instant>,
+) -> Result<std::net::TcpStream, OpenError> {
     connect.check().map_err(OpenError::Request)?;
-    let deadline = settings.connect_timeout.and_then(|time| Instant::now().checked_add(time));
     let host = tcp::host(connect);
     let addresses = (host.as_str(), connect.port()).to_socket_addrs().map_err(OpenError::Unreachable)?;
     let mut failure = io::Error::new(ErrorKind::NotFound, "the host has no address");
@@ -133,7 +140,7 @@ pub fn open(stream: std::net::TcpStream, settings: Settings) -> io::Result<Serve
     new(stream, Ok, WebSocket::<Server>::open(settings.config), settings)
 }
 
-fn new<R: Role, S: Stream>(
+pub(super) fn new<R: Role, S: Stream>(
     stream: std::net::TcpStream,
     wrap: impl FnOnce(TcpStream) -> io::Result<S>,
     ws: WebSocket<R>,

@@ -73,19 +73,47 @@
 //! TCP stream. [`Socket::next_timeout`] gives up after a time; the connection goes on.
 //!
 //! # TLS
-//! [`connect_on`] and [`accept_on`] take a function that makes a TLS stream of the TCP stream, and
-//! any [`Stream`]: `rustls::StreamOwned`, for example, in a type that implements it.
+//! With the feature `rustls`, `connect_tls` connects to a `wss` URI, and a server has `TlsStream`s:
+//!
+//! ```no_run
+//! # #[cfg(feature = "rustls")]
+//! # mod tls {
+//! use sansocket_io::blocking::{Server, TlsStream, rustls::ServerConfig};
+//! use sansocket_io::sansocket::WebSocket;
+//! use std::sync::Arc;
+//!
+//! fn serve(server: Server, tls: Arc<ServerConfig>) {
+//!     let prepare = move |tcp, config| {
+//!         Ok((TlsStream::server(tls.clone(), tcp)?, WebSocket::server(config)))
+//!     };
+//!     server.run_with(prepare, |mut socket, _| {
+//!         if socket.accept(|request| Ok(request.accept())).is_ok() {
+//!             while socket.next().is_some() {}
+//!         }
+//!     });
+//! }
+//! # }
+//! ```
+//!
+//! The features of rustls choose the cryptography: `ring`, for example. [`connect_on`] and
+//! [`accept_on`] take a function that makes any [`Stream`] of the TCP stream.
 
 mod connect;
 mod server;
 mod socket;
 mod stream;
+#[cfg(feature = "rustls")]
+mod tls;
 mod wait;
 
 pub use connect::{accept, accept_on, connect, connect_on, connect_with, open, server};
+#[cfg(feature = "rustls")]
+pub use rustls;
 pub use server::{Server, StopHandle};
 pub use socket::{Inner, Next, Socket, Timeout};
 pub use stream::{Blocking, Stream, TcpStream};
+#[cfg(feature = "rustls")]
+pub use tls::{TlsClientSocket, TlsStream, connect_tls, connect_tls_with};
 pub use wait::BlockingClock;
 
 use crate::Reply;

@@ -48,7 +48,7 @@ impl<S: Stream> Transport for Blocking<S> {
     }
 }
 
-fn poll<O>(mut call: impl FnMut() -> io::Result<O>) -> Poll<io::Result<O>> {
+pub(super) fn poll<O>(mut call: impl FnMut() -> io::Result<O>) -> Poll<io::Result<O>> {
     loop {
         match call() {
             Err(error) if error.kind() == ErrorKind::WouldBlock => return Poll::Pending,
