@@ -36,7 +36,7 @@ pub fn report(row: &str, column: &str, work: impl FnOnce()) {
 }
 
 /// The number of painted words.
-const DEPTH: usize = 1024;
+const DEPTH: usize = 4096;
 const PAINT: u32 = 0xA5A5_A5A5;
 /// The stack reserved for the painting loop.
 const GAP: usize = 256;
