@@ -9,7 +9,7 @@ mod common;
 use common::{Parsed, Result};
 use sansocket::ServerRole;
 #[cfg(feature = "deflate")]
-use sansocket::deflate::{Compressor, Settings as Deflate};
+use sansocket::deflate::{self, Compressor};
 #[cfg(feature = "deflate")]
 use sansocket_io::tokio::deflate_server;
 use sansocket_io::tokio::{Server, Tokio, TokioClock};
@@ -30,7 +30,7 @@ Sends every line of its input to all clients. ADDR is an address and a port: 127
   --deflate  compress each line, once, for the clients that agree (needs the feature `deflate`)
 ";
 
-/// A compressed line needs a window of 2^12 bytes, as `Deflate::server` agrees to.
+/// A compressed line needs a window of 2^12 bytes, as `deflate::Settings::server` agrees to.
 #[cfg(feature = "deflate")]
 const WINDOW_BITS: u8 = 12;
 
@@ -75,7 +75,8 @@ async fn run(Options { address, deflate }: Options) -> Result<()> {
     thread::spawn(move || send_lines(&lines, deflate));
     #[cfg(feature = "deflate")]
     if deflate {
-        let prepare = |stream| async { Ok(deflate_server(stream, Settings::new(), Deflate::server())) };
+        let prepare =
+            |stream| async { Ok(deflate_server(stream, Settings::new(), deflate::Settings::server())) };
         server.run_with(stopped.notified(), prepare, move |socket, _| join(socket, clients.clone())).await;
         return Ok(());
     }

@@ -48,7 +48,10 @@ pub enum AcceptError<E> {
     Client(Error),
     /// The transport failed.
     Transport(Failure<E>),
-    /// The answer cannot be sent as it is.
+    /// The program's answer is not valid: a header that belongs to the machine, for example, or a
+    /// status below 200. Nothing is sent, and the request can still be answered, by
+    /// [`Reply::answer`](crate::Reply::answer). If the socket is dropped instead, the client gets no
+    /// response.
     Answer(AnswerError),
 }
 

@@ -5,6 +5,9 @@ use sansocket::Config;
 
 /// The limits of a connection: those of the protocol ([`Config`]), and those of its I/O.
 ///
+/// In this crate, `Settings` is always this type. What a side offers or accepts of compression is
+/// `deflate::Settings`, with the module of [`sansocket`] before it.
+///
 /// ```
 /// use core::time::Duration;
 /// use sansocket_io::{Config, Settings};

@@ -127,7 +127,7 @@ async fn a_handler_that_panics_frees_its_place() {
 #[cfg(feature = "deflate")]
 #[tokio::test]
 async fn broadcasts_are_compressed_for_those_who_agreed() {
-    use sansocket_io::sansocket::deflate::{Compressor, Settings as Deflate};
+    use sansocket_io::sansocket::deflate::{self, Compressor};
     use sansocket_io::tokio::{connect_tcp, deflate_client, deflate_server};
     use sansocket_io::{Broadcast, CloseCode};
     use tokio::io::AsyncWriteExt;
@@ -137,7 +137,7 @@ async fn broadcasts_are_compressed_for_those_who_agreed() {
     let text = "news for everyone, ".repeat(20);
     let news = Broadcast::deflated(text.as_str(), 12, &mut Compressor::shared(vec![0u16; 1024]));
     let sent = news.clone();
-    let prepare = |tcp| async { Ok(deflate_server(tcp, Settings::new(), Deflate::server())) };
+    let prepare = |tcp| async { Ok(deflate_server(tcp, Settings::new(), deflate::Settings::server())) };
     let _task = tokio::spawn(server.run_with(std::future::pending::<()>(), prepare, move |mut socket, _| {
         let news = sent.clone();
         async move {
@@ -151,7 +151,7 @@ async fn broadcasts_are_compressed_for_those_who_agreed() {
 
     let connect = || Connect::from_uri(&uri).unwrap();
     let stream = connect_tcp(&connect(), &Settings::new()).await.unwrap();
-    let mut socket = deflate_client(stream, Settings::new(), Deflate::client()).unwrap();
+    let mut socket = deflate_client(stream, Settings::new(), deflate::Settings::client()).unwrap();
     assert!(socket.connect(connect(), |open| open.deflate().is_some()).await.unwrap());
     match socket.next().await {
         Some((Event::Message(message), _)) => assert_eq!(message, news.message()),
@@ -176,6 +176,61 @@ async fn broadcasts_are_compressed_for_those_who_agreed() {
     assert_eq!((plain[0], plain.len()), (0x81, 4 + text.len() + 4));
     let deflated = frames("Sec-WebSocket-Extensions: permessage-deflate\r\n").await;
     assert!(deflated[0] == 0xC1 && deflated.len() < 60, "{deflated:?}");
+}
+
+#[cfg(feature = "deflate")]
+#[tokio::test]
+async fn messages_are_compressed_in_both_directions() {
+    use sansocket_io::sansocket::deflate::{self, Compressor};
+    use sansocket_io::tokio::{OpenDeflateSocket, connect_deflate, open_deflate};
+    use tokio::io::AsyncWriteExt;
+
+    let compressor = || Compressor::with_takeover([0u16; 1024], [0u8; 6144]);
+    let text = "one and the same, ".repeat(100);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let uri = format!("ws://{}/", listener.local_addr().unwrap());
+    // Other software does the opening handshake.
+    let serve = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = vec![];
+        while !head.ends_with(b"\r\n\r\n") {
+            assert!(stream.read_buf(&mut head).await.unwrap() > 0);
+        }
+        let head = String::from_utf8(head).unwrap();
+        let headers = head.lines().filter_map(|line| line.split_once(": "));
+        let headers = headers.map(|(name, value)| (name, value.as_bytes()));
+        let (accept, answer) = deflate::check_request(headers, &deflate::Settings::server()).unwrap();
+        let answer = answer.unwrap();
+        let mut response = "HTTP/1.1 101 Switching Protocols\r\n".to_owned();
+        for (name, value) in accept.response().headers() {
+            response += &format!("{name}: {value}\r\n");
+        }
+        response += &format!("Sec-WebSocket-Extensions: {answer}\r\n\r\n");
+        stream.write_all(response.as_bytes()).await.unwrap();
+        let mut socket: OpenDeflateSocket =
+            open_deflate(stream, Settings::new(), Some(answer.parameters())).unwrap();
+        let mut compressor = compressor();
+        while let Some((event, reply)) = socket.next().await {
+            if let Event::Message(message) = event {
+                reply.send_deflated(message, &mut compressor).unwrap();
+                assert!(reply.unsent() < 100, "{}", reply.unsent());
+            }
+        }
+    };
+    let talk = async {
+        let mut socket = connect_deflate(&uri, deflate::Settings::client()).await.unwrap();
+        let mut compressor = compressor();
+        for _ in 0..3 {
+            socket.reply().send_deflated(text.as_str(), &mut compressor).unwrap();
+            assert!(socket.reply().unsent() < 100, "{}", socket.reply().unsent());
+            match socket.next().await {
+                Some((Event::Message(message), _)) => assert_eq!(message, Message::Text(&text)),
+                other => panic!("{other:?}"),
+            }
+        }
+    };
+    tokio::join!(serve, talk);
+    assert!(connect_deflate("wss://localhost/", deflate::Settings::client()).await.is_err());
 }
 
 #[cfg(feature = "rustls")]

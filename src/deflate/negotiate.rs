@@ -39,6 +39,9 @@ pub struct Parameters {
 /// | [`send_window_bits`](Self::send_window_bits), [`receive_window_bits`](Self::receive_window_bits) | 15 | 12 | 15 |
 ///
 /// The peer may ask for less than these settings allow, never for more.
+///
+/// The crate `sansocket-io` has a type `Settings` too, the limits of a connection: beside it, write
+/// `deflate::Settings` for this one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     pub(crate) send_takeover: bool,

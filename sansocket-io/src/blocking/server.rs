@@ -179,8 +179,8 @@ impl Server {
     /// ```no_run
     /// # #[cfg(feature = "deflate")]
     /// # fn compressed(server: sansocket_io::blocking::Server) {
-    /// use sansocket_io::sansocket::{WebSocket, deflate::Settings as Deflate};
-    /// let deflate = Deflate::server();
+    /// use sansocket_io::sansocket::{WebSocket, deflate};
+    /// let deflate = deflate::Settings::server();
     /// let prepare = move |stream, config| {
     ///     Ok((stream, WebSocket::deflate_server(config, deflate, Vec::new())))
     /// };

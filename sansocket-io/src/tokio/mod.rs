@@ -31,7 +31,7 @@
 //! | a request whose answer takes time | [`server`], and [`Event::Request`](crate::Event::Request) |
 //! | a client that sees the response as an event | [`client`], and [`Reply::connect`] |
 //! | a tunnel through a proxy, a Unix socket, … | [`connect_on`], [`accept_on`] |
-//! | compression | `deflate_server`, `deflate_client` with the feature `deflate` |
+//! | compression, with the feature `deflate` | `connect_deflate`; `deflate_server`, `deflate_client`; `open_deflate` |
 //!
 //! # Other things at the same time
 //!
@@ -79,9 +79,8 @@
 //! `check_request`. `examples/http2.rs` serves a page and its WebSocket over both, and
 //! `examples/http2_client.rs` is a client.
 //!
-//! For compression, `sansocket::deflate::check_request` and `WebSocket::open_deflate` take the place
-//! of `check_request` and [`open`]; [`Socket::new`] makes the connection of [`Tokio`],
-//! [`TokioClock`], the machine and [`Pooled`].
+//! For compression, `sansocket::deflate::check_request` and `open_deflate` take the place of
+//! `check_request` and [`open`].
 //!
 //! # Coming from tokio-tungstenite
 //!
@@ -117,7 +116,10 @@ pub use connect::{
     tune,
 };
 #[cfg(feature = "deflate")]
-pub use deflate::{DeflateClientSocket, DeflateServerSocket, deflate_client, deflate_server};
+pub use deflate::{
+    DeflateClientSocket, DeflateServerSocket, OpenDeflateSocket, connect_deflate, deflate_client,
+    deflate_server, open_deflate,
+};
 pub use server::Server;
 pub use stream::Tokio;
 #[cfg(feature = "rustls")]

@@ -119,9 +119,10 @@ impl Server {
     /// ```no_run
     /// # #[cfg(feature = "deflate")]
     /// # async fn compressed(server: sansocket_io::tokio::Server) {
-    /// use sansocket_io::sansocket::deflate::Settings as Deflate;
+    /// use sansocket_io::sansocket::deflate;
     /// use sansocket_io::{Settings, tokio::deflate_server};
-    /// let prepare = |tcp| async { Ok(deflate_server(tcp, Settings::new(), Deflate::server())) };
+    /// let prepare =
+    ///     |tcp| async { Ok(deflate_server(tcp, Settings::new(), deflate::Settings::server())) };
     /// server.run_with(std::future::pending::<()>(), prepare, |mut socket, _| async move {
     ///     if socket.accept(|request| Ok(request.accept())).await.is_ok() {
     ///         while socket.next().await.is_some() {}
