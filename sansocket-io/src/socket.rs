@@ -42,7 +42,10 @@ struct Kept<T>(#[cfg(feature = "std")] std::boxed::Box<T>, #[cfg(not(feature = "
 
 impl<T> Kept<T> {
     fn new(value: T) -> Self {
-        Self(value.into())
+        #[cfg(feature = "std")]
+        return Self(std::boxed::Box::new(value));
+        #[cfg(not(feature = "std"))]
+        Self(value)
     }
 
     fn into_inner(self) -> T {
