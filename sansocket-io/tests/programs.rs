@@ -5,20 +5,17 @@
 mod process;
 
 use process::{Process, example};
+use rcgen::generate_simple_self_signed;
 use sansocket::{Config, Event, WebSocket};
 use std::env;
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
-#[cfg(feature = "deflate")]
-use std::{
-    net::Shutdown,
-    sync::atomic::{AtomicUsize, Ordering::Relaxed},
-};
 
 const REQUEST: &str = "GET /socket HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n";
@@ -66,6 +63,14 @@ fn run(name: &str, args: &[&str]) -> (Option<i32>, String, String) {
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
+/// Runs an example without input; returns its output.
+#[track_caller]
+fn succeeds(name: &str, args: &[&str]) -> String {
+    let (code, output, errors) = run(name, args);
+    assert_eq!(code, Some(0), "{name}: {errors}");
+    output
+}
+
 /// An example fails with this exit code and one line of error that contains `wanted`.
 #[track_caller]
 fn fails(name: &str, args: &[&str], code: i32, wanted: &str) {
@@ -88,6 +93,36 @@ fn at_once<T: Send>(cases: impl IntoIterator<Item = T>, test: impl Fn(T) + Sync)
             scope.spawn(|| test(case));
         }
     });
+}
+
+/// Forwards connections to `address`, in pieces of at most this many bytes, and counts the bytes to
+/// it and from it.
+fn forward_to(address: String, piece: usize) -> (String, &'static [AtomicUsize; 2]) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let counted: &[AtomicUsize; 2] = Box::leak(Box::default());
+    let own = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        for near in listener.incoming() {
+            let (near, far) = (near.unwrap(), TcpStream::connect(&address).unwrap());
+            let ways = [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)];
+            for ((mut from, mut to), count) in ways.into_iter().zip(counted) {
+                to.set_nodelay(true).unwrap();
+                thread::spawn(move || {
+                    let mut buffer = vec![0; piece];
+                    while let Ok(len @ 1..) = from.read(&mut buffer) {
+                        count.fetch_add(len, Relaxed);
+                        if to.write_all(&buffer[..len]).is_err() {
+                            break;
+                        }
+                        // Otherwise the receiver reads many pieces at once.
+                        thread::sleep(Duration::from_micros(100));
+                    }
+                    let _ = to.shutdown(Shutdown::Write);
+                });
+            }
+        }
+    });
+    (own, counted)
 }
 
 const SERVERS: [(&str, &str); 4] =
@@ -249,6 +284,8 @@ fn lines_behind_a_file_wait_until_it_is_sent() {
 #[test]
 fn a_signal_closes_every_connection_with_1001_and_ends_the_server() {
     let cases = SERVERS.iter().flat_map(|server| ["INT", "TERM"].map(|signal| (*server, signal)));
+    let cases =
+        cases.chain([(("echo", "/"), "INT"), (("blocking_echo", "/"), "INT"), (("smol_echo", "/"), "INT")]);
     at_once(cases, |((name, path), signal_name)| {
         let (mut server, address) = serve(name, &[]);
         let mut clients = [client(&address, path, &[]), client(&address, path, &[])];
@@ -735,19 +772,112 @@ fn the_demo_reports_server_events_to_the_page_and_follows_its_commands() {
 }
 
 #[test]
-fn a_broadcast_reaches_all_clients_but_those_that_do_not_read() {
-    let (server, address) = serve("broadcast", &[]);
-    let mut stalled = open(&address, "/");
-    let clients: Vec<Process> = (0..3).map(|_| client(&address, "/", &[])).collect();
-    for client in &clients {
+fn short_servers_echo_and_those_behind_http_stacks_refuse() {
+    let servers = [
+        ("echo", "/", false),
+        ("blocking_echo", "/", false),
+        ("smol_echo", "/", false),
+        ("hyper_server", "/", true),
+        ("axum_server", "/echo", true),
+    ];
+    at_once(servers, |(name, path, is_http)| {
+        let (_server, address) = serve(name, &[]);
+        let mut client = client(&address, path, &[]);
         client.output.expect("open");
+        for message in ["Hello", &"a".repeat(100_000)] {
+            client.send(message);
+            client.output.expect(&format!("text: {message}"));
+        }
+        client.end_input();
+        client.output.expect("close: 1000 (clean)");
+        if is_http {
+            let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+            let answer = exchange(&address, request.as_bytes(), |_| false);
+            let answer = String::from_utf8(answer).unwrap().to_ascii_lowercase();
+            assert!(answer.starts_with("http/1.1 426 "), "{answer}");
+            assert!(answer.contains("\r\nsec-websocket-version: 13\r\n"), "{answer}");
+            assert!(answer.contains("\r\nupgrade: websocket\r\n"), "{answer}");
+        }
+        if name == "axum_server" {
+            let answer = exchange(&address, format!("{REQUEST}\r\n").as_bytes(), |head| !head.is_empty());
+            assert!(answer.starts_with(b"HTTP/1.1 404 "), "{}", answer.escape_ascii());
+        }
+    });
+}
+
+#[test]
+fn a_ping_is_answered_and_the_connection_closed() {
+    for name in ["echo", "smol_echo"] {
+        let (_server, address) = serve(name, &[]);
+        assert_eq!(succeeds("ping", &[&format!("ws://{address}/")]), "closed: 1000 (clean)\n");
     }
-    // More than the kernel's buffers, the outbox and the queue hold.
+}
+
+/// Starts `wss_server` with a certificate for `localhost` that is its own root. Returns its address
+/// and the file of the certificate.
+fn serve_tls(name: &str) -> (Process, String, String) {
+    let made = generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let path = |extension: &str| format!("{}/{name}.{extension}", env!("CARGO_TARGET_TMPDIR"));
+    let (certificate, key) = (path("certificate.pem"), path("key.pem"));
+    fs::write(&certificate, made.cert.pem()).unwrap();
+    fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let (server, address) = serve("wss_server", &[&certificate, &key]);
+    (server, address, certificate)
+}
+
+/// The port of an address.
+fn port(address: &str) -> &str {
+    address.rsplit_once(':').unwrap().1
+}
+
+#[test]
+fn a_message_goes_over_tls_and_back() {
+    let (mut server, address, certificate) = serve_tls("tokio");
+    let uri = format!("wss://localhost:{}/", port(&address));
+    let output = succeeds("client", &[&uri, "--roots", &certificate]);
+    assert_eq!(output, "open\nclose: 1000 (clean)\n");
+    let output = succeeds("wss_client", &[&uri, &certificate]);
+    assert_eq!(output, "Text(\"Hello\")\nclosed: 1000 (clean)\n");
+    signal(&server, "INT");
+    assert!(server.exit().success());
+}
+
+#[test]
+fn a_message_goes_over_embedded_tls_and_back_in_pieces() {
+    let (_server, address, certificate) = serve_tls("embedded");
+    let (address, _) = forward_to(address, 3);
+    let server = format!("localhost:{}", port(&address));
+    for message in ["Hello", &"a".repeat(1000)] {
+        let output = succeeds("embedded_tls", &[&server, &certificate, message]);
+        assert_eq!(output, format!("Text({message:?})\nclosed: 1000 (clean)\n"));
+    }
+    let (_server, _, other) = serve_tls("other");
+    let (code, ..) = run("embedded_tls", &[&server, &other, "Hello"]);
+    assert_ne!(code, Some(0), "a certificate of another root");
+}
+
+/// Waits until the client prints this message, whatever it prints before.
+#[track_caller]
+fn hear(client: &Process, message: &str) {
+    while client.output.next().expect("a message") != format!("text: {message}") {}
+}
+
+/// A member of a chat, who hears what is said from now on.
+fn join(address: &str, name: &str) -> Process {
+    let member = client(address, "/", &[]);
+    member.send(name);
+    hear(&member, name);
+    member
+}
+
+/// Sends more to all clients than the kernel's buffers, the outbox and the queue hold: `stalled`,
+/// which does not read, gets a part.
+fn flood(speaker: &Process, clients: &[Process], mut stalled: TcpStream) {
     for number in 0..30 {
         let line = format!("{number}{}", "x".repeat(500_000));
-        server.send(&*line);
-        for client in &clients {
-            client.output.expect(&format!("text: {line}"));
+        speaker.send(&*line);
+        for client in clients {
+            hear(client, &line);
         }
     }
     let mut left = vec![];
@@ -755,29 +885,53 @@ fn a_broadcast_reaches_all_clients_but_those_that_do_not_read() {
     assert!(left.len() < 15_000_000, "{}", left.len());
 }
 
-/// Forwards connections to `address`, and counts the bytes to it and from it.
-#[cfg(feature = "deflate")]
-fn counter(address: String) -> (String, &'static [AtomicUsize; 2]) {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let counted: &[AtomicUsize; 2] = Box::leak(Box::default());
-    let own = listener.local_addr().unwrap().to_string();
-    thread::spawn(move || {
-        for near in listener.incoming() {
-            let (near, far) = (near.unwrap(), TcpStream::connect(&address).unwrap());
-            let ways = [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)];
-            for ((mut from, mut to), count) in ways.into_iter().zip(counted) {
-                thread::spawn(move || {
-                    let mut buffer = [0; 4096];
-                    while let Ok(len @ 1..) = from.read(&mut buffer) {
-                        count.fetch_add(len, Relaxed);
-                        to.write_all(&buffer[..len]).unwrap();
-                    }
-                    let _ = to.shutdown(Shutdown::Write);
-                });
-            }
+#[test]
+fn a_broadcast_reaches_all_clients_but_those_that_do_not_read() {
+    let (server, address) = serve("broadcast", &[]);
+    let stalled = open(&address, "/");
+    let clients = [client(&address, "/", &[]), client(&address, "/", &[])];
+    for client in &clients {
+        client.output.expect("open");
+    }
+    flood(&server, &clients, stalled);
+}
+
+#[test]
+fn a_member_that_reads_nothing_is_dropped_from_the_chat() {
+    let (_server, address) = serve("chat", &[]);
+    let mut stalled = open(&address, "/");
+    stalled.write_all(GLUED).unwrap();
+    stalled.read_exact(&mut [0; 7]).unwrap();
+    let members = [join(&address, "one"), join(&address, "other")];
+    flood(&members[1], &members, stalled);
+}
+
+#[test]
+fn two_servers_have_one_chat_with_redis_between_them() {
+    if Command::new("redis-server").arg("--version").output().is_err() {
+        assert!(env::var_os("SANSOCKET_INTEROP").is_none(), "redis-server is not installed");
+        return eprintln!("skipped: no redis-server");
+    }
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+    let mut redis = Command::new("redis-server");
+    redis.args(["--port", &port, "--bind", "127.0.0.1", "--save", ""]);
+    let redis = Process::start(&mut redis, Instant::now() + Duration::from_secs(30)).unwrap();
+    while !redis.output.next().expect("Redis listens").contains("Ready to accept connections") {}
+    let url = format!("redis://127.0.0.1:{port}/");
+    let servers = [serve("chat_redis", &[&url]), serve("chat_redis", &[&url])];
+    let members =
+        [(0, "one"), (1, "other"), (1, "third")].map(|(server, name)| join(&servers[server].1, name));
+    for (number, speaker) in members.iter().enumerate() {
+        speaker.send(format!("from {number}"));
+        for member in &members {
+            hear(member, &format!("from {number}"));
         }
-    });
-    (own, counted)
+    }
+    // Without Redis, the servers send a Close frame and end.
+    drop(redis);
+    for member in &members {
+        member.output.expect("close: 1001 (clean)");
+    }
 }
 
 #[cfg(feature = "deflate")]
@@ -796,7 +950,7 @@ fn the_client_and_the_servers_compress() {
     ];
     at_once(cases, |(name, of_server, of_client, agreed)| {
         let (_server, address) = serve(name, of_server);
-        let (address, counted) = counter(address);
+        let (address, counted) = forward_to(address, 4096);
         let mut client = client(&address, "/", of_client);
         let open = client.output.next().unwrap();
         assert!(
@@ -860,7 +1014,7 @@ fn a_broadcast_is_compressed_for_those_who_have_agreed() {
         (&[], "open", false),
     ]
     .map(|(flags, opened, is_compressed)| {
-        let (address, counted) = counter(address.clone());
+        let (address, counted) = forward_to(address.clone(), 4096);
         let client = client(&address, "/", flags);
         let open = client.output.next().unwrap();
         assert!(open.starts_with(opened), "{open}");

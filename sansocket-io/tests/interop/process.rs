@@ -151,12 +151,23 @@ impl Process {
     }
 }
 
-/// The path of an example. All examples are built once, with the profile of this test, and with the
-/// features `deflate` and `rustls` if this test has them.
+/// The path of an example. All examples are built once, with the profile and the features of this
+/// test.
 pub fn example(name: &str) -> PathBuf {
     static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
     EXAMPLES.get_or_init(build_examples).join(name)
 }
+
+macro_rules! features {
+    ($($name:literal)*) => {
+        [$(($name, cfg!(feature = $name))),*]
+    };
+}
+
+/// The features of sansocket-io, and which of them this test has.
+const FEATURES: [(&str, bool); 9] = features!(
+    "blocking" "deflate" "embassy-time" "embedded-io-async" "futures-io" "rustls" "simd" "stream" "tokio"
+);
 
 fn build_examples() -> PathBuf {
     // target directory / profile / "deps" / this test
@@ -168,23 +179,18 @@ fn build_examples() -> PathBuf {
     };
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "--examples", "--profile", profile]);
-    cargo.args([
-        "-p",
-        "sansocket-io",
-        "-p",
-        "sansocket-demo",
-        "--features",
-        "sansocket-io/blocking,sansocket-io/tokio",
-    ]);
-    if cfg!(feature = "deflate") {
-        cargo.args(["--features", "sansocket-io/deflate,sansocket-demo/deflate"]);
+    cargo.args(["-p", "sansocket-io", "-p", "sansocket-demo"]);
+    for (feature, is_on) in FEATURES {
+        if is_on {
+            cargo.args(["--features", &format!("sansocket-io/{feature}")]);
+        }
     }
-    if cfg!(feature = "rustls") {
-        cargo.args(["--features", "sansocket-io/rustls"]);
+    if cfg!(feature = "deflate") {
+        cargo.args(["--features", "sansocket-demo/deflate"]);
     }
     cargo.arg("--target-dir").arg(target_dir);
     cargo.arg("--manifest-path").arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"));
-    let mut build = Process::start(&mut cargo, Instant::now() + Duration::from_secs(300)).unwrap();
+    let mut build = Process::start(&mut cargo, Instant::now() + Duration::from_secs(900)).unwrap();
     assert!(build.exit().success(), "the examples do not build");
     profile_dir.join("examples")
 }
