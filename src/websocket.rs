@@ -402,7 +402,8 @@ impl<R: Role> WebSocket<R> {
     /// delivered whole. If the answer is not 0, and the buffer has that much capacity left, the
     /// caller may leave `input` as it is, read that many bytes after it, and receive then. (If the
     /// frame's header is not complete, the answer is the least that is missing: ask again after the
-    /// read.) 0: nothing is known to be missing, there is nothing to wait for.
+    /// read.) 0: nothing is known to be missing, there is nothing to wait for. In pieces, a cut frame
+    /// costs no copy, and the answer is 0 too.
     ///
     /// The answer is what the peer has declared. Compare it with the capacity; never allocate by
     /// it.
@@ -421,6 +422,7 @@ impl<R: Role> WebSocket<R> {
     #[inline(never)]
     fn missing_of_cut<B: Buffer + ?Sized>(&mut self, input: &[u8], inbox: &B) -> u64 {
         match &self.receiving {
+            Receiving::Frames(_) if self.config.options.delivery() == Delivery::Pieces => 0,
             Receiving::Frames(receiver) => {
                 self.timer.note_waiting(input.len());
                 let rules = Rules::new(R::IS_SERVER, &self.config, inbox);

@@ -643,6 +643,8 @@ fn missing_is_zero_when_there_is_nothing_to_wait_for() {
     let server = || WebSocket::<Server>::open(Config::default().max_frame(1000));
     assert_eq!(server().missing(b"", &inbox), 0, "without a header, no length is known");
     assert_eq!(server().missing(&masked(0x81, b"whole"), &inbox), 0);
+    let mut pieces = WebSocket::<Server>::open(Config::new().delivery(Delivery::Pieces));
+    assert_eq!(pieces.missing(b"\x82\x85mask", &inbox), 0, "pieces need no whole frame");
     assert_eq!(server().missing(b"\x83", &inbox), 0, "a reserved opcode");
     assert_eq!(server().missing(b"\x82\x05", &inbox), 0, "not masked");
     assert_eq!(server().missing(&masked(0x82, &binary(1001))[..20], &inbox), 0, "too big");

@@ -1,7 +1,8 @@
-"""report.py INDEX COUNT: prints the results of the suite, one line for each group, and exits with 1 if one is unexpected.
+"""report.py INDEX COUNT [whole]: prints the results of the suite, one line for each group, and exits with 1 if one is unexpected.
 
 For the suite, an endpoint that only drops the connection is OK. This script also requires our Close
-frame with the right code in each case.
+frame with the right code in each case. With `whole`, the endpoint reads whole frames, to deliver
+them in place, and finds invalid text in a frame when its last byte has arrived.
 """
 import collections
 import json
@@ -9,6 +10,8 @@ import sys
 
 # These cases always report INFORMATIONAL.
 INFORMATIONAL = {"7.1.6", "7.13.1", "7.13.2"}
+# Invalid text in the first part of a frame whose last part comes later.
+LATE = {"6.4.3", "6.4.4"} if sys.argv[3:] == ["whole"] else set()
 
 
 def closes_with(case):
@@ -43,6 +46,8 @@ groups = collections.defaultdict(collections.Counter)
 for case, result in cases.items():
     expected = "INFORMATIONAL" if case in INFORMATIONAL else "OK"
     results = (result["behavior"], result["behaviorClose"])
+    if case in LATE and results == ("NON-STRICT", "OK"):
+        results = ("OK", "OK")
     groups[int(case.split(".")[0])][results[0]] += 1
     if results != (expected, expected):
         wrong.append("%s: %s, close %s" % ((case,) + results))

@@ -3,8 +3,8 @@
 
 use crate::world::{Pipe, Time, allocated, cancelled_after, join, pipe};
 use crate::{open_client, open_server, over_each_stream, server};
-use sansocket_io::sansocket::{Fragment, Server, WebSocket, frame};
-use sansocket_io::{CloseCode, Event, Failure, Fixed, Message, Settings, Socket, Transport};
+use sansocket_io::sansocket::{Delivery, Fragment, Part, Server, WebSocket, frame};
+use sansocket_io::{CloseCode, Config, Event, Failure, Fixed, Heap, Message, Settings, Socket, Transport};
 use std::io;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,6 +19,7 @@ over_each_stream! {
     replies_before_a_cancelled_flush_are_bounded
     frames_behind_an_unanswered_request_are_kept
     a_connection_of_fixed_memory_echoes
+    pieces_do_not_wait_for_the_rest_of_their_frame
     a_stalled_peer_does_not_hold_up_a_lively_one
     memory_is_given_back_after_large_messages
 }
@@ -339,6 +340,21 @@ fn a_connection_of_fixed_memory_echoes<T: Transport<Error = io::Error>>(wrap: fn
         };
         time.run(join(serve, peer));
     }
+}
+
+fn pieces_do_not_wait_for_the_rest_of_their_frame<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
+    let time = Time::default();
+    let (ours, mut theirs) = pipe(777, 4096);
+    let serve = async {
+        let ws = WebSocket::<Server>::open(Config::new().delivery(Delivery::Pieces));
+        let mut socket = Socket::new(wrap(ours), time.clone(), ws, Heap::default(), Settings::new());
+        match socket.next().await {
+            Some((Event::Piece(piece), _)) => assert_eq!(piece.part, Part::Text("a part")),
+            other => panic!("{other:?}"),
+        }
+    };
+    // 6 of 100 bytes.
+    time.run(join(serve, theirs.write_all(b"\x81\xE4\0\0\0\0a part")));
 }
 
 fn a_stalled_peer_does_not_hold_up_a_lively_one<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
