@@ -70,10 +70,32 @@ test("the page opens a WebSocket and sends Hello; both ends log the events in or
   assert.deepEqual([await state("browser"), await state("server")], ["open", "open"]);
 });
 
-test("the page says what the crate is, with a link", async () => {
-  const text = await page.locator("header p").innerText();
-  for (const word of ["sans-IO", "no_std", "no heap", "no unsafe"]) assert.ok(text.includes(word), text);
-  assert.match(await page.locator("header p a").getAttribute("href"), /^https:/);
+test("the first lines say what the crate is, with links to its documentation and its source", async () => {
+  const text = await page.locator("header .lead").innerText();
+  for (const word of ["WebSocket", "Rust", "sans-IO", "no_std", "no heap", "no unsafe"]) assert.ok(text.includes(word), text);
+  const links = await page.$$eval("header nav a", (links) => links.map(({ href }) => href));
+  assert.deepEqual(links, ["https://docs.rs/sansocket", "https://crates.io/crates/sansocket"]);
+});
+
+test("the last event of each end stands beside its buttons", async () => {
+  const last = (end) => page.locator(`#${end}-last`);
+  for (const end of ["browser", "server"]) assert.equal(await last(end).innerText(), "message “Hello”");
+  await page.click("#server-ping");
+  await eventually(async () => assert.equal(await last("server").innerText(), "pong are you there?"));
+  assert.equal(await last("browser").innerText(), "message “Hello”");
+  await page.click("#server-cut");
+  await eventually(async () => assert.equal(await last("browser").innerText(), "close 1006 (not clean)"));
+  await reconnect();
+  await eventually(async () => assert.equal(await last("browser").innerText(), "open"));
+  // Both are in view with the buttons.
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: 900 });
+    for (const end of ["browser", "server"]) {
+      const [event, panel] = [await last(end).boundingBox(), await page.locator(`.end[data-end=${end}]`).boundingBox()];
+      assert.ok(event.y > panel.y && event.y + event.height < panel.y + panel.height && event.x + event.width < width);
+    }
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
 });
 
 test("the frames are shown byte by byte, with the masking key and the unmasked payload", async () => {
@@ -131,11 +153,14 @@ test("1 MiB is echoed, in any number of frames", async () => {
   await logs("browser", ["send(1 MiB)", "message binary, 1 MiB, as it was sent"]);
   await logs("server", ["message binary, 1 MiB"]);
   const wire = await lines("wire");
-  const payload = wire.filter((line) => line.startsWith("→"))
-    .map((line) => (/1 MiB/.test(line) ? 1 << 20 : Number(/ ([\d,]+) B/.exec(line)[1].replaceAll(",", ""))));
+  const payload = wire.filter((line) => line.startsWith("→")).map((line) => {
+    const [, short, extended] = /^→ ..(..)(\w*)/.exec(line);
+    const length = parseInt(short, 16) & 0x7f;
+    return length < 126 ? length : parseInt(extended.slice(0, length === 126 ? 4 : 16), 16);
+  });
   assert.equal(payload.reduce((sum, length) => sum + length), 1 << 20);
   assert.deepEqual(wire.filter((line) => line.startsWith("←")).map((line) => line.slice(0, 22)), ["← 827f0000000000100000"]);
-  assert.equal(await page.locator("#frame-out .from span").innerText(), "1,048,586 bytes on the wire");
+  assert.equal(await page.locator("#frame-out .from span").innerText(), "1 MiB (1,048,586 bytes) on the wire");
 });
 
 test("the browser answers a Ping without an event", async () => {
@@ -188,7 +213,6 @@ test("a message over the limit is an error of the server, which closes with 1009
   await logs("browser", ["send(1 MiB + 1)", "close 1009 (clean)"]);
   await logs("server", ["error a message is over the limit (close code 1009)", "close 1006 (not clean)"]);
   assert.ok(await newestInView());
-  assert.doesNotMatch((await lines("wire")).join(), /\d\.\d/, "a size with a fraction");
 });
 
 test("an invalid frame is an error of the browser, which closes with 1002", async () => {
@@ -222,10 +246,12 @@ test("REST against WebSocket: each update arrives in three ways, and the proxy c
   await page.click("#race-button");
   await page.waitForSelector("#race[data-finished]", { timeout: 30_000 });
   const rows = await page.$$eval("#results tbody tr", (rows) => rows.map((row) =>
-    [...row.querySelectorAll("td")].map((cell) => cell.textContent)));
+    [...row.querySelectorAll("td")].map((cell) => cell.title || cell.textContent)));
+  const shown = await page.locator("#results tbody").innerText();
+  assert.ok(/\d KiB/.test(shown) && !/\d{4}/.test(shown), shown);
   for (const [index, path] of ["/race/poll", "/race/long-poll", "/race/push"].entries()) {
     const [each, median, tail, requests, up, down, updates] = rows[index];
-    const number = (text) => Number(text.replaceAll(",", ""));
+    const number = (text) => Number(text.replace(" bytes", "").replaceAll(",", ""));
     const seen = counter.counted[path];
     console.log(`${path}: ${each} bytes an update, ${median}, ${tail}; ${requests} requests, ${up} up, ${down} down; by the proxy: ${JSON.stringify(seen)}`);
     assert.equal(updates, "50");
@@ -240,14 +266,14 @@ test("REST against WebSocket: each update arrives in three ways, and the proxy c
   assert.ok((await page.locator("#chart-delay path.dots").count()) === 3);
 });
 
-test("sizes are shown with all digits, or in whole MiB", async () => {
+test("sizes are rounded to readable units", async () => {
   const sizes = await page.evaluate(async () => {
     const { size, summary } = await import("/frame.js");
     const text = (length) => summary({ name: "binary", fin: 1, length });
-    return [size(0), size(1), size(1536), size(1 << 20), size((1 << 20) + 1), size(3 << 19), text((1 << 20) + 1), text(1 << 20)];
+    return [size(0), size(1), size(1023), size(1024), size(1536), size(123_456), size((1 << 20) - 1), size((1 << 20) + 1), size(3 << 19), text(70_000)];
   });
-  assert.deepEqual(sizes, ["0 bytes", "1 byte", "1,536 bytes", "1 MiB", "1,048,577 bytes", "1,572,864 bytes",
-    "binary 1,048,577 B", "binary 1 MiB"]);
+  assert.deepEqual(sizes, ["0 bytes", "1 byte", "1,023 bytes", "1 KiB", "1.5 KiB", "121 KiB", "1 MiB", "1 MiB", "1.5 MiB",
+    "binary 68.4 KiB"]);
 });
 
 test("after the server is gone, both panels say so", async () => {
@@ -260,6 +286,20 @@ test("after the server is gone, both panels say so", async () => {
   assert.equal(await other.locator("#server-state [aria-current]").count(), 0);
   assert.equal(await other.locator(".end button:enabled, #race-button:enabled").count(), 0);
   await other.close();
+});
+
+test("a server that does not answer is shown as dead until it does", async () => {
+  const second = await startServer(process.env.DEMO);
+  const other = await open(`http://localhost:${second.port}`);
+  second.server.kill("SIGSTOP");
+  await other.waitForSelector("#gone:not([hidden])");
+  assert.match(await other.locator("#gone").innerText(), /does not answer/);
+  assert.equal(await other.locator("body.dead").count(), 1);
+  second.server.kill("SIGCONT");
+  await other.waitForSelector("#gone", { state: "hidden" });
+  assert.equal(await other.locator("body.dead").count(), 0);
+  await other.close();
+  second.server.kill();
 });
 
 test("a page under a name that the server does not know is told so", async () => {

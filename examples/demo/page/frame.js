@@ -37,23 +37,32 @@ export function parse({ wire, header, payload, length, inflated }) {
   };
 }
 
-/** A size: whole MiB, otherwise all digits, so that a byte over a limit is visible. */
-export const size = (n, unit = n === 1 ? "byte" : "bytes") =>
-  n >= 1 << 20 && n % (1 << 20) === 0 ? `${n / (1 << 20)} MiB` : `${count(n)} ${unit}`;
+/** A size, rounded to three digits of a unit that fits. */
+export function size(n, unit = n === 1 ? "byte" : "bytes") {
+  if (n < 1024) return `${count(n)} ${unit}`;
+  // 1,023.9 KiB is 1 MiB.
+  const [scale, name] = n < 1023.5 * 1024 ? [1024, "KiB"] : [1 << 20, "MiB"];
+  return `${+(n / scale).toPrecision(3)} ${name}`;
+}
+
+/** As `size`, with all digits behind it if they say more. */
+const exactSize = (n) => n < 1024 ? bytesOf(n) : `${size(n)} (${bytesOf(n)})`;
 
 /** A short description for the log. */
 export function summary(frame) {
-  const more = frame.fin ? "" : ", to be continued";
-  const message = frame.inflated ? `${size(frame.inflated.length, "B")} in ` : "";
-  return `${frame.name} ${message}${size(frame.length, "B")}${more}`;
+  const more = frame.fin ? "" : " …";
+  if (!frame.inflated) return `${frame.name} ${size(frame.length, "B")}${more}`;
+  const { length } = frame.inflated;
+  const saved = length > frame.length ? `, −${Math.floor((100 * (length - frame.length)) / length)} %` : "";
+  return `${frame.name} ${size(length, "B")} in ${size(frame.length, "B")}${saved}${more}`;
 }
 
 /** Fills a card with a frame. */
 export function showFrame(card, frame) {
   const total = frame.bytes.length + frame.length;
   card.replaceChildren(
-    from(frame.wire, `${bytesOf(total)} on the wire`),
-    element("p", "summary", `${frame.name}, ${bytesOf(frame.bytes.length)} of header and ${bytesOf(frame.length)} of payload${frame.inflated ? ", compressed" : ""}`),
+    from(frame.wire, `${exactSize(total)} on the wire`),
+    element("p", "summary", `${frame.name}, ${bytesOf(frame.bytes.length)} of header and ${size(frame.length)} of payload${frame.inflated ? ", compressed" : ""}`),
     byteGroups(frame),
     fields(frame),
     payload(frame),
@@ -135,9 +144,9 @@ function payload(frame) {
 function inflated({ inflated, length, name }) {
   if (!inflated) return [];
   const saved = inflated.length - length;
-  const says = saved > 0 ? `${bytesOf(saved)} saved, ${Math.floor((100 * saved) / inflated.length)} %`
+  const says = saved > 0 ? `${size(saved)} saved, ${Math.floor((100 * saved) / inflated.length)} %`
     : saved < 0 ? `${bytesOf(-saved)} more, but later messages can refer to them` : "nothing saved, but later messages can refer to it";
-  const title = element("p", "inflated", element("b", "", `${bytesOf(length)} stand for ${bytesOf(inflated.length)}`), ` of the message: ${says}`);
+  const title = element("p", "inflated", element("b", "", `${size(length)} stand for ${size(inflated.length)}`), ` of the message: ${says}`);
   if (inflated.length === 0) return [title];
   return [title, rows([[name === "continuation" ? "…" : name, "message result", inflated.data]], name), ...rest(inflated.length, inflated.data)];
 }
@@ -185,5 +194,5 @@ function characters(bytes, name, shown) {
 /** How many bytes are not shown. */
 function rest(length, bytes) {
   const rest = length - Math.min(bytes.length, COLUMNS * ROWS);
-  return rest > 0 ? [element("p", "note", `and ${bytesOf(rest)} more`)] : [];
+  return rest > 0 ? [element("p", "note", `and ${size(rest)} more`)] : [];
 }

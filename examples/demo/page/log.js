@@ -10,9 +10,24 @@ let entries = [];
 let start = 0;
 let pinned = null;
 
+/** The latest event of each end stands beside its buttons. */
+const latest = { browser: null, server: null };
+function showLast(entry) {
+  if (latest[entry.end]?.at > entry.at) return;
+  latest[entry.end] = entry;
+  const line = document.querySelector(`#${entry.end}-last`);
+  line.className = `last is-${entry.unclean ? "unclean" : entry.event}`;
+  line.replaceChildren(element("b", "", entry.event), element("span", "", detail(entry)));
+  line.title = line.textContent;
+}
+
 /** Starts a new connection: the log shows times relative to `at`. */
 export function begin(at) {
   start = at;
+  for (const end of ["browser", "server"]) {
+    latest[end] = null;
+    document.querySelector(`#${end}-last`).replaceChildren();
+  }
   if (entries.length > 0) add({ at, end: "browser", rule: true });
   for (const wire of ["in", "out"]) showNothing(cards[wire], wire);
   unpin();
@@ -33,6 +48,7 @@ export function add(entry) {
   let place = entries.length;
   while (place > 0 && entries[place - 1].at > entry.at) place -= 1;
   list.insertBefore(entry.node, entries[place]?.node ?? null);
+  if (entry.event) showLast(entry);
   entries.splice(place, 0, entry);
   while (entries.length > KEPT) entries.shift().node.remove();
   if (follows) list.scrollTop = list.scrollHeight;
@@ -72,6 +88,7 @@ function wireButton(entry) {
   }
   const arrow = element("span", "arrow", entry.wire === "in" ? "→" : "←");
   const button = element("button", "what", arrow, hex, element("span", "kind", kind));
+  if (kind.endsWith("…")) button.title = "To be continued in the next frame";
   button.type = "button";
   button.setAttribute("aria-pressed", "false");
   button.addEventListener("click", () => (pinned === entry ? unpin() : pin(entry)));

@@ -43,12 +43,19 @@ const clock = { offset: 0, error: Infinity };
 const CLOCK_ROUNDS = 12;
 let rounds = 0;
 let asked = 0;
+let awaited = false;
 function askClock() {
   asked = now();
+  awaited = true;
   watch.send(`clock ${rounds}`);
 }
 function compareClocks(serverMicros) {
   const received = now();
+  awaited = false;
+  if (document.body.classList.contains("dead")) {
+    document.body.classList.remove("dead");
+    warn("");
+  }
   const error = (received - asked) / 2;
   if (error < clock.error) Object.assign(clock, { error, offset: asked + error - serverMicros / 1000 });
   rounds += 1;
@@ -163,6 +170,21 @@ $("#compress").addEventListener("change", () => {
   call("close(1000)", () => socket.close(1000));
 });
 
+function warn(text) {
+  $("#gone").textContent = text;
+  $("#gone").hidden = !text;
+}
+
+// A server that does not answer for a while is stopped, or the network is gone. TCP would tell much later.
+const BEAT = 3000;
+const heartbeat = setInterval(() => {
+  if (!session || race.phase !== "idle") return;
+  if (!awaited) return askClock();
+  if (now() - asked < BEAT / 2) return;
+  warn("The server does not answer.");
+  document.body.classList.add("dead");
+}, BEAT);
+
 // The connection that carries the server's log.
 const watch = new WebSocket(url("/watch"));
 const race = new Race((line) => watch.send(line), pageTime, askClock);
@@ -188,11 +210,11 @@ watch.onmessage = ({ data }) => {
   }
 };
 watch.onclose = () => {
-  const gone = session
+  clearInterval(heartbeat);
+  warn(session
     ? "The server is gone. Start it again, then reload this page."
-    : "The server refused this page: it has too many of them, or does not know this address (see its option --host).";
-  $("#gone").textContent = gone;
-  $("#gone").hidden = false;
+    : "The server refused this page: it has too many of them, or does not know this address (see its option --host).");
+  document.body.classList.add("dead");
   for (const what of document.querySelectorAll(".end .what")) what.textContent = session ? "The server is gone." : "No connection.";
   setState("server", null);
   for (const control of document.querySelectorAll(".end button, #compress, #race-button")) control.disabled = true;

@@ -1,7 +1,7 @@
 // REST against WebSocket: runs the race and shows the results.
 
 import { Chart } from "./chart.js";
-import { count, element } from "./frame.js";
+import { count, element, size } from "./frame.js";
 
 const $ = (selector) => document.querySelector(selector);
 const TRANSPORTS = [
@@ -14,7 +14,7 @@ const DRAW = 200;
 /** How long to wait for the last updates, beyond the polling interval, in milliseconds. */
 const PATIENCE = 3000;
 
-const kib = (bytes) => bytes < 1024 ? `${bytes} B` : bytes < 1 << 20 ? `${+(bytes / 1024).toPrecision(3)} KiB` : `${+(bytes / (1 << 20)).toPrecision(3)} MiB`;
+const short = (bytes) => size(bytes, "B");
 const ms = (delay) => delay >= 995 ? `${+(delay / 1000).toPrecision(3)} s` : `${+Math.max(delay, 0).toPrecision(2)} ms`;
 /** The quantile of sorted values, by the nearest rank. */
 const quantile = (sorted, share) => sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)];
@@ -22,7 +22,7 @@ const quantile = (sorted, share) => sorted[Math.max(0, Math.ceil(sorted.length *
 export class Race {
   constructor(send, pageTime, askClock) {
     Object.assign(this, { send, pageTime, askClock, phase: "idle" });
-    this.bytes = new Chart($("#chart-bytes"), TRANSPORTS, { kind: "line", label: kib });
+    this.bytes = new Chart($("#chart-bytes"), TRANSPORTS, { kind: "line", label: short });
     this.delay = new Chart($("#chart-delay"), TRANSPORTS, { kind: "dots", label: ms });
     this.cells = {};
     for (const { id, className, name } of TRANSPORTS) {
@@ -125,9 +125,10 @@ export class Race {
         each === null ? "–" : count(Math.round(each)),
         delays.length > 0 ? ms(results[id].median) : "–",
         delays.length > 0 ? ms(quantile(delays, 0.99)) : "–",
-        count(requests), count(received), count(sent), count(delays.length),
+        count(requests), short(received), short(sent), count(delays.length),
       ];
       texts.forEach((text, at) => (this.cells[id][at].textContent = text));
+      [received, sent].forEach((bytes, at) => (this.cells[id][4 + at].title = `${count(bytes)} bytes`));
     }
     this.showVerdict(results);
   }
