@@ -42,7 +42,7 @@ export function size(n, unit = n === 1 ? "byte" : "bytes") {
   if (n < 1024) return `${count(n)} ${unit}`;
   // 1,023.9 KiB is 1 MiB.
   const [scale, name] = n < 1023.5 * 1024 ? [1024, "KiB"] : [1 << 20, "MiB"];
-  return `${+(n / scale).toPrecision(3)} ${name}`;
+  return `${count(+(n / scale).toPrecision(3))} ${name}`;
 }
 
 /** As `size`, with all digits behind it if they say more. */
