@@ -135,7 +135,8 @@ impl<'r> Request<'r> {
     /// [`receive`](crate::WebSocket::receive) after the answer.
     ///
     /// A browser that offered subprotocols fails the connection if none is selected, with close
-    /// code 1006 (as the WHATWG's WebSockets standard has it): see [`select`](Self::select).
+    /// code 1006, as the WHATWG's WebSockets standard has it (Firefox does not): see
+    /// [`select`](Self::select).
     pub fn accept(&self) -> Accept<'static> {
         Accept::new(self.form)
     }

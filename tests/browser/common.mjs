@@ -37,8 +37,8 @@ export async function startChromium(options) {
 }
 
 /** Starts Firefox with a new profile. */
-export async function startFirefox() {
-  return require("puppeteer-core").launch({ browser: "firefox", executablePath: process.env.FIREFOX, headless: true });
+export async function startFirefox(options) {
+  return require("puppeteer-core").launch({ browser: "firefox", executablePath: process.env.FIREFOX, headless: true, ...options });
 }
 
 /** Starts a proxy for the port `target`. Each connection has an observer, which gets the bytes and their way, up or down. */
