@@ -18,6 +18,8 @@
 //! | [`security`] | a check of `Origin`, and the list of what an attacker can do |
 //! | [`coming_from`] | your calls of tungstenite, fastwebsockets, embedded-websocket, wsproto or ws, in the words of this crate |
 //! | [`faq`] | answers |
+//! | [`differences`] | where this crate is stricter or more lenient than others, and why |
+//! | [`comparison`] | this crate beside twelve others, feature by feature |
 //!
 //! # Which crate
 //!
@@ -42,6 +44,10 @@ pub mod coming_from {}
 #[cfg(feature = "deflate")]
 #[doc = include_str!("compression.md")]
 pub mod compression {}
+#[doc = include_str!("comparison.md")]
+pub mod comparison {}
+#[doc = include_str!("differences.md")]
+pub mod differences {}
 #[doc = include_str!("driver.md")]
 pub mod driver {}
 #[doc = include_str!("faq.md")]
