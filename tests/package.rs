@@ -45,7 +45,9 @@ fn relative_links_lead_to_packaged_files() {
     for (package, folder) in [("sansocket", ""), ("sansocket-io", "sansocket-io")] {
         let files = packaged(package);
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join(folder);
-        for page in files.iter().filter(|file| file.extension().is_some_and(|extension| extension == "md")) {
+        // rustdoc checks the links of the guide, in src.
+        let is_page = |file: &Path| file.extension().is_some_and(|extension| extension == "md");
+        for page in files.iter().filter(|file| is_page(file) && !file.starts_with("src")) {
             let text = fs::read_to_string(root.join(page)).unwrap();
             for target in targets(&text).filter(|target| !target.contains(':') && !target.starts_with('#')) {
                 relative += 1;
