@@ -193,14 +193,14 @@ fn every_example_prints_its_usage_and_names_a_bad_argument() {
         fails(name, args, 2, wanted);
     }
     #[cfg(not(feature = "deflate"))]
-    fails("broadcast", &["--deflate"], 2, "--features deflate");
+    fails("broadcast", &["--deflate"], 2, "the feature deflate");
     let wrong: &[(&[&str], &str)] = match cfg!(feature = "deflate") {
         true => &[
             (&["--window", "8"], "9 to 15"),
             (&["--window", "x"], "9 to 15"),
             (&["--level", "best"], "codes"),
         ],
-        false => &[(&["--deflate"], "--features deflate"), (&["--window", "9"], "--features deflate")],
+        false => &[(&["--deflate"], "the feature deflate"), (&["--window", "9"], "the feature deflate")],
     };
     for (args, wanted) in wrong {
         for name in ["client", "echo_server", "tokio_echo", "autobahn_client"] {

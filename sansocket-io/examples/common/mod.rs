@@ -14,7 +14,8 @@ pub type Result<T> = std::result::Result<T, Box<dyn std::error::Error + Send + S
 pub type Parsed<O> = std::result::Result<Option<O>, lexopt::Error>;
 
 /// The error of a build without the feature `deflate`.
-pub const NO_DEFLATE: &str = "compression needs a feature: cargo run --features deflate --example …";
+pub const NO_DEFLATE: &str =
+    "compression needs the feature deflate: cargo run -p sansocket-io --all-features --example …";
 
 /// Parses the arguments and runs an example. `--help` prints `usage`. The exit code is 2 after a
 /// bad argument (a [`lexopt::Error`], of `run` too), and 1 after any other error.
@@ -36,16 +37,6 @@ pub fn start<O>(
         eprintln!("{error}");
         ExitCode::FAILURE
     })
-}
-
-/// Parses the arguments of an example that has no options.
-pub fn no_options(args: &mut lexopt::Parser) -> Parsed<()> {
-    use lexopt::prelude::*;
-    match args.next()? {
-        None => Ok(Some(())),
-        Some(Short('h') | Long("help")) => Ok(None),
-        Some(arg) => Err(arg.unexpected()),
-    }
 }
 
 /// The arguments of the servers of pages.
