@@ -152,7 +152,10 @@ impl<'o> Terminal<'o> {
     /// it has failed.
     async fn talk(&mut self, connect: Connect<'_>) -> Result<Option<bool>> {
         let settings = Settings::new().config(Config::new().max_frame(LARGE).max_message(LARGE));
-        let stream = open(&connect, &settings, self.options.roots.as_deref()).await;
+        let stream = tokio::select! {
+            stream = open(&connect, &settings, self.options.roots.as_deref()) => stream,
+            _ = self.interrupts.recv() => return Ok(Some(false)),
+        };
         let stream = stream.map_err(|error| format!("{}: {error}", connect.authority()))?;
         #[cfg(feature = "deflate")]
         if let Some(deflate) = self.options.compression.settings() {
@@ -168,7 +171,7 @@ impl<'o> Terminal<'o> {
         connect: Connect<'_>,
     ) -> Result<Option<bool>> {
         socket.reply().connect(connect)?;
-        let (mut out, mut good) = (io::stdout(), None);
+        let mut good = None;
         let mut sending = Sending { encoder: Encoder::default(), file: None };
         loop {
             let is_open = socket.reply().state() == State::Open;
@@ -199,7 +202,10 @@ impl<'o> Terminal<'o> {
             };
             match next {
                 Ok(Some((event, _))) => {
-                    print(&mut out, &event)?;
+                    // Nobody reads the output.
+                    if print(&mut io::stdout().lock(), &event).is_err() {
+                        return Ok(Some(false));
+                    }
                     match event {
                         Event::Open(open) => {
                             self.delays = Delays::new();
