@@ -62,7 +62,7 @@ async fn respond(mut request: Request<Incoming>) -> http::Result<Response<Full<B
     let checked = match (request.method(), request.uri().path(), protocol) {
         (&Method::CONNECT, "/echo", Some("websocket")) => check_connect(headers()),
         (&Method::GET, "/echo", None) => check_request(headers()),
-        // "A server ... SHOULD respond to the request with a 501" (RFC 9220 section 3)
+        // Another protocol is "501 (Not Implemented)" (RFC 9220 section 3).
         (&Method::CONNECT, ..) if protocol != Some("websocket") => {
             return Response::builder().status(501).body(Full::default());
         }
