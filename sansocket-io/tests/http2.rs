@@ -80,6 +80,48 @@ fn serve(io: DuplexStream) -> oneshot::Receiver<Seen> {
     receiver
 }
 
+/// Echoes messages that the client has compressed, on one stream of hyper.
+#[cfg(feature = "deflate")]
+fn serve_deflate(io: DuplexStream) {
+    use sansocket_io::sansocket::deflate::{Settings as Deflate, check_connect};
+    let respond = async |mut request: Request<Incoming>| {
+        let headers = request.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+        let (_, answer) = check_connect(headers, &Deflate::firmware()).unwrap();
+        let answer = answer.expect("an offer");
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let stream = TokioIo::new(upgrade.await.unwrap());
+            let agreed = Some(answer.parameters());
+            echo(sansocket_io::tokio::open_deflate(stream, Settings::new(), agreed).unwrap()).await
+        });
+        let response = Response::builder().header("sec-websocket-extensions", answer.to_string());
+        Ok::<_, Infallible>(response.body(Full::<Bytes>::default()).unwrap())
+    };
+    let mut http = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+    http.enable_connect_protocol();
+    tokio::spawn(http.serve_connection(TokioIo::new(io), service_fn(respond)));
+}
+
+#[cfg(feature = "deflate")]
+#[tokio::test]
+async fn compression_is_negotiated_in_an_extended_connect() {
+    use sansocket_io::sansocket::deflate::{Offers, Settings as Deflate, check_connect_response};
+    let (ours, theirs) = duplex(1 << 16);
+    serve_deflate(ours);
+    let connect = Connect::new("localhost", "/");
+    let settings = Deflate::firmware();
+    let offers = Offers::new(&settings).unwrap().to_string();
+    let headers: Vec<_> = connect.connect_headers().chain([("sec-websocket-extensions", &*offers)]).collect();
+    let (_http, _task, response, mut send) = send_request(theirs, &headers).await;
+    let headers = response.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+    let (_, agreed) =
+        check_connect_response(response.status().as_u16(), headers, &connect, &settings).unwrap();
+    assert!(agreed.is_some());
+    // "Hello" of RFC 7692 section 7.2.3.1.
+    send.send_data(Bytes::from_static(b"\xC1\x87\0\0\0\0\xF2\x48\xCD\xC9\xC9\x07\0"), false).unwrap();
+    assert_eq!(receive(&mut response.into_body(), 7).await, b"\x81\x05Hello");
+}
+
 /// The client's end, operated by h2. The task is that of its HTTP/2 connection.
 struct Raw {
     _http: client::SendRequest<Bytes>,
