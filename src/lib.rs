@@ -32,6 +32,8 @@
 //! any async runtime, and in a test that replays recorded bytes. (This design is called *sans-IO*.)
 //! It is `no_std`, needs no heap, and contains no unsafe code.
 //!
+//! The [`guide`] shows how to build servers, clients, firmware and drivers with it, step by step.
+//!
 //! # The loop
 //!
 //! A blocking echo server:
@@ -313,6 +315,8 @@ mod error;
 mod event;
 mod extension;
 pub mod frame;
+#[cfg(all(doc, not(doctest)))]
+pub mod guide;
 mod handler;
 pub mod handshake;
 mod message;

@@ -17,7 +17,10 @@
 //! WebSocket connections (RFC 6455) over tokio's, blocking, and other streams.
 //!
 //! [`sansocket`] is the protocol without I/O. This crate does the I/O: it reads and writes, keeps the
-//! time, and bounds the memory, with defaults that are fit for production.
+//! time, and bounds the memory, with defaults that are fit for production. The [guide] shows how to
+//! build servers, clients and firmware with it.
+//!
+//! [guide]: https://docs.rs/sansocket/latest/sansocket/guide/index.html
 //!
 //! ```no_run
 //! # #[cfg(feature = "tokio")]
@@ -143,6 +146,19 @@ pub mod embedded_io_async;
 mod error;
 #[cfg(feature = "futures-io")]
 pub mod futures_io;
+// The pages use each runtime.
+#[cfg(all(
+    doctest,
+    guide,
+    feature = "blocking",
+    feature = "deflate",
+    feature = "embassy-time",
+    feature = "embedded-io-async",
+    feature = "futures-io",
+    feature = "rustls",
+    feature = "stream"
+))]
+mod guide;
 mod input;
 mod memory;
 #[cfg(feature = "alloc")]
