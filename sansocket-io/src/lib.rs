@@ -156,7 +156,8 @@ pub mod futures_io;
     feature = "embedded-io-async",
     feature = "futures-io",
     feature = "rustls",
-    feature = "stream"
+    feature = "stream",
+    feature = "tokio"
 ))]
 mod guide;
 mod input;

@@ -12,7 +12,10 @@
 //! | [`large_messages`] | messages and files of any length in bounded memory |
 //! | [`broadcasts`] | one message for many peers, and a plan for the slow ones |
 #![cfg_attr(feature = "deflate", doc = "| [`compression`] | permessage-deflate where it pays |")]
-#![cfg_attr(not(feature = "deflate"), doc = "| `compression` (feature `deflate`) | permessage-deflate where it pays |")]
+#![cfg_attr(
+    not(feature = "deflate"),
+    doc = "| `compression` (feature `deflate`) | permessage-deflate where it pays |"
+)]
 //! | [`http`] | WebSockets behind hyper or axum, over HTTP/2, or on your own HTTP server |
 //! | [`testing`] | tests without sockets and clocks, and a replay of recorded bytes |
 //! | [`security`] | a check of `Origin`, and the list of what an attacker can do |
