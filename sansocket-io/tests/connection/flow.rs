@@ -349,7 +349,9 @@ fn pieces_do_not_wait_for_the_rest_of_their_frame<T: Transport<Error = io::Error
         let ws = WebSocket::<Server>::open(Config::new().delivery(Delivery::Pieces));
         let mut socket = Socket::new(wrap(ours), time.clone(), ws, Heap::default(), Settings::new());
         match socket.next().await {
-            Some((Event::Piece(piece), _)) => assert_eq!(piece.part, Part::Text("a part")),
+            Some((Event::Piece(piece), _)) => {
+                assert_eq!(piece.part, Part::Text { lead: None, text: "a part" })
+            }
             other => panic!("{other:?}"),
         }
     };
