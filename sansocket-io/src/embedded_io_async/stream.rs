@@ -26,7 +26,7 @@ impl<S> Embedded<S> {
 impl<S, F: FnMut(&mut S)> Embedded<S, F> {
     /// A stream that `close` ends, so that the peer reads its end and we can read on:
     /// `TcpSocket::close` of embassy-net, for example. (The traits of embedded-io-async have no
-    /// such call.)
+    /// such call.) It may be called again, until the stream is flushed.
     pub const fn with_close(stream: S, close: F) -> Self {
         Self { stream, close }
     }

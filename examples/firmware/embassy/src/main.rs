@@ -16,8 +16,8 @@ use embassy_net::{
 };
 use embassy_time::with_timeout;
 use limits::{CHUNK, COMPRESSOR, CONFIG, DEFLATE, PIECE, REPLY, RING, WINDOW};
-use sansocket_io::embedded_io_async::Embedded;
 use sansocket::WebSocket;
+use sansocket_io::embedded_io_async::Embedded;
 use sansocket_io::{AcceptError, EmbassyClock, Event, Fixed, Reject, Settings, Socket};
 use semihosting::println;
 use static_cell::StaticCell;
