@@ -18,7 +18,7 @@ use embassy_time::with_timeout;
 use limits::{CHUNK, COMPRESSOR, CONFIG, DEFLATE, PIECE, REPLY, RING, WINDOW};
 use sansocket::WebSocket;
 use sansocket_io::embedded_io_async::Embedded;
-use sansocket_io::{AcceptError, EmbassyClock, Event, Fixed, Reject, Settings, Socket};
+use sansocket_io::{Accept, AcceptError, EmbassyClock, Event, Fixed, Reject, Request, Settings, Socket};
 use semihosting::println;
 use static_cell::StaticCell;
 
@@ -82,11 +82,7 @@ async fn echo(stream: &mut TcpSocket<'_>) -> Result<(), AcceptError<Error>> {
     let memory = Fixed::<CHUNK, PIECE, REPLY>::new();
     let mut socket = Socket::new(io, EmbassyClock, ws, memory, SETTINGS);
     let mut compressor = COMPRESSOR;
-    socket
-        .accept(
-            |request| if request.target() == "/" { Ok(request.accept()) } else { Err(Reject::status(404)) },
-        )
-        .await?;
+    socket.accept(answer).await?;
     while let Some((event, reply)) = socket.next().await {
         match event {
             Event::Piece(piece) => {
@@ -98,4 +94,8 @@ async fn echo(stream: &mut TcpSocket<'_>) -> Result<(), AcceptError<Error>> {
         }
     }
     Ok(())
+}
+
+fn answer<'a>(request: &Request<'_>) -> Result<Accept<'a>, Reject<'a>> {
+    if request.target() == "/" { Ok(request.accept()) } else { Err(Reject::status(404)) }
 }
