@@ -24,7 +24,7 @@ Echoes every message. ADDR is an address and a port: 127.0.0.1:9001.
 
   --max-message BYTES  the maximum size of a message (default: 16 MiB)
   --pieces             echo each message piece by piece while it arrives, without a size limit. A
-                       client that does not read meanwhile can send 64 MiB
+                       client that does not read meanwhile can send 64 MiB in 30 s
   --protocol P         a supported subprotocol; the first one has the highest preference
   --origin O           an allowed origin; without this option, all are allowed
   --host NAME          with --origin: a host name of this server, beside its address and localhost
