@@ -77,27 +77,6 @@ test("the first lines say what the crate is, with links to its documentation and
   assert.deepEqual(links, ["https://docs.rs/sansocket", "https://crates.io/crates/sansocket"]);
 });
 
-test("the last event of each end stands beside its buttons", async () => {
-  const last = (end) => page.locator(`#${end}-last`);
-  for (const end of ["browser", "server"]) assert.equal(await last(end).innerText(), "message “Hello”");
-  await page.click("#server-ping");
-  await eventually(async () => assert.equal(await last("server").innerText(), "pong are you there?"));
-  assert.equal(await last("browser").innerText(), "message “Hello”");
-  await page.click("#server-cut");
-  await eventually(async () => assert.equal(await last("browser").innerText(), "close 1006 (not clean)"));
-  await reconnect();
-  await eventually(async () => assert.equal(await last("browser").innerText(), "open"));
-  // Both are in view with the buttons.
-  for (const width of [1280, 390]) {
-    await page.setViewportSize({ width, height: 900 });
-    for (const end of ["browser", "server"]) {
-      const [event, panel] = [await last(end).boundingBox(), await page.locator(`.end[data-end=${end}]`).boundingBox()];
-      assert.ok(event.y > panel.y && event.y + event.height < panel.y + panel.height && event.x + event.width < width);
-    }
-  }
-  await page.setViewportSize({ width: 1280, height: 900 });
-});
-
 test("the frames are shown byte by byte, with the masking key and the unmasked payload", async () => {
   assert.deepEqual(await bytes("#frame-in", "flags"), [0x81]);
   assert.deepEqual(await bytes("#frame-in", "length"), [0x85]);
@@ -224,6 +203,31 @@ test("an invalid frame is an error of the browser, which closes with 1002", asyn
   await eventually(async () => assert.match((await lines("server"))[1], /^close 1002 .*\(clean\)$/));
   assert.equal(errors.length, before + 1);
   assert.match(errors.pop(), /reserved bits/);
+});
+
+test("the last event of each end stands beside its buttons", async () => {
+  const last = (end) => page.locator(`#${end}-last`);
+  await reconnect();
+  await page.click("#send button");
+  for (const end of ["browser", "server"]) await eventually(async () => assert.equal(await last(end).innerText(), "message “Hello”"));
+  await page.click("#server-ping");
+  await eventually(async () => assert.equal(await last("server").innerText(), "pong are you there?"));
+  assert.equal(await last("browser").innerText(), "message “Hello”");
+  await page.click("#server-cut");
+  await eventually(async () => assert.equal(await last("browser").innerText(), "close 1006 (not clean)"));
+  await reconnect();
+  await eventually(async () => assert.equal(await last("browser").innerText(), "open"));
+  // Both are in view with the buttons.
+  for (const width of [1280, 390]) {
+    await page.setViewportSize({ width, height: 900 });
+    for (const end of ["browser", "server"]) {
+      const [event, panel] = [await last(end).boundingBox(), await page.locator(`.end[data-end=${end}]`).boundingBox()];
+      assert.ok(event.y > panel.y && event.y + event.height < panel.y + panel.height && event.x + event.width < width);
+    }
+  }
+  await page.setViewportSize({ width: 1280, height: 900 });
+  await page.click("#close button");
+  await eventually(async () => assert.equal(await state("browser"), "closed"));
 });
 
 test("two tabs are independent", async () => {

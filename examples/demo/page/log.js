@@ -17,7 +17,7 @@ function showLast(entry) {
   latest[entry.end] = entry;
   const line = document.querySelector(`#${entry.end}-last`);
   line.className = `last is-${entry.unclean ? "unclean" : entry.event}`;
-  line.replaceChildren(element("b", "", entry.event), element("span", "", detail(entry)));
+  line.replaceChildren(element("b", "", entry.event), " ", element("span", "", detail(entry)));
   line.title = line.textContent;
 }
 
