@@ -33,6 +33,8 @@
 //!   the stream too: `receive_eof`. Give up a stream with `CANCEL`, or `H3_REQUEST_CANCELLED`.
 //!
 //! `examples/http2.rs` and `examples/http2_client.rs` of `sansocket-io` are a server and a client.
+//! There is no example for HTTP/3: the crate `h3` 0.0.8 takes only the protocols `webtransport` and
+//! `connect-udp`, and reads a request for `websocket` as malformed.
 
 mod client;
 mod error;
