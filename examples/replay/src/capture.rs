@@ -22,7 +22,7 @@ pub fn read(file: &[u8]) -> Result<Option<Vec<Stream>>, PcapError> {
         | [0xd4 | 0x4d, 0xc3 | 0x3c, 0xb2, 0xa1, ..] => {
             let mut reader = PcapReader::new(file)?;
             let link = reader.header().datalink;
-            while let Some(packet) = reader.next_packet() {
+            while let Some(packet) = complete(reader.next_packet()) {
                 let packet = packet?;
                 connections.add(packet.timestamp, link, &packet.data);
             }
@@ -30,7 +30,7 @@ pub fn read(file: &[u8]) -> Result<Option<Vec<Stream>>, PcapError> {
         [0x0a, 0x0d, 0x0d, 0x0a, ..] => {
             let mut reader = PcapNgReader::new(file)?;
             let mut interfaces = Vec::new();
-            while let Some(block) = reader.next_block() {
+            while let Some(block) = complete(reader.next_block()) {
                 match block? {
                     Block::SectionHeader(_) => interfaces.clear(),
                     Block::InterfaceDescription(interface) => {
@@ -50,6 +50,11 @@ pub fn read(file: &[u8]) -> Result<Option<Vec<Stream>>, PcapError> {
         _ => return Ok(None),
     }
     Ok(Some(connections.finish()))
+}
+
+/// What was read, unless the file ends inside of it: so does that of a capture that was stopped.
+fn complete<T>(read: Option<Result<T, PcapError>>) -> Option<Result<T, PcapError>> {
+    read.filter(|read| !matches!(read, Err(PcapError::IncompleteBuffer | PcapError::IoError(_))))
 }
 
 /// A unit of time, as units in a second.
@@ -194,8 +199,8 @@ fn is_after(number: u32, other: u32) -> bool {
     number.wrapping_sub(other).wrapping_sub(1) < u32::MAX / 2
 }
 
-/// Which end has sent the first packet of a connection whose beginning was not captured: by the head
-/// in it, else by the ports.
+/// Which end has sent the first packet of a connection whose beginning was not captured: by the
+/// head in it, else by the ports.
 fn is_from_client(tcp: &TcpSlice<'_>) -> bool {
     match tcp.payload() {
         [b'H', b'T', b'T', b'P', b'/', ..] => false,

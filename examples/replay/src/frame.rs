@@ -10,8 +10,8 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Splits off the front of `input` up to the end of a frame. Returns its length, which is not 0,
-    /// and the description of the frame if its header has become complete.
+    /// Splits off the front of `input` up to the end of a frame. Returns its length, which is not
+    /// 0, and the description of the frame if its header has become complete.
     pub fn split(&mut self, input: &[u8]) -> (usize, Option<String>) {
         let mut len = 0;
         let mut described = None;

@@ -89,6 +89,19 @@ fn packets_are_put_in_order() {
 }
 
 #[test]
+fn a_capture_may_end_inside_a_packet() {
+    let mut file = fs::read(capture("session.pcap")).unwrap();
+    file.truncate(3000);
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cut.pcap");
+    fs::write(&path, file).unwrap();
+    let cut = events(&path);
+    assert!(
+        cut.len() > 30 && events(&capture("session.pcap")).starts_with(&cut[..cut.len() - 1]),
+        "{cut:#?}"
+    );
+}
+
+#[test]
 fn the_next_format_of_captures_reads_the_same() {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("session.pcapng");
     let mut writer = PcapNgWriter::new(File::create(&path).unwrap()).unwrap();
