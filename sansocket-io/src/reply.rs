@@ -192,6 +192,10 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let _ = self.transmit();
         while self.poll_output(cx).is_pending() {
+            if self.poll_aborted(cx) {
+                self.end(Failure::Aborted);
+                continue;
+            }
             let Some(at) = self.output.pace.deadline() else { return Poll::Pending };
             ready!(self.clock.poll_until(cx, at));
             self.advance_stream(self.clock.now());
@@ -230,6 +234,12 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
     /// Without `std` there are no senders.
     #[cfg(not(feature = "std"))]
     pub(crate) fn poll_queued(&self, _: &Context<'_>) -> bool {
+        false
+    }
+
+    /// Without `std` there are no senders.
+    #[cfg(not(feature = "std"))]
+    pub(crate) fn poll_aborted(&self, _: &Context<'_>) -> bool {
         false
     }
 

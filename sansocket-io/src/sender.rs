@@ -421,9 +421,18 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
     /// Whether there is something to take from the queue. If not, its senders wake the task of
     /// `cx`.
     pub(crate) fn poll_queued(&self, cx: &Context<'_>) -> bool {
+        self.poll_queue(cx, self.takes())
+    }
+
+    /// Whether a sender has aborted the connection. If not, the senders wake the task of `cx`.
+    pub(crate) fn poll_aborted(&self, cx: &Context<'_>) -> bool {
+        self.poll_queue(cx, Takes::Abort)
+    }
+
+    fn poll_queue(&self, cx: &Context<'_>, takes: Takes) -> bool {
         let Some(queue) = &self.queued.0 else { return false };
         let mut contents = queue.lock();
-        let is_ready = contents.has(self.takes());
+        let is_ready = contents.has(takes);
         if !is_ready {
             match &mut contents.task {
                 Some(task) => task.clone_from(cx.waker()),

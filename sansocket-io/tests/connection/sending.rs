@@ -19,6 +19,7 @@ over_each_stream! {
     a_close_follows_the_queued_messages
     an_abort_ends_the_connection_at_once
     an_abort_ends_the_wait_for_the_end_of_the_stream
+    an_abort_ends_a_flush
     a_close_before_the_connection_is_open_ends_it
     an_outbox_of_fixed_size_loses_no_message
 }
@@ -187,6 +188,27 @@ fn an_abort_ends_the_wait_for_the_end_of_the_stream<T: Transport<Error = io::Err
     // The peer's Close frame is there before the connection first waits.
     time.run(join(abort, serve));
     assert_eq!(time.now(), SECOND);
+    assert!(matches!(socket.failure(), Some(Failure::Aborted)), "{:?}", socket.failure());
+}
+
+fn an_abort_ends_a_flush<T: Transport<Error = io::Error>>(wrap: fn(Pipe) -> T) {
+    let time = Time::default();
+    let (ours, _theirs) = pipe(4096, 1000);
+    let mut socket = open_server(wrap(ours), &time, Settings::new());
+    let sender = socket.reply().sender();
+    socket.reply().send(&[7; 300_000][..]).unwrap();
+    let serve = async {
+        socket.reply().flush().await;
+        while socket.next().await.is_some() {}
+    };
+    let abort = async {
+        time.sleep(SECOND).await;
+        sender.try_send("is not sent").unwrap();
+        time.sleep(SECOND).await;
+        sender.abort();
+    };
+    time.run(join(serve, abort));
+    assert_eq!(time.now(), 2 * SECOND);
     assert!(matches!(socket.failure(), Some(Failure::Aborted)), "{:?}", socket.failure());
 }
 
