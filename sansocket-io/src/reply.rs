@@ -12,8 +12,8 @@ use core::time::Duration;
 #[cfg(all(feature = "deflate", feature = "std"))]
 use sansocket::Buffer;
 use sansocket::{
-    Accept, AnswerError, ClientRole, CloseCode, Connect, ConnectError, Fragment, Message, Reject, Role,
-    SendError, ServerRole, State, WebSocket,
+    Accept, AnswerError, ClientRole, CloseCode, Config, Connect, ConnectError, Fragment, Message, Reject,
+    Role, SendError, ServerRole, State, WebSocket,
 };
 
 /// Sends on a connection. [`Socket::next`](crate::Socket::next) returns it beside the event, and
@@ -173,6 +173,12 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Reply<R, T, C, M> {
     #[must_use]
     pub const fn websocket(&self) -> &WebSocket<R> {
         &self.ws
+    }
+
+    /// Replaces the limits and timeouts of the protocol, for example to allow larger messages after
+    /// a login: see [`WebSocket::set_config`].
+    pub fn set_config(&mut self, config: Config) {
+        self.ws.set_config(config);
     }
 
     /// The machine and the outbox, for calls that have no method here. What is appended to the
