@@ -9,7 +9,8 @@ use core::task::{Context, Poll, Waker};
 use core::time::Duration;
 use embedded_io_async::{ErrorType, Read, Write};
 use sansocket::{
-    ClientRole, CloseCode, Connect, Event, Message, Reject, Request, Role, SendError, ServerRole, WebSocket,
+    Accept, ClientRole, CloseCode, Connect, Event, Message, Reject, Request, Role, SendError, ServerRole,
+    WebSocket,
 };
 use sansocket_io::embedded_io_async::Embedded;
 use sansocket_io::{Clock, Fixed};
@@ -38,13 +39,14 @@ pub async fn serve<R: ServerRole>(
     mut socket: Socket<R>,
     send: impl FnMut(&mut Reply<R>, Message<'_>) -> Result<(), SendError>,
 ) {
-    let opened = socket
-        .accept(|request: &Request<'_>| {
-            if request.target() == "/" { Ok(request.accept()) } else { Err(Reject::status(404)) }
-        })
-        .await;
+    let opened = socket.accept(answer).await;
     consume(opened.is_ok());
     echo(socket, send).await;
+}
+
+/// Accepts a request for `/`, and rejects all others.
+fn answer<'a>(request: &Request<'_>) -> Result<Accept<'a>, Reject<'a>> {
+    if request.target() == "/" { Ok(request.accept()) } else { Err(Reject::status(404)) }
 }
 
 /// Runs a client that requests `/`.

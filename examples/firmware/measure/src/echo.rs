@@ -6,7 +6,7 @@ use core::pin::pin;
 use core::task::Poll;
 use core::time::Duration;
 use embedded_io_async::{Read, Write};
-use sansocket::{Config, Event, OutboxFull, Reject, Server, WebSocket, heapless};
+use sansocket::{Accept, Config, Event, OutboxFull, Reject, Request, Server, WebSocket, heapless};
 use sansocket_io::embedded_io_async::Embedded;
 use sansocket_io::{AcceptError, Clock, Fixed, Settings, Socket};
 
@@ -19,8 +19,7 @@ const LINGER: Duration = Duration::from_secs(2);
 
 /// The machine, and the buffers with their lengths: what both have.
 pub const MACHINE: usize = size_of::<WebSocket<Server>>();
-pub const BUFFERS: usize =
-    size_of::<([u8; INPUT], heapless::Vec<u8, INBOX>, heapless::Vec<u8, OUTBOX>)>();
+pub const BUFFERS: usize = size_of::<([u8; INPUT], heapless::Vec<u8, INBOX>, heapless::Vec<u8, OUTBOX>)>();
 
 /// Over the driver.
 pub async fn driven<S: Read + Write>(
@@ -32,15 +31,18 @@ pub async fn driven<S: Read + Write>(
     let settings = Settings::new().max_unsent(0).write_timeout(Some(STALL)).linger(LINGER);
     let memory = Fixed::<INPUT, INBOX, OUTBOX>::new();
     let mut socket = Socket::new(io, clock, WebSocket::server(Config::new()), memory, settings);
-    socket
-        .accept(|request| if request.target() == "/" { Ok(request.accept()) } else { Err(Reject::status(404)) })
-        .await?;
+    socket.accept(answer).await?;
     while let Some((event, reply)) = socket.next().await {
         if let Event::Message(message) = event {
             let _ = reply.send(message);
         }
     }
     Ok(())
+}
+
+/// Accepts a request for `/`, and rejects all others.
+fn answer<'a>(request: &Request<'_>) -> Result<Accept<'a>, Reject<'a>> {
+    if request.target() == "/" { Ok(request.accept()) } else { Err(Reject::status(404)) }
 }
 
 /// The bare loop. It does not read while it writes.
