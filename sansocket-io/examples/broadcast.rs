@@ -10,10 +10,10 @@ use common::{Parsed, Result};
 use sansocket::ServerRole;
 #[cfg(feature = "deflate")]
 use sansocket::deflate::{self, Compressor};
-#[cfg(feature = "deflate")]
-use sansocket_io::tokio::deflate_server;
 use sansocket_io::tokio::{Server, Tokio, TokioClock};
-use sansocket_io::{Broadcast, Pooled, Sender, Settings, Socket, TrySendError};
+use sansocket_io::{Broadcast, Pooled, Sender, Socket, TrySendError};
+#[cfg(feature = "deflate")]
+use sansocket_io::{Settings, tokio::deflate_server};
 use std::io;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex};
