@@ -94,6 +94,11 @@ impl Settings {
     /// Sets the largest read buffer. Frames that fit into it are delivered from there; those that
     /// are longer are collected in the inbox, which costs a copy. The buffer begins with 1 KiB and
     /// grows with the bytes that have arrived. (`Pooled` buffers have 64 KiB or more.)
+    ///
+    /// Of a frame that is delivered from there, nothing but the header is checked before its last
+    /// byte has arrived. In longer frames, and with
+    /// [`Delivery::Pieces`](sansocket::Delivery::Pieces), text that is not UTF-8 is found at the
+    /// first wrong byte.
     #[must_use]
     pub const fn max_read_buffer(self, bytes: usize) -> Self {
         Self { limits: Limits { max_read_buffer: bytes, ..self.limits }, ..self }
