@@ -14,7 +14,8 @@ fn main() -> ExitCode {
     let streams = numbers.next().unwrap_or(200_000);
     let seed = numbers.next().unwrap_or(1);
     let peers = std::env::var_os("SANSOCKET_PEERS").map(PathBuf::from);
-    let peers = peers.expect("SANSOCKET_PEERS is the folder that tests/interop/setup has filled");
+    let peers =
+        peers.expect("SANSOCKET_PEERS is the folder that sansocket-io/tests/interop/setup has filled");
     let python = |name| Python::start(name, &peers).unwrap_or_else(|error| panic!("{peers:?}: {error}"));
     let (websockets, wsproto) = (python("websockets"), python("wsproto"));
     let threads = [

@@ -15,7 +15,7 @@ pub struct Python {
 }
 
 impl Python {
-    /// Starts it with the interop tests' Python, which `tests/interop/setup` has installed in
+    /// Starts it with the interop tests' Python, which `sansocket-io/tests/interop/setup` has installed in
     /// `peers`.
     pub fn start(name: &'static str, peers: &Path) -> io::Result<Self> {
         let mut child = Command::new(peers.join("venv/bin/python"))
