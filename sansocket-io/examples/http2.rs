@@ -11,11 +11,10 @@ use sansocket_io::tokio::tokio_rustls::TlsAcceptor;
 use sansocket_io::tokio::tokio_rustls::rustls::ServerConfig;
 use sansocket_io::tokio::tokio_rustls::rustls::pki_types::pem::PemObject;
 use sansocket_io::tokio::tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use sansocket_io::tokio::{open, tune};
+use sansocket_io::tokio::{accept_tcp, open};
 use sansocket_io::{Event, Settings};
 use std::error::Error;
 use std::sync::Arc;
-use std::time::Duration;
 
 const PAGE: &str = r#"<!doctype html><title>HTTP/2</title><pre></pre><script>
 const say = (line) => document.querySelector("pre").append(line + "\n");
@@ -38,12 +37,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let acceptor = TlsAcceptor::from(Arc::new(config));
     println!("listening on {}", listener.local_addr()?);
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            // No more file descriptors, for example: until connections end.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let _ = tune(&stream);
+        let (stream, _) = accept_tcp(&listener).await;
         let accepting = acceptor.accept(stream);
         tokio::spawn(async {
             if let Ok(stream) = accepting.await {

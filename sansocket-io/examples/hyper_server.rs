@@ -6,21 +6,15 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, http, server::conn::http1};
 use hyper_util::rt::TokioIo;
 use sansocket_io::sansocket::{RequestError, handshake::check_request};
-use sansocket_io::tokio::{open, tune};
+use sansocket_io::tokio::{accept_tcp, open};
 use sansocket_io::{Event, Settings};
-use std::time::Duration;
 
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(std::env::args().nth(1).unwrap()).await?;
     println!("listening on {}", listener.local_addr()?);
     loop {
-        let Ok((stream, _)) = listener.accept().await else {
-            // No more file descriptors, for example: until connections end.
-            tokio::time::sleep(Duration::from_millis(100)).await;
-            continue;
-        };
-        let _ = tune(&stream);
+        let (stream, _) = accept_tcp(&listener).await;
         let stream = TokioIo::new(stream);
         tokio::spawn(http1::Builder::new().serve_connection(stream, service_fn(respond)).with_upgrades());
     }

@@ -26,7 +26,7 @@
 //! | a client | [`connect`], [`connect_with`]; with the feature `rustls` `connect_tls` |
 //! | a server | [`Server`]: a limit on connections, an orderly end |
 //! | an accepted stream | [`accept`], [`accept_on`] |
-//! | the upgraded stream of hyper or axum | [`open`] |
+//! | the upgraded stream of hyper or axum | [`accept_tcp`] for their accept loop, then [`open`] |
 //! | a stream of HTTP/2 | [`open`], [`open_client`] |
 //! | a request whose answer takes time | [`server`], and [`Event::Request`](crate::Event::Request) |
 //! | a client that sees the response as an event | [`client`], and [`Reply::connect`] |
@@ -120,7 +120,7 @@ pub use deflate::{
     DeflateClientSocket, DeflateServerSocket, OpenDeflateSocket, connect_deflate, deflate_client,
     deflate_server, open_deflate,
 };
-pub use server::Server;
+pub use server::{Server, accept_tcp};
 pub use stream::Tokio;
 #[cfg(feature = "rustls")]
 pub use tls::{TlsClientSocket, connect_tls, connect_tls_stream, connect_tls_with};

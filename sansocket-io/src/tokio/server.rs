@@ -175,17 +175,29 @@ impl Server {
     async fn accept(&self, free: &Arc<Semaphore>) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
         // The semaphore is never closed.
         let permit = Arc::clone(free).acquire_owned().await.ok();
-        loop {
-            match self.listener.accept().await {
-                Ok((stream, address)) if tune(&stream).is_ok() => return (stream, address, permit),
-                // The peer is gone already.
-                Ok(_) => {}
-                Err(error) => {
-                    let delay = delay_after(&error);
-                    self.report.call(error);
-                    if let Some(delay) = delay {
-                        sleep(delay).await;
-                    }
+        let (stream, address) = accept_reporting(&self.listener, &self.report).await;
+        (stream, address, permit)
+    }
+}
+
+/// The next connection of a listener, for the accept loop of an HTTP stack: with the options that
+/// [`tune`] sets. It goes on after errors, of which most are those of a single connection, and
+/// waits if there are no more file descriptors, for example.
+pub async fn accept_tcp(listener: &TcpListener) -> (TcpStream, SocketAddr) {
+    accept_reporting(listener, &Report::default()).await
+}
+
+async fn accept_reporting(listener: &TcpListener, report: &Report) -> (TcpStream, SocketAddr) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, address)) if tune(&stream).is_ok() => return (stream, address),
+            // The peer is gone already.
+            Ok(_) => {}
+            Err(error) => {
+                let delay = delay_after(&error);
+                report.call(error);
+                if let Some(delay) = delay {
+                    sleep(delay).await;
                 }
             }
         }
