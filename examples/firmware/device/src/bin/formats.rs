@@ -71,6 +71,7 @@ fn errors() {
         RequestError::Missing(HeaderName::Host),
         RequestError::Duplicate(HeaderName::Origin),
         RequestError::Invalid(HeaderName::SecWebSocketKey),
+        RequestError::UnsupportedVersion,
     ] {
         show(Error::Request(error));
     }
@@ -82,6 +83,7 @@ fn errors() {
         ResponseError::Invalid(HeaderName::SecWebSocketAccept),
         ResponseError::Unoffered(HeaderName::SecWebSocketProtocol),
         ResponseError::InvalidKey,
+        ResponseError::Refused(404),
     ] {
         show(Error::Response(error));
     }
