@@ -78,7 +78,7 @@
 //! | what waits | its limit | at the limit |
 //! |---|---|---|
 //! | replies: what is sent while an event is borrowed | [`Settings::max_unsent`], 64 KiB | `next` returns no event until the peer has read some, so nothing is read from the peer either |
-//! | messages of [`Sender`]s | [`Settings::max_queued`], 64 KiB | the caller's choice: [`Sender::try_send`] returns the message, [`Sender::send`] waits |
+//! | messages of [`Sender`]s | [`Settings::max_queued`], 1 MiB | the caller's choice: [`Sender::try_send`] returns the message, [`Sender::send`] waits |
 //! | other messages: sent with [`Socket::reply`] | none | look at [`Reply::unsent`] before, or wait in [`Socket::next_or_room`] or [`Reply::flush`] |
 //! | received bytes | [`Settings::max_read_buffer`], and [`Config::max_message`] | a longer message fails the connection with 1009 |
 //!
@@ -111,7 +111,7 @@
 //!
 //! # Writing your own
 //!
-//! `examples/wrapper` in the repository is the least that a driver for tokio needs, in 200 lines, to
+//! `examples/wrapper` in the repository is the least that a driver for tokio needs, in 220 lines, to
 //! copy and to change.
 // Where links lead without the feature.
 #![doc = ""]

@@ -21,7 +21,7 @@ use sansocket::Config;
 /// |---|---|
 /// | [`config`](Self::config) | [`Config::new`] |
 /// | [`max_unsent`](Self::max_unsent) | 64 KiB |
-/// | [`max_queued`](Self::max_queued) | 64 KiB |
+/// | [`max_queued`](Self::max_queued) | 1 MiB |
 /// | [`max_read_buffer`](Self::max_read_buffer) | 1 MiB and 64 bytes |
 /// | [`connect_timeout`](Self::connect_timeout) | 10 s |
 /// | [`write_timeout`](Self::write_timeout) | 30 s |
@@ -54,7 +54,7 @@ impl Settings {
             connect_timeout: Some(Duration::from_secs(10)),
             limits: Limits {
                 max_unsent: 64 << 10,
-                max_queued: 64 << 10,
+                max_queued: 1 << 20,
                 max_read_buffer: (1 << 20) + 64,
                 write_timeout: Some(Duration::from_secs(30)),
                 linger: Duration::from_secs(2),
@@ -84,8 +84,12 @@ impl Settings {
         Self { limits: Limits { max_unsent: bytes, ..self.limits }, ..self }
     }
 
-    /// Sets how many bytes may wait in the queue of a connection's `Sender`s. A single message that
-    /// is longer is taken if the queue is empty.
+    /// Sets how many bytes may wait in the queue of a connection's `Sender`s, of which each message
+    /// counts 64 more than it has. A single message that is longer is taken if the queue is empty.
+    ///
+    /// It is the largest burst that a peer may miss to read at once. If it is not several times the
+    /// longest message, and what all other peers can send in the time of a round trip, a peer that
+    /// reads steadily is taken for a slow one.
     #[must_use]
     pub const fn max_queued(self, bytes: usize) -> Self {
         Self { limits: Limits { max_queued: bytes, ..self.limits }, ..self }

@@ -33,8 +33,14 @@ pub struct Socket<R: Role, T: Transport, C, M: Memory> {
     input: Input<M::Input>,
     inbox: M::Inbox,
     tidy: Tidy,
+    /// How many events were returned since it has last waited.
+    in_a_row: u8,
     reply: Kept<Reply<R, T, C, M>>,
 }
+
+/// After so many events in a row, other tasks have their turn: a peer that sends many small messages
+/// at once must not keep the connections that they are sent on to from writing them.
+const MOST_IN_A_ROW: u8 = 128;
 
 /// A value that is on the heap where there is one. A future has room for each place that a socket
 /// passes through on its way to the loop, and most of a socket is its [`Reply`].
@@ -97,6 +103,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
             input: Input::new(input),
             inbox,
             tidy: Tidy::default(),
+            in_a_row: 0,
             reply: Kept::new(Reply {
                 ws,
                 io,
@@ -121,7 +128,8 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
     /// There is no event either while a request is unanswered: answer it first, or `select!`
     /// between the answer and this.
     ///
-    /// Cancel-safe: a future that is dropped has lost nothing, and the next one goes on.
+    /// Cancel-safe: a future that is dropped has lost nothing, and the next one goes on. After 128
+    /// events in a row it lets other tasks run once.
     pub async fn next(&mut self) -> Next<'_, R, T, C, M> {
         // For the borrow checker, an event that a loop returned would stay borrowed in the next
         // rounds (E0499). `Ready` borrows nothing.
@@ -180,9 +188,15 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
     /// to [`event`](Self::event) before any other call.
     pub fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Option<Ready>> {
         self.reply.output.end_replies();
+        if self.in_a_row >= MOST_IN_A_ROW {
+            self.in_a_row = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         loop {
             self.reply.send_queued();
             if let Some(ready) = self.find_event() {
+                self.in_a_row = self.in_a_row.saturating_add(1);
                 return Poll::Ready(Some(ready));
             }
             if self.reply.is_done() {
@@ -194,6 +208,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
                 self.reply.keep_deadlines();
             } else if !self.poll_time(cx) && !self.reply.poll_queued(cx) {
                 self.input.park();
+                self.in_a_row = 0;
                 return Poll::Pending;
             }
         }

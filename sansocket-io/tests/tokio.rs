@@ -3,13 +3,15 @@
 mod exchange;
 
 use sansocket_io::sansocket::{Error, RequestError};
-use sansocket_io::tokio::{ServerSocket, TokioClock, accept, connect, connect_with};
+use sansocket_io::tokio::{ServerSocket, TokioClock, accept, connect, connect_with, open};
 use sansocket_io::{AcceptError, Clock, CloseCode, Connect, Event, Message, OpenError, Reject, Settings};
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
@@ -139,4 +141,24 @@ async fn the_clock_wakes_a_task_that_had_no_budget_left() {
         clock.poll_until(cx, Duration::from_secs(1))
     });
     tokio::time::timeout(Duration::from_secs(60), alarm).await.unwrap();
+}
+
+#[tokio::test]
+async fn other_tasks_have_their_turn_between_many_events() {
+    const COUNT: usize = 1000;
+    let (ours, mut theirs) = duplex(1 << 16);
+    theirs.write_all(&b"\x82\x80\0\0\0\0".repeat(COUNT)).await.unwrap();
+    let turns = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&turns);
+    tokio::spawn(async move {
+        loop {
+            counted.fetch_add(1, Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut socket = open(ours, Settings::new());
+    for _ in 0..COUNT {
+        assert!(matches!(socket.next().await, Some((Event::Message(_), _))));
+    }
+    assert!(turns.load(Relaxed) >= COUNT / 128, "{turns:?}");
 }
