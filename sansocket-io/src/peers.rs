@@ -1,8 +1,9 @@
-//! The connections of a server, to end them when it stops, and the errors of those that it cannot
-//! serve.
+//! What the servers share: their options, their connections, to end them when they stop, and the
+//! errors of those that they cannot serve.
 
-use crate::Sender;
+use crate::{Sender, Settings};
 use core::fmt;
+use core::time::Duration;
 use sansocket::CloseCode;
 use std::collections::HashMap;
 use std::io;
@@ -38,6 +39,28 @@ impl Default for Report {
 impl fmt::Debug for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Report").finish_non_exhaustive()
+    }
+}
+
+/// What a server is told before it runs.
+#[derive(Debug)]
+pub(crate) struct Options {
+    /// The limits of each connection.
+    pub(crate) settings: Settings,
+    pub(crate) max_connections: usize,
+    /// How long the connections may take to end once the server is stopped.
+    pub(crate) grace: Duration,
+    pub(crate) report: Report,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            settings: Settings::new(),
+            max_connections: 1000,
+            grace: Duration::from_secs(10),
+            report: Report::default(),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use super::connect::with_wait;
 use super::wait::Wait;
 use super::{ServerSocket, Socket, Stream, TcpStream};
 use crate::Settings;
-use crate::peers::{Peers, Report};
+use crate::peers::{Options, Peers, Report};
 use crate::tcp::delay_after;
 use core::fmt;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
@@ -50,10 +50,7 @@ pub struct Server {
     listener: TcpListener,
     poll: mio::Poll,
     stop: StopHandle,
-    settings: Settings,
-    max_connections: usize,
-    grace: Duration,
-    report: Report,
+    options: Options,
 }
 
 /// Stops a [`Server`], from any thread.
@@ -113,15 +110,7 @@ impl Server {
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let waker = mio::Waker::new(poll.registry(), WAKER)?;
         let stop = Stop { is_stopped: AtomicBool::new(false), running: AtomicUsize::new(0), waker };
-        Ok(Self {
-            listener,
-            poll,
-            stop: StopHandle(Arc::new(stop)),
-            settings: Settings::new(),
-            max_connections: 1000,
-            grace: Duration::from_secs(10),
-            report: Report::default(),
-        })
+        Ok(Self { listener, poll, stop: StopHandle(Arc::new(stop)), options: Options::default() })
     }
 
     /// Where it listens.
@@ -135,27 +124,27 @@ impl Server {
     /// Sets the limits of each connection.
     #[must_use]
     pub fn settings(self, settings: Settings) -> Self {
-        Self { settings, ..self }
+        Self { options: Options { settings, ..self.options }, ..self }
     }
 
     /// Sets how many connections it has at a time. Others wait in the backlog of the operating
     /// system.
     #[must_use]
     pub fn max_connections(self, max: usize) -> Self {
-        Self { max_connections: max.max(1), ..self }
+        Self { options: Options { max_connections: max.max(1), ..self.options }, ..self }
     }
 
     /// Sets how long the connections may take to end once the server is stopped.
     #[must_use]
     pub fn grace(self, time: Duration) -> Self {
-        Self { grace: time, ..self }
+        Self { options: Options { grace: time, ..self.options }, ..self }
     }
 
     /// Sets what is called with the error of a connection that is not served: no more file
     /// descriptors, for example. The server goes on. By default, errors are ignored.
     #[must_use]
     pub fn on_error(self, report: impl Fn(io::Error) + Send + Sync + 'static) -> Self {
-        Self { report: Report::new(report), ..self }
+        Self { options: Options { report: Report::new(report), ..self.options }, ..self }
     }
 
     /// What stops it.
@@ -196,8 +185,8 @@ impl Server {
         prepare: impl Fn(TcpStream, Config) -> io::Result<(S, WebSocket<R>)> + Send + Sync + 'static,
         handler: impl Fn(Socket<R, S>, SocketAddr) + Send + Sync + 'static,
     ) {
-        let Self { listener, mut poll, stop: StopHandle(stop), settings, max_connections, grace, report } =
-            self;
+        let Self { listener, mut poll, stop: StopHandle(stop), options } = self;
+        let Options { settings, max_connections, grace, report } = options;
         let (calls, peers) = (Arc::new((prepare, handler)), Arc::new(Peers::default()));
         let mut pending = None;
         let mut events = Events::with_capacity(4);
@@ -278,9 +267,7 @@ impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Server")
             .field("listener", &self.listener)
-            .field("settings", &self.settings)
-            .field("max_connections", &self.max_connections)
-            .field("grace", &self.grace)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }

@@ -2,7 +2,7 @@
 
 use super::connect::{server, tune, within};
 use super::{AsyncIoClock, FuturesIo, ServerSocket};
-use crate::peers::{Peers, Report, before};
+use crate::peers::{Options, Peers, Report, before};
 use crate::tcp::delay_after;
 use crate::{Memory, Settings, Socket};
 use ::futures_io::{AsyncRead, AsyncWrite};
@@ -54,10 +54,7 @@ pub type ServerTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
-    settings: Settings,
-    max_connections: usize,
-    grace: Duration,
-    report: Report,
+    options: Options,
 }
 
 impl Server {
@@ -82,20 +79,20 @@ impl Server {
     /// that `prepare` gives them.
     #[must_use]
     pub fn settings(self, settings: Settings) -> Self {
-        Self { settings, ..self }
+        Self { options: Options { settings, ..self.options }, ..self }
     }
 
     /// Sets how many connections it has at a time. Others wait in the backlog of the operating
     /// system.
     #[must_use]
     pub fn max_connections(self, max: usize) -> Self {
-        Self { max_connections: max.max(1), ..self }
+        Self { options: Options { max_connections: max.max(1), ..self.options }, ..self }
     }
 
     /// Sets how long the connections may take to end once `stop` is ready.
     #[must_use]
     pub fn grace(self, time: Duration) -> Self {
-        Self { grace: time, ..self }
+        Self { options: Options { grace: time, ..self.options }, ..self }
     }
 
     /// Sets what is called with the error of a connection that is not served: no more file
@@ -103,7 +100,7 @@ impl Server {
     /// errors are ignored.
     #[must_use]
     pub fn on_error(self, report: impl Fn(io::Error) + Send + Sync + 'static) -> Self {
-        Self { report: Report::new(report), ..self }
+        Self { options: Options { report: Report::new(report), ..self.options }, ..self }
     }
 
     /// Serves until `stop` is ready, and all connections have ended. `spawn` runs the task of each
@@ -116,7 +113,7 @@ impl Server {
         spawn: impl Fn(ServerTask),
         handler: impl Fn(ServerSocket, SocketAddr) -> H + Clone + Send + 'static,
     ) {
-        let settings = self.settings;
+        let settings = self.options.settings;
         let prepare = move |stream| async move { Ok(server(stream, settings)) };
         self.run_with(stop, spawn, prepare, handler).await;
     }
@@ -144,7 +141,7 @@ impl Server {
         let tasks = Tasks(Arc::default());
         while let Some((stream, address)) = before(stop.as_mut(), self.accept(&tasks.0)).await {
             let (prepare, handler, peers) = (prepare.clone(), handler.clone(), Arc::clone(&peers));
-            let (report, time) = (self.report.clone(), self.settings.connect_timeout);
+            let (report, time) = (self.options.report.clone(), self.options.settings.connect_timeout);
             let serve = async move {
                 let prepared = within(time, prepare(stream)).await;
                 match prepared.unwrap_or_else(|| Err(ErrorKind::TimedOut.into())) {
@@ -159,12 +156,12 @@ impl Server {
         }
         drop(self.listener);
         peers.close();
-        within(Some(self.grace), tasks.0.at_most(0)).await;
+        within(Some(self.options.grace), tasks.0.at_most(0)).await;
     }
 
     /// The next connection, once there is room for it.
     async fn accept(&self, running: &Running) -> (TcpStream, SocketAddr) {
-        running.at_most(self.max_connections - 1).await;
+        running.at_most(self.options.max_connections - 1).await;
         loop {
             match self.listener.accept().await {
                 Ok((stream, address)) if tune(&stream).is_ok() => return (stream, address),
@@ -172,7 +169,7 @@ impl Server {
                 Ok(_) => {}
                 Err(error) => {
                     let delay = delay_after(&error);
-                    self.report.call(error);
+                    self.options.report.call(error);
                     if let Some(delay) = delay {
                         Timer::after(delay).await;
                     }
@@ -184,13 +181,7 @@ impl Server {
 
 impl From<TcpListener> for Server {
     fn from(listener: TcpListener) -> Self {
-        Self {
-            listener,
-            settings: Settings::new(),
-            max_connections: 1000,
-            grace: Duration::from_secs(10),
-            report: Report::default(),
-        }
+        Self { listener, options: Options::default() }
     }
 }
 

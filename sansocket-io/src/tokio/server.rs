@@ -1,7 +1,7 @@
 //! A server: accepts connections up to a limit, and ends them in order when it is shut down.
 
 use super::{ServerSocket, Tokio, TokioClock, server, tune};
-use crate::peers::{Peers, Report, before};
+use crate::peers::{Options, Peers, Report, before};
 use crate::tcp::delay_after;
 use crate::{Memory, Settings, Socket};
 use ::tokio::io::{AsyncRead, AsyncWrite};
@@ -47,10 +47,7 @@ use std::sync::Arc;
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
-    settings: Settings,
-    max_connections: usize,
-    grace: Duration,
-    report: Report,
+    options: Options,
 }
 
 impl Server {
@@ -75,20 +72,23 @@ impl Server {
     /// that `prepare` gives them.
     #[must_use]
     pub fn settings(self, settings: Settings) -> Self {
-        Self { settings, ..self }
+        Self { options: Options { settings, ..self.options }, ..self }
     }
 
     /// Sets how many connections it has at a time. Others wait in the backlog of the operating
     /// system.
     #[must_use]
     pub fn max_connections(self, max: usize) -> Self {
-        Self { max_connections: max.clamp(1, Semaphore::MAX_PERMITS), ..self }
+        Self {
+            options: Options { max_connections: max.clamp(1, Semaphore::MAX_PERMITS), ..self.options },
+            ..self
+        }
     }
 
     /// Sets how long the connections may take to end once `stop` is ready.
     #[must_use]
     pub fn grace(self, time: Duration) -> Self {
-        Self { grace: time, ..self }
+        Self { options: Options { grace: time, ..self.options }, ..self }
     }
 
     /// Sets what is called with the error of a connection that is not served: no more file
@@ -96,7 +96,7 @@ impl Server {
     /// errors are ignored.
     #[must_use]
     pub fn on_error(self, report: impl Fn(io::Error) + Send + Sync + 'static) -> Self {
-        Self { report: Report::new(report), ..self }
+        Self { options: Options { report: Report::new(report), ..self.options }, ..self }
     }
 
     /// Serves until `stop` is ready, and all connections have ended. `handler` gets each connection
@@ -107,7 +107,7 @@ impl Server {
         stop: impl Future,
         handler: impl Fn(ServerSocket, SocketAddr) -> H + Clone + Send + 'static,
     ) {
-        let settings = self.settings;
+        let settings = self.options.settings;
         let prepare = move |stream| async move { Ok(server(stream, settings)) };
         self.run_with(stop, prepare, handler).await;
     }
@@ -146,13 +146,13 @@ impl Server {
         let mut stop = pin!(stop);
         let mut tasks = JoinSet::new();
         let peers = Arc::new(Peers::default());
-        let free = Arc::new(Semaphore::new(self.max_connections));
+        let free = Arc::new(Semaphore::new(self.options.max_connections));
         while let Some((stream, address, permit)) = before(stop.as_mut(), self.accept(&free)).await {
             // Those that have ended.
             while tasks.try_join_next().is_some() {}
             let (prepare, handler, peers) = (prepare.clone(), handler.clone(), Arc::clone(&peers));
-            let report = self.report.clone();
-            let time = self.settings.connect_timeout.unwrap_or(Duration::MAX);
+            let report = self.options.report.clone();
+            let time = self.options.settings.connect_timeout.unwrap_or(Duration::MAX);
             tasks.spawn(async move {
                 let _permit = permit;
                 match timeout(time, prepare(stream)).await.unwrap_or_else(|late| Err(late.into())) {
@@ -167,7 +167,7 @@ impl Server {
         drop(self.listener);
         peers.close();
         let ended = async { while tasks.join_next().await.is_some() {} };
-        let _ = timeout(self.grace, ended).await;
+        let _ = timeout(self.options.grace, ended).await;
         // The rest is dropped with `tasks`.
     }
 
@@ -175,7 +175,7 @@ impl Server {
     async fn accept(&self, free: &Arc<Semaphore>) -> (TcpStream, SocketAddr, Option<OwnedSemaphorePermit>) {
         // The semaphore is never closed.
         let permit = Arc::clone(free).acquire_owned().await.ok();
-        let (stream, address) = accept_reporting(&self.listener, &self.report).await;
+        let (stream, address) = accept_reporting(&self.listener, &self.options.report).await;
         (stream, address, permit)
     }
 }
@@ -206,12 +206,6 @@ async fn accept_reporting(listener: &TcpListener, report: &Report) -> (TcpStream
 
 impl From<TcpListener> for Server {
     fn from(listener: TcpListener) -> Self {
-        Self {
-            listener,
-            settings: Settings::new(),
-            max_connections: 1000,
-            grace: Duration::from_secs(10),
-            report: Report::default(),
-        }
+        Self { listener, options: Options::default() }
     }
 }
