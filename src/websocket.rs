@@ -64,7 +64,8 @@ impl WebSocket<Server> {
 
     /// A server's end of a connection whose opening handshake other software has done: an HTTP/1.1
     /// stack (see [`check_request`](crate::handshake::check_request)), or one for HTTP/2 or
-    /// HTTP/3 (see [`check_connect`](crate::handshake::check_connect)). There is no [`Event::Open`].
+    /// HTTP/3 (see [`check_connect`](crate::handshake::check_connect)). There is no
+    /// [`Event::Open`].
     ///
     /// For connections in the same variable or collection as those of [`server`](Self::server). If
     /// all connections start like this,
@@ -116,7 +117,8 @@ impl<G: CryptoRng> WebSocket<Client<G>> {
 
     /// A client's end of a connection whose opening handshake other software has done: an HTTP/1.1
     /// stack (see [`check_response`](crate::handshake::check_response)), or one for HTTP/2 or
-    /// HTTP/3 (see [`check_connect_response`](crate::handshake::check_connect_response)). There is no [`Event::Open`].
+    /// HTTP/3 (see [`check_connect_response`](crate::handshake::check_connect_response)). There is
+    /// no [`Event::Open`].
     ///
     /// For connections in the same variable or collection as those of [`client`](Self::client). If
     /// all connections start like this, `WebSocket::<Established<Client<_>>>::open` leaves the
@@ -402,8 +404,8 @@ impl<R: Role> WebSocket<R> {
     /// delivered whole. If the answer is not 0, and the buffer has that much capacity left, the
     /// caller may leave `input` as it is, read that many bytes after it, and receive then. (If the
     /// frame's header is not complete, the answer is the least that is missing: ask again after the
-    /// read.) 0: nothing is known to be missing, there is nothing to wait for. In pieces, a cut frame
-    /// costs no copy, and the answer is 0 too.
+    /// read.) 0: nothing is known to be missing, there is nothing to wait for. In pieces, a cut
+    /// frame costs no copy, and the answer is 0 too.
     ///
     /// The answer is what the peer has declared. Compare it with the capacity; never allocate by
     /// it.
@@ -548,9 +550,9 @@ impl<R: Role> WebSocket<R> {
         }
     }
 
-    /// Whether the inbox holds the beginning of a head or of a message that is still being received.
-    /// If not, and no event borrows from it, the caller may replace it, for example to free the
-    /// memory of a large message.
+    /// Whether the inbox holds the beginning of a head or of a message that is still being
+    /// received. If not, and no event borrows from it, the caller may replace it, for example
+    /// to free the memory of a large message.
     #[must_use]
     pub const fn is_inbox_in_use(&self) -> bool {
         match &self.receiving {

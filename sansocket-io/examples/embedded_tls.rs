@@ -3,9 +3,9 @@
 //!
 //! All but TCP, the clock and the certificate's file is code for firmware.
 //!
-//! **A `read` of embedded-tls 0.19 must not be dropped before it is ready**: the bytes of a record's
-//! header that it has read are lost, and with a network that delivers small pieces no message
-//! arrives. So a read must not stand in a `select`, and
+//! **A `read` of embedded-tls 0.19 must not be dropped before it is ready**: the bytes of a
+//! record's header that it has read are lost, and with a network that delivers small pieces no
+//! message arrives. So a read must not stand in a `select`, and
 //! [`Socket`](sansocket_io::Socket), which polls a read and drops it, cannot run over it. This
 //! program uses the machine in a loop of its own. It pins the future of a read, and keeps it until
 //! it is ready. Meanwhile, timeouts are handled and written through the other half of the TLS
@@ -198,8 +198,8 @@ impl TlsClock for Calendar {
     }
 }
 
-/// A stream for both halves of a TLS connection, which must be `Clone`. It is borrowed only while it
-/// is polled, which takes a stream whose futures can be dropped: as those of embassy-net.
+/// A stream for both halves of a TLS connection, which must be `Clone`. It is borrowed only while
+/// it is polled, which takes a stream whose futures can be dropped: as those of embassy-net.
 struct Shared<'s, S>(&'s RefCell<S>);
 
 impl<S> Clone for Shared<'_, S> {

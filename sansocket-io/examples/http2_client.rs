@@ -30,8 +30,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
 
     let (mut http, mut connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await?;
-    // With the first response, the server's settings have arrived: whether it takes an extended CONNECT (RFC
-    // 8441 section 3).
+    // With the first response, the server's settings have arrived: whether it takes an extended CONNECT
+    // (RFC 8441 section 3).
     let first = Request::head(connect.http_uri().to_string()).body(Empty::<Bytes>::new())?;
     tokio::select! {
         response = http.send_request(first) => drop(response?),

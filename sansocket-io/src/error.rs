@@ -50,8 +50,8 @@ pub enum AcceptError<E> {
     Transport(Failure<E>),
     /// The program's answer is not valid: a header that belongs to the machine, for example, or a
     /// status below 200. Nothing is sent, and the request can still be answered, by
-    /// [`Reply::answer`](crate::Reply::answer). If the socket is dropped instead, the client gets no
-    /// response.
+    /// [`Reply::answer`](crate::Reply::answer). If the socket is dropped instead, the client gets
+    /// no response.
     Answer(AnswerError),
 }
 

@@ -16,9 +16,9 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 //! WebSocket connections (RFC 6455) over tokio's, blocking, and other streams.
 //!
-//! [`sansocket`] is the protocol without I/O. This crate does the I/O: it reads and writes, keeps the
-//! time, and bounds the memory, with defaults that are fit for production. The [guide] shows how to
-//! build servers, clients and firmware with it.
+//! [`sansocket`] is the protocol without I/O. This crate does the I/O: it reads and writes, keeps
+//! the time, and bounds the memory, with defaults that are fit for production. The [guide] shows
+//! how to build servers, clients and firmware with it.
 //!
 //! [guide]: https://docs.rs/sansocket/latest/sansocket/guide/index.html
 //!
@@ -39,9 +39,9 @@
 //! # }
 //! ```
 //!
-//! [`Socket::next`] returns an event, which borrows the received bytes, and a [`Reply`] to send with
-//! while it is borrowed. One task drives a connection: it calls `next` until that returns `None`.
-//! Other tasks and threads send through a [`Sender`].
+//! [`Socket::next`] returns an event, which borrows the received bytes, and a [`Reply`] to send
+//! with while it is borrowed. One task drives a connection: it calls `next` until that returns
+//! `None`. Other tasks and threads send through a [`Sender`].
 //!
 //! # Features
 //!
@@ -64,12 +64,12 @@
 //!
 //! # Cancel safety
 //!
-//! A future of [`Socket::next`] can be dropped at any time, in `select!` for example. All state is in
-//! the socket, and the next call goes on: no byte is lost, in either direction. So are
+//! A future of [`Socket::next`] can be dropped at any time, in `select!` for example. All state is
+//! in the socket, and the next call goes on: no byte is lost, in either direction. So are
 //! [`Reply::flush`] and [`Sender::send`]; a message whose `send` was dropped is not sent.
 //!
-//! [`Socket::accept`] and [`Socket::connect`] are not: if they are dropped, drop the socket too. The
-//! timeout of the opening handshake is built in, so there is no need to.
+//! [`Socket::accept`] and [`Socket::connect`] are not: if they are dropped, drop the socket too.
+//! The timeout of the opening handshake is built in, so there is no need to.
 //!
 //! # Back-pressure
 //!
@@ -82,8 +82,9 @@
 //! | other messages: sent with [`Socket::reply`] | none | look at [`Reply::unsent`] before, or wait in [`Socket::next_or_room`] or [`Reply::flush`] |
 //! | received bytes | [`Settings::max_read_buffer`], and [`Config::max_message`] | a longer message fails the connection with 1009 |
 //!
-//! `send` does not wait and does not write at once: the next call of `next` writes all that has been
-//! sent in one go. A program that sends, and does not call `next` soon, calls [`Reply::flush`].
+//! `send` does not wait and does not write at once: the next call of `next` writes all that has
+//! been sent in one go. A program that sends, and does not call `next` soon, calls
+//! [`Reply::flush`].
 //!
 //! Memory that a large message needed is given back: see [`Settings::keep_memory`].
 //!
@@ -111,8 +112,8 @@
 //!
 //! # Writing your own
 //!
-//! `examples/wrapper` in the repository is the least that a driver for tokio needs, in 220 lines, to
-//! copy and to change.
+//! `examples/wrapper` in the repository is the least that a driver for tokio needs, in 220 lines,
+//! to copy and to change.
 // Where links lead without the feature.
 #![doc = ""]
 #![cfg_attr(not(feature = "std"), doc = "[`Sender`]: #features")]

@@ -107,8 +107,8 @@ impl Peers {
     }
 }
 
-/// "1001 indicates that an endpoint is \"going away\", such as a server going down" (RFC 6455 section
-/// 7.4.1).
+/// "1001 indicates that an endpoint is \"going away\", such as a server going down" (RFC 6455
+/// section 7.4.1).
 fn close(sender: &Sender) {
     // The code can be sent.
     let _ = sender.close(CloseCode::GOING_AWAY, "");

@@ -8,8 +8,9 @@ use core::time::Duration;
 /// "The first reconnect attempt SHOULD be delayed by a random amount of time", so that the clients
 /// of a server that restarts do not come back at the same moment; "subsequent reconnect attempts
 /// SHOULD be delayed by increasingly longer amounts of time" (section 7.2.3). The first delay is
-/// random up to 5 seconds, the next from 5 to 10, then from 10 to 20, from 20 to 40, and so on. From
-/// the time on when that would exceed the maximum, they are from half the maximum to the maximum.
+/// random up to 5 seconds, the next from 5 to 10, then from 10 to 20, from 20 to 40, and so on.
+/// From the time on when that would exceed the maximum, they are from half the maximum to the
+/// maximum.
 ///
 /// Make a new one after each connection that was of use.
 ///

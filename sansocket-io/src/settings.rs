@@ -118,8 +118,8 @@ impl Settings {
     /// Sets how slowly a peer may read. While bytes wait to be written, the transport must take all
     /// of them, or 16 KiB, within this time; then the time begins anew. A slow but steady reader of
     /// much data lives. A peer that reads nothing, or a byte now and then, ends with
-    /// [`Failure::WriteTimeout`](crate::Failure::WriteTimeout). `None`: it is never too slow, except
-    /// for the last bytes of a closed connection, for which the timeout then is
+    /// [`Failure::WriteTimeout`](crate::Failure::WriteTimeout). `None`: it is never too slow,
+    /// except for the last bytes of a closed connection, for which the timeout then is
     /// [`linger`](Self::linger).
     ///
     /// A kernel says that it takes more once a part of its buffer has drained. Of a TCP stream that

@@ -38,8 +38,8 @@ pub struct Socket<R: Role, T: Transport, C, M: Memory> {
     reply: Kept<Reply<R, T, C, M>>,
 }
 
-/// After so many events in a row, other tasks have their turn: a peer that sends many small messages
-/// at once must not keep the connections that they are sent on to from writing them.
+/// After so many events in a row, other tasks have their turn: a peer that sends many small
+/// messages at once must not keep the connections that they are sent on to from writing them.
 const MOST_IN_A_ROW: u8 = 128;
 
 /// A value that is on the heap where there is one. A future has room for each place that a socket
@@ -163,7 +163,7 @@ impl<R: Role, T: Transport, C: Clock, M: Memory> Socket<R, T, C, M> {
     /// ```
     ///
     /// # Errors
-    /// [`Room`]: no event.
+    /// [`Room`]: no event, or the turn of other tasks after 128 events in a row.
     pub async fn next_or_room(&mut self, below: usize) -> Result<Next<'_, R, T, C, M>, Room> {
         let ready = poll_fn(|cx| match self.poll_ready(cx) {
             Poll::Pending if self.reply.unsent() < below && self.reply.state() == State::Open => {

@@ -1,5 +1,5 @@
-//! What the runtimes share: the options of TCP streams, the errors of accepts, the end of TLS streams,
-//! and the client's host and random numbers.
+//! What the runtimes share: the options of TCP streams, the errors of accepts, the end of TLS
+//! streams, and the client's host and random numbers.
 
 use core::time::Duration;
 use rand::SeedableRng;
@@ -54,8 +54,8 @@ const NO_RESOURCES: [i32; 2] = [10024, 10055];
 #[cfg(not(unix))]
 const NO_LISTENER: [i32; 2] = [10022, 10038];
 
-/// The end of a TLS stream without `close_notify` is an end of the stream. Frames have lengths, and a
-/// connection that ends without a Close frame is reported as such, so nothing can be cut off
+/// The end of a TLS stream without `close_notify` is an end of the stream. Frames have lengths, and
+/// a connection that ends without a Close frame is reported as such, so nothing can be cut off
 /// unnoticed.
 pub(crate) fn end_of_stream(read: io::Result<usize>) -> io::Result<usize> {
     match read {

@@ -459,7 +459,8 @@ async fn the_example_echoes_over_http_2_and_http_1_1_on_one_port() {
         .await;
 }
 
-/// A port that is free, and most likely still is when a program that cannot choose one listens on it.
+/// A port that is free, and most likely still is when a program that cannot choose one listens on
+/// it.
 fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

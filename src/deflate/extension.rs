@@ -31,8 +31,8 @@ struct Agreed {
     receive_window_bits: u8,
 }
 
-/// The number of bytes that the inbox grows by at least. Some buffers fill what they grow by, byte by
-/// byte.
+/// The number of bytes that the inbox grows by at least. Some buffers fill what they grow by, byte
+/// by byte.
 const MIN_GROWTH: usize = if cfg!(target_pointer_width = "64") { 1024 } else { 128 };
 
 /// The largest piece, in bytes, if the inbox has no fixed capacity.

@@ -37,9 +37,9 @@
 //! while: JSON of 100 bytes shrinks to a fifth. Without it, a message of less than 200 bytes does
 //! not get shorter at all.
 //!
-//! The size in percent of the message, and the time to compress it, for JSON of three lengths, on one
-//! core of a server, with windows of 32 KiB. (`benches/peers/compression.md` has the other rows, and
-//! other implementations beside them.)
+//! The size in percent of the message, and the time to compress it, for JSON of three lengths, on
+//! one core of a server, with windows of 32 KiB. (`benches/peers/compression.md` has the other
+//! rows, and other implementations beside them.)
 //!
 //! | | takeover: 105 B | 994 B | 16 KiB | no takeover: 105 B | 994 B | 16 KiB |
 //! |---|---|---|---|---|---|---|
@@ -81,17 +81,17 @@
 //!
 //! # What is negotiated
 //!
-//! [`Settings`] say what this endpoint wants; [`Open::deflate`](crate::Open::deflate) says what both
-//! have agreed on. A server accepts the first of the client's offers that it can honour, and
+//! [`Settings`] say what this endpoint wants; [`Open::deflate`](crate::Open::deflate) says what
+//! both have agreed on. A server accepts the first of the client's offers that it can honour, and
 //! declines offers with a parameter that is unknown or invalid. A client that has little memory
 //! makes two offers. If nothing is agreed, messages are not compressed, and everything works.
 //!
 //! Chrome and Edge offer `client_max_window_bits`, so a server can limit their window. Firefox and
 //! Safari do not: to a server with less than 32 KiB of memory for their window, they send messages
-//! without context takeover (or, if it receives pieces, without compression). In the other direction
-//! all of them accept any window. A window of 2^8 bytes is never asked for, because zlib has none,
-//! and Firefox fails on it; a peer that asks us for one is given it. Safari before 15.4 fails on
-//! messages that are compressed in several fragments
+//! without context takeover (or, if it receives pieces, without compression). In the other
+//! direction all of them accept any window. A window of 2^8 bytes is never asked for, because zlib
+//! has none, and Firefox fails on it; a peer that asks us for one is given it. Safari before 15.4
+//! fails on messages that are compressed in several fragments
 //! ([`send_piece_deflated`](crate::WebSocket::send_piece_deflated)).
 //!
 //! If another HTTP stack does the handshake: [`check_request`] and [`check_response`], over HTTP/2
@@ -106,7 +106,8 @@
 //! [`reset`](Compress::reset) any connection takes it. A compressor without a history can be used
 //! for every connection.
 //!
-//! For a broadcast, [`encode`] compresses once; each connection is asked whether it takes the frame:
+//! For a broadcast, [`encode`] compresses once; each connection is asked whether it takes the
+//! frame:
 //!
 //! ```
 //! # use sansocket::deflate::{self, Compressor};
@@ -132,8 +133,8 @@
 //!
 //! # Security
 //!
-//! Limits count inflated bytes, and apply while a message is inflated: a *bomb*, a small message that
-//! stands for a huge one, fails with close code 1009 once it has filled
+//! Limits count inflated bytes, and apply while a message is inflated: a *bomb*, a small message
+//! that stands for a huge one, fails with close code 1009 once it has filled
 //! [`max_message`](crate::Config::max_message), or the inbox. Memory stays what it is; the work is
 //! limited by the inflated bytes. Data that is not DEFLATE, or that refers to bytes before the
 //! window, fails with 1007.
@@ -147,11 +148,11 @@
 //!
 //! # Why its own implementation
 //!
-//! Windows of less than 32 KiB, no heap and no panic are what firmware needs. Of the implementations
-//! on Rust's package registry, miniz_oxide's decoder needs 10.5 KB for each connection besides the
-//! window and links panics, and its compressor 319 KB of heap; zlib-rs needs 47 KB of heap to
-//! decompress and 137 to 380 KB to compress, whatever the window. `benches/` compares their speed
-//! and compression with this one's.
+//! Windows of less than 32 KiB, no heap and no panic are what firmware needs. Of the
+//! implementations on Rust's package registry, miniz_oxide's decoder needs 10.5 KB for each
+//! connection besides the window and links panics, and its compressor 319 KB of heap; zlib-rs needs
+//! 47 KB of heap to decompress and 137 to 380 KB to compress, whatever the window. `benches/`
+//! compares their speed and compression with this one's.
 
 mod compress;
 mod connection;

@@ -114,8 +114,8 @@ impl HeaderDecoder {
         }
     }
 
-    /// Whether `byte`, the next one, is the first of a frame that begins a compressed message. (RSV1
-    /// of any other frame is an error.)
+    /// Whether `byte`, the next one, is the first of a frame that begins a compressed message.
+    /// (RSV1 of any other frame is an error.)
     pub(crate) const fn marks_compressed(&self, byte: u8) -> bool {
         const TEXT: u8 = Opcode::Text as u8;
         const BINARY: u8 = Opcode::Binary as u8;

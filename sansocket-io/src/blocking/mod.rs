@@ -68,9 +68,9 @@
 //!
 //! # How a thread waits
 //! [`Socket::next`] waits for the stream, for the next deadline, and for other threads that send,
-//! all at once (epoll, kqueue, IOCP: crate `mio`). So it reads while it writes, keeps every timeout,
-//! and a peer that does not read stops nobody. A connection takes two file descriptors beside its
-//! TCP stream. [`Socket::next_timeout`] gives up after a time; the connection goes on.
+//! all at once (epoll, kqueue, IOCP: crate `mio`). So it reads while it writes, keeps every
+//! timeout, and a peer that does not read stops nobody. A connection takes two file descriptors
+//! beside its TCP stream. [`Socket::next_timeout`] gives up after a time; the connection goes on.
 //!
 //! # TLS
 //! With the feature `rustls`, `connect_tls` connects to a `wss` URI, and a server has `TlsStream`s:

@@ -161,9 +161,9 @@ impl Server {
         self.run_with(|stream, config| Ok((stream, WebSocket::server(config))), handler);
     }
 
-    /// As [`run`](Self::run), over another stream, or with another machine: `prepare` makes both, of
-    /// the TCP stream and the configuration in the settings of the server, on the thread of the
-    /// connection.
+    /// As [`run`](Self::run), over another stream, or with another machine: `prepare` makes both,
+    /// of the TCP stream and the configuration in the settings of the server, on the thread of
+    /// the connection.
     ///
     /// ```no_run
     /// # #[cfg(feature = "deflate")]

@@ -11,8 +11,8 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 use std::sync::Arc;
 
-/// A stream that fails with [`ErrorKind::WouldBlock`] where it would have to wait: [`TcpStream`], or
-/// a TLS stream over it.
+/// A stream that fails with [`ErrorKind::WouldBlock`] where it would have to wait: [`TcpStream`],
+/// or a TLS stream over it.
 pub trait Stream: Read + Write {
     /// Ends our side of the stream, so that the peer reads its end. Reading goes on.
     ///

@@ -1,4 +1,5 @@
-//! How a thread waits for its connection: for the stream, the alarm of the clock, and other threads.
+//! How a thread waits for its connection: for the stream, the alarm of the clock, and other
+//! threads.
 
 use crate::Clock;
 use core::fmt;

@@ -27,8 +27,8 @@
 //! A client is made of [`WebSocket::client`](sansocket::WebSocket::client) with a generator of
 //! random numbers, and opened by [`Socket::connect`](crate::Socket::connect).
 //!
-//! `examples/firmware/embassy` in the repository is a server over embassy-net, tested on an emulated
-//! board.
+//! `examples/firmware/embassy` in the repository is a server over embassy-net, tested on an
+//! emulated board.
 //!
 //! # Memory
 //! [`Fixed`](crate::Fixed) lies within the connection; [`Buffers`](crate::Buffers) take slices of
@@ -49,8 +49,8 @@
 //! | stack | 732 | 1,328 |
 //!
 //! For that, it reads while it writes, drops peers that read too slowly, and continues after a
-//! dropped future. In the repository, `examples/firmware/flash` and `examples/firmware/cost` measure
-//! this, and `FIGURES.md` there has it for other processors.
+//! dropped future. In the repository, `examples/firmware/flash` and `examples/firmware/cost`
+//! measure this, and `FIGURES.md` there has it for other processors.
 //!
 //! # Time
 //! The feature `embassy-time` has `sansocket_io::EmbassyClock`. Any other program implements
@@ -69,12 +69,13 @@
 //! **It does not hold for embedded-tls 0.19**: a dropped `read` loses the bytes of a record's
 //! header that it has read already. A server that sends whole records in whole segments hides that;
 //! with a network that delivers three bytes at a time, no message arrives. Test with small pieces.
-//! For such a stream, use the machine ([`sansocket::WebSocket`]) in a loop that keeps the future of a
-//! read until it is ready: `examples/embedded_tls.rs` does, and keeps all timeouts.
+//! For such a stream, use the machine ([`sansocket::WebSocket`]) in a loop that keeps the future of
+//! a read until it is ready: `examples/embedded_tls.rs` does, and keeps all timeouts.
 //!
-//! A flush may last long: that of embassy-net ends when the peer has acknowledged all bytes. Messages
-//! do not wait for it, but [`Reply::flush`](crate::Reply::flush) and the shutdown do. So the program
-//! can reset or drop the TCP socket once [`Socket::next`](crate::Socket::next) has returned `None`.
+//! A flush may last long: that of embassy-net ends when the peer has acknowledged all bytes.
+//! Messages do not wait for it, but [`Reply::flush`](crate::Reply::flush) and the shutdown do. So
+//! the program can reset or drop the TCP socket once [`Socket::next`](crate::Socket::next) has
+//! returned `None`.
 //!
 //! # Cancellation
 //! A future of [`Socket::next`](crate::Socket::next) that is dropped has lost nothing, so it can

@@ -129,8 +129,8 @@ fn new<R: Role, S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 /// Sets the options that a WebSocket wants of a TCP stream: `TCP_NODELAY`, and `TCP_NOTSENT_LOWAT`
-/// of 128 KiB where the platform has it. The functions that take or make a [`TcpStream`] call it; call it for
-/// the streams of other runtimes.
+/// of 128 KiB where the platform has it. The functions that take or make a [`TcpStream`] call it;
+/// call it for the streams of other runtimes.
 ///
 /// # Errors
 /// The stream's error.

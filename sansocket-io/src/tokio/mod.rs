@@ -70,9 +70,9 @@
 //!
 //! # Behind hyper and axum
 //!
-//! [`check_request`](sansocket::handshake::check_request) checks the headers of a request, and gives
-//! the complete response: with status 101, or the refusal. It does not see the method: refuse others
-//! than GET. [`Accept::select`](sansocket::Accept::select) selects a subprotocol.
+//! [`check_request`](sansocket::handshake::check_request) checks the headers of a request, and
+//! gives the complete response: with status 101, or the refusal. It does not see the method: refuse
+//! others than GET. [`Accept::select`](sansocket::Accept::select) selects a subprotocol.
 //! `examples/hyper_server.rs` and `examples/axum_server.rs` are whole servers.
 //!
 //! Over HTTP/2, [`check_connect`](sansocket::handshake::check_connect) takes the place of

@@ -17,8 +17,8 @@ use tokio_rustls::rustls::pki_types::ServerName;
 pub type TlsClientSocket = ClientSocket<TlsStream<TcpStream>>;
 
 /// Connects to a `wss://` URI with the default [`Settings`]. `config` says which certificates are
-/// trusted; its ALPN protocols, if it has any, must not offer HTTP/2. The program chooses a provider
-/// of cryptography, with a feature of rustls: `ring` or `aws_lc_rs`.
+/// trusted; its ALPN protocols, if it has any, must not offer HTTP/2. The program chooses a
+/// provider of cryptography, with a feature of rustls: `ring` or `aws_lc_rs`.
 ///
 /// # Errors
 /// [`OpenError`]: a certificate that is not trusted is

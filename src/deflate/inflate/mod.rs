@@ -92,8 +92,8 @@ impl<W: Window> Inflater<W> {
 
     /// The end of a message: what its sender has cut off (RFC 7692 section 7.2.2). To be called
     /// after [`inflate`](Self::inflate) has returned [`Status::InputUsed`], and again after
-    /// [`Status::OutputFull`], with an `out` as for `inflate`. [`Status::InputUsed`] is the end: the next input is that of the
-    /// next message.
+    /// [`Status::OutputFull`], with an `out` as for `inflate`. [`Status::InputUsed`] is the end:
+    /// the next input is that of the next message.
     pub fn finish(&mut self, window_bits: u8, out: &mut [u8], pos: &mut usize) -> Status {
         if self.decoder.ends_without_tail() {
             self.decoder.step = Step::BlockHeader;
